@@ -1,0 +1,192 @@
+"""The campaign: freeze, the two signatures, pause, stop, close, and what became of everybody on the register."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_GET, require_POST
+
+from incidents.admin.moments import shown
+from incidents.admin.people import keyset, masked
+from incidents.admin.progress import progress_of
+from incidents.admin.shell import attempt, campaign_of, incident_of, officer, page, posted, whole
+from incidents.dispatch.campaign import (
+    close,
+    closing_questions,
+    freeze,
+    freeze_obstacles,
+    pause,
+    release,
+    release_obstacle,
+    resume,
+    stop,
+)
+from incidents.dispatch.conservation import check_campaign
+from incidents.dispatch.work import settle_by_hand
+from incidents.letters.approving import approve_content, content_obstacle
+from incidents.models import Campaign, CampaignState, Doubt, MessageState
+from incidents.models.letters import ApprovalKind
+from incidents.models.messages import CAMPAIGN_MOVES
+from incidents.models.refusal import Refused
+
+Move = Callable[..., object]
+#: Every move a person can make: the domain call, and what is said when it is done.
+MOVES: dict[str, tuple[Move, str]] = {
+    "approve": (approve_content, "Your signature stands under the content."),
+    "release": (release, "Your signature releases the campaign; the workers begin within a minute."),
+    "pause": (pause, "Paused: no new message starts. What is in flight finishes."),
+    "resume": (resume, "Resumed."),
+    "stop": (stop, "Stopped for good: everything not begun is cancelled."),
+    "close": (close, "The campaign is closed."),
+}
+#: Which state each move leads to; it is offered when the state machine allows it.
+LEADS_TO = {"pause": CampaignState.PAUSED, "stop": CampaignState.STOPPED, "close": CampaignState.CLOSED}
+DOUBTS_SHOWN, CHUNKS_SHOWN = 50, 20
+
+
+@require_GET
+def campaigns(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """The newest campaign; before there is one, what still keeps the register from being frozen."""
+    incident = incident_of(incident_id)
+    newest = incident.campaigns.order_by("-id").first()
+    if newest:
+        return redirect("admin:campaign", incident_id, newest.pk)
+    obstacles = freeze_obstacles(incident=incident)
+    return page(request, "freeze", title="Campaign", incident=incident, tab="campaigns", obstacles=obstacles)
+
+
+@require_POST
+def freeze_register(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """Freeze register and letters by hash."""
+    incident = incident_of(incident_id)
+
+    def step() -> str:
+        made = freeze(incident=incident, author=officer(request))
+        return f"{made.reference}: {made.people:,} people are on the register. Two signatures follow."
+
+    attempt(request, step)
+    return redirect("admin:campaigns", incident_id)
+
+
+@require_GET
+def campaign(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpResponse:
+    """Everything about one campaign."""
+    found = campaign_of(incident_id, campaign_id)
+    zone = found.facts.facts["zone"]
+    return page(
+        request,
+        "campaign",
+        title=f"Campaign {found.reference}",
+        incident=found.incident,
+        tab="campaigns",
+        campaign=found,
+        progress=progress_of(found),
+        check=check_campaign(campaign=found),
+        signing=_signing(found, request),
+        moves=_moves(found),
+        authors=_names(found.author_ids),
+        moments=[(label, shown(at, zone=zone)) for label, at in _moments(found) if at],
+        doubts=_doubts(found),
+        chunks=found.chunks.order_by("-id")[:CHUNKS_SHOWN],
+        questions=closing_questions(campaign=found) if found.state == CampaignState.DRAINED else [],
+    )
+
+
+def _signing(found: Campaign, request: HttpRequest) -> dict[str, Any]:
+    """Both signatures, and why the reader cannot give the one that is due."""
+    user, given = officer(request), {one.kind: one for one in found.approvals.select_related("author")}
+    return {
+        "content": given.get(ApprovalKind.CONTENT),
+        "release": given.get(ApprovalKind.RELEASE),
+        "content_obstacle": content_obstacle(campaign=found, author=user, reason="asked"),
+        "release_obstacle": release_obstacle(campaign=found, author=user, reason="asked"),
+    }
+
+
+def _moves(found: Campaign) -> set[str]:
+    allowed = CAMPAIGN_MOVES[found.state]
+    offered = {name for name, state in LEADS_TO.items() if state in allowed}
+    return offered | ({"resume"} if found.state == CampaignState.PAUSED else set())
+
+
+def _names(author_ids: list[int]) -> list[str]:
+    return list(User.objects.filter(pk__in=author_ids).order_by("username").values_list("username", flat=True))
+
+
+def _moments(found: Campaign) -> list[tuple[str, Any]]:
+    return [("Frozen", found.frozen_at), ("Released", found.released_at), ("Drained", found.drained_at)]
+
+
+def _doubts(found: Campaign) -> list[Doubt]:
+    rows = Doubt.objects.filter(message__campaign=found).select_related("message__entry__person")
+    return list(rows.order_by("settled_at", "-id")[:DOUBTS_SHOWN])
+
+
+@require_GET
+def progress(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpResponse:
+    """The part of the page that moves, alone; the script asks for it every few seconds."""
+    found = campaign_of(incident_id, campaign_id)
+    return page(request, "progress", title="Progress", progress=progress_of(found), incident=found.incident)
+
+
+@require_GET
+def campaign_people(request: HttpRequest, incident_id: int, campaign_id: int, state: str) -> HttpResponse:
+    """Who is in a state, masked, fifty at a time."""
+    found = campaign_of(incident_id, campaign_id)
+    if state not in MessageState.values:
+        raise Http404
+    rows, older, newer = keyset(
+        found.messages.filter(state=state).select_related("entry__person"),
+        after=whole(request.GET.get("after", "")),
+        before=whole(request.GET.get("before", "")),
+    )
+    named = masked(incident=found.incident, people=[message.entry.person for message in rows])
+    return page(
+        request,
+        "state",
+        title=f"{found.reference}: {MessageState(state).label}",
+        incident=found.incident,
+        tab="campaigns",
+        campaign=found,
+        rows=list(zip(rows, named, strict=True)),
+        older=older,
+        newer=newer,
+    )
+
+
+@require_POST
+def move(request: HttpRequest, incident_id: int, campaign_id: int, step: str) -> HttpResponse:
+    """One move of the campaign, with its reason."""
+    found = campaign_of(incident_id, campaign_id)
+    if step not in MOVES:
+        raise Http404
+    call, said = MOVES[step]
+
+    def done() -> str:
+        call(campaign=found, author=officer(request), reason=posted(request, "reason"))
+        return said
+
+    attempt(request, done)
+    return redirect("admin:campaign", incident_id, campaign_id)
+
+
+@require_POST
+def settle(request: HttpRequest, incident_id: int, campaign_id: int, doubt_id: int) -> HttpResponse:
+    """Settle a doubt by what a person knows."""
+    doubt = get_object_or_404(
+        Doubt, pk=doubt_id, message__campaign_id=campaign_id, message__campaign__incident_id=incident_id
+    )
+    arrived = posted(request, "arrived")
+
+    def step() -> str:
+        if arrived not in {"yes", "no"}:
+            raise Refused("Say whether the letter arrived.")
+        settle_by_hand(doubt=doubt, arrived=arrived == "yes", by=officer(request).username)
+        return "The doubt is settled; how and by whom is in the log."
+
+    attempt(request, step)
+    return redirect("admin:campaign", incident_id, campaign_id)

@@ -1,0 +1,81 @@
+"""Open an incident, amend its facts, and see every version with author and reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from incidents.admin.facts_form import FactsForm, place_of
+from incidents.admin.moments import shown
+from incidents.admin.shell import incident_of, officer, page, posted
+from incidents.models import Incident
+from incidents.models.refusal import Refused
+from incidents.people.opening import amend_facts, open_incident
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def new_incident(request: HttpRequest) -> HttpResponse:
+    """An empty form; posted: the incident with its first version of facts."""
+    form, errors = FactsForm(request.POST if request.method == "POST" else None), []
+    if request.method == "POST":
+        try:
+            incident = open_incident(facts=form.facts(), author=officer(request), drill="drill" in request.POST)
+        except Refused as refusal:
+            errors = _lines(refusal)
+        else:
+            messages.success(request, f"The incident {incident.reference} is open. Import the list of people next.")
+            return redirect("admin:desk", incident.pk)
+    return page(request, "facts", title="New incident", form=form, errors=errors, tab="new")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def facts(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """The newest facts in the form, and all versions; posted: one version more."""
+    incident, errors = incident_of(incident_id), []
+    form = FactsForm(request.POST if request.method == "POST" else None, stored=incident.facts.facts)
+    if request.method == "POST":
+        try:
+            version = amend_facts(
+                incident=incident, facts=form.facts(), author=officer(request), reason=posted(request, "reason")
+            )
+        except Refused as refusal:
+            errors = _lines(refusal)
+        else:
+            messages.success(
+                request, f"The facts stand at version {version.number}. Assess the law again to see what changes."
+            )
+            return redirect("admin:facts", incident_id)
+    versions = _versions(incident)
+    return page(
+        request, "facts", title="Facts", incident=incident, tab="facts", form=form, errors=errors, versions=versions
+    )
+
+
+def _lines(refusal: Refused) -> list[tuple[str, str]]:
+    return [(place_of(line), line) for line in refusal.lines]
+
+
+def _versions(incident: Incident) -> list[dict[str, Any]]:
+    """Newest first, each with what changed since the one before."""
+    rows = list(incident.fact_versions.select_related("author").order_by("number"))
+    found = []
+    for before, row in zip([None, *rows], rows, strict=False):
+        changes = _changes(before.facts if before else {}, row.facts) if before else []
+        found.append({"row": row, "at": shown(row.recorded_at, zone=row.facts["zone"]), "changes": changes})
+    return found[::-1]
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """What differs: name, before, after; one level into the groups."""
+    found: list[tuple[str, Any, Any]] = []
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += [(f"{name}.{inner}", was, now) for inner, was, now in _changes(old, new)]
+        elif old != new:
+            found.append((name, old, new))
+    return found

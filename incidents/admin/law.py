@@ -1,0 +1,159 @@
+"""What the law asks, one jurisdiction after the other: owed or not, why, by when, how well it was checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_GET
+
+from incidents.admin.moments import Shown, shown
+from incidents.admin.shell import incident_of, page
+from incidents.models import Incident, Obligation
+from incidents.models.duties import Handling
+
+OWED = {"yes": "owed", "no": "not owed", "ask": "a person must say"}
+ADDRESSEES = {"person": "people", "regulator": "authority", "bureaus": "consumer reporting agencies"}
+VERIFIED = {"true": "checked", "partly": "partly checked", "false": "not checked"}
+RELATIVE = {
+    "before_individuals": "before people are told",
+    "same_time_as_individuals": "at the same time as people",
+    "no_later_than_individuals": "no later than people",
+}
+
+
+@dataclass(frozen=True)
+class Duty:
+    """One obligation, ready for a page."""
+
+    row: Obligation
+    zone: str
+
+    @property
+    def owed(self) -> str:
+        """Owed, not owed, or a question."""
+        return OWED[self.row.owed]
+
+    @property
+    def handling(self) -> str:
+        """What we do about it."""
+        return str(Handling(self.row.handling).label) if self.row.cohort_id else ""
+
+    @property
+    def due(self) -> Shown | None:
+        """The safe target."""
+        return shown(self.row.due_at, zone=self.zone)
+
+    @property
+    def legal_end(self) -> Shown | None:
+        """The end under Regulation 1182/71, where it differs."""
+        return shown(self.row.legal_end_at, zone=self.zone)
+
+    @property
+    def ours(self) -> Shown | None:
+        """Our own target where the law gives no number."""
+        return shown(self.row.internal_target_at, zone=self.zone)
+
+    @property
+    def second(self) -> Shown | None:
+        """The second report, where there is one."""
+        return shown(self.row.second_due_at, zone=self.zone)
+
+    @property
+    def relative(self) -> str:
+        """A deadline that hangs on the letters to people."""
+        return RELATIVE.get(self.row.relative, "")
+
+    @property
+    def clock(self) -> str:
+        """The pack's own word for the deadline."""
+        return self.row.deadline_kind.replace("_", " ")
+
+    @property
+    def why(self) -> dict[str, Any]:
+        """The first reason: condition, fact, reference."""
+        reasons = self.row.duty.get("reasons") or [{}]
+        first: dict[str, Any] = reasons[0]
+        return first
+
+    @property
+    def addressee(self) -> str:
+        """Who is to be told."""
+        return ADDRESSEES[self.row.addressee]
+
+    @property
+    def verified(self) -> str:
+        """How well the pack was checked against its sources."""
+        return VERIFIED.get(str(self.row.duty.get("verified")), "no pack")
+
+    @property
+    def tone(self) -> str:
+        """The pill's colour: an owed duty stands out, a question more so."""
+        return {"yes": "owed", "ask": "ask"}.get(self.row.owed, "quiet")
+
+
+@dataclass
+class Law:
+    """All duties of one jurisdiction."""
+
+    name: str
+    people: int = 0
+    duties: list[Duty] = field(default_factory=list)
+
+    @property
+    def first(self) -> Duty:
+        """The duty that stands for the jurisdiction: an owed one before a question before none."""
+        return min(self.duties, key=lambda duty: ("yes", "ask", "no").index(duty.row.owed))
+
+    @property
+    def to_people(self) -> Duty | None:
+        """The weightiest duty towards people."""
+        towards = [duty for duty in self.duties if duty.row.addressee == "person"]
+        return min(towards, key=lambda duty: ("yes", "ask", "no").index(duty.row.owed)) if towards else None
+
+    @property
+    def handlings(self) -> list[tuple[str, int]]:
+        """What we do, with the number of people."""
+        found: dict[str, int] = {}
+        for duty in self.duties:
+            if duty.row.cohort:
+                found[duty.handling] = found.get(duty.handling, 0) + duty.row.cohort.count
+        return sorted(found.items(), key=lambda pair: -pair[1])
+
+
+def laws(*, incident: Incident, zone: str, only: str = "") -> list[Law]:
+    """The standing duties by jurisdiction, those with something owed first."""
+    found: dict[str, Law] = {}
+    standing = incident.obligations.filter(superseded=False).exclude(cohort__count=0).select_related("cohort", "facts")
+    chosen = standing.filter(jurisdiction=only) if only else standing
+    for row in chosen.order_by("jurisdiction", "addressee", "id"):
+        law = found.setdefault(row.jurisdiction, Law(row.jurisdiction))
+        law.duties.append(Duty(row, zone))
+        law.people += row.cohort.count if row.cohort else 0
+    return sorted(found.values(), key=lambda law: (law.first.tone != "owed", law.first.tone != "ask", law.name))
+
+
+def authorities(*, incident: Incident, zone: str) -> list[Duty]:
+    """Duties towards authorities and agencies that are owed or asked, the earliest first, with what was filed."""
+    rows = incident.obligations.filter(superseded=False, cohort=None, owed__in=["yes", "ask"])
+    ordered = rows.prefetch_related("filings__author").order_by("due_at", "jurisdiction")
+    return [Duty(row, zone) for row in ordered]
+
+
+@require_GET
+def law(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """Every jurisdiction of the incident."""
+    incident = incident_of(incident_id)
+    found = laws(incident=incident, zone=incident.facts.facts["zone"])
+    return page(request, "law", title="What the law asks", incident=incident, tab="law", laws=found)
+
+
+@require_GET
+def jurisdiction(request: HttpRequest, incident_id: int, name: str) -> HttpResponse:
+    """One jurisdiction with the whole tree of reasons of each duty."""
+    incident = incident_of(incident_id)
+    found = laws(incident=incident, zone=incident.facts.facts["zone"], only=name)
+    if not found:
+        raise Http404
+    return page(request, "jurisdiction", title=f"{name}: what the law asks", incident=incident, tab="law", law=found[0])

@@ -1,0 +1,253 @@
+"""The letters: what was compiled for whom, what the check says, the text, a look as a real person, a test send."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from incidents.admin.people import masked
+from incidents.admin.shell import attempt, count, incident_of, officer, page, posted, whole
+from incidents.admin.viewing import expired, framed, grant, granted
+from incidents.dispatch.campaign import send_test
+from incidents.dispatch.send import campaign_headers
+from incidents.letters.render import make_letters, newest_texts, preview, save_text, standard_texts
+from incidents.letters.wording import SUPPORTED, choose_language
+from incidents.models import AffectedPerson, Incident, Letter, PersonStatus
+from incidents.models.refusal import Refused
+from incidents.vault import CannotOpen, Vault
+
+#: How many people of a cohort are looked at, and offered, for a preview.
+LOOKED_AT, OFFERED = 300, 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """A letter in the list."""
+
+    letter: Letter
+
+    @property
+    def blocks(self) -> int:
+        """Findings that forbid to send it."""
+        return sum(finding["level"] == "block" for finding in self.letter.findings)
+
+    @property
+    def warns(self) -> int:
+        """Findings to think about."""
+        return len(self.letter.findings) - self.blocks
+
+
+@require_GET
+def letters(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """Every letter by form and language, with what the check found."""
+    incident = incident_of(incident_id)
+    made = incident.letters.select_related("cohort", "text").defer("compiled")
+    rows = [Row(letter) for letter in made.order_by("form", "language", "cohort__residence", "id")]
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.letter.form, row.letter.language), []).append(row)
+    return page(
+        request,
+        "letters",
+        title="Letters",
+        incident=incident,
+        tab="letters",
+        groups=[
+            (form, language, found, sum(row.blocks for row in found)) for (form, language), found in groups.items()
+        ],
+        blocked=sum(bool(row.blocks) for row in rows),
+        texts=_texts(incident),
+        frozen=incident.campaigns.exists(),
+        total=len(rows),
+        supported=sorted(SUPPORTED),
+    )
+
+
+def _texts(incident: Incident) -> list[tuple[str, str, Any]]:
+    """Every text there is, the incident's own version or the standard one."""
+    own = newest_texts(incident=incident)
+    return [(form, language, own.get((form, language))) for form, language in sorted({*standard_texts(), *own})]
+
+
+@require_POST
+def make(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """Compile and check the letters again."""
+    incident = incident_of(incident_id)
+
+    def step() -> str:
+        report = make_letters(incident=incident, author=officer(request))
+        return (
+            f"{count(report.letters, 'letter')} made and checked: {report.blocked:,} blocked, "
+            f"{count(report.warnings, 'warning')}."
+        )
+
+    attempt(request, step)
+    return redirect("admin:letters", incident_id)
+
+
+@require_GET
+def languages(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """Which language people want, which they get, and by which rule."""
+    incident = incident_of(incident_id)
+    profiles = incident.people.exclude(status=PersonStatus.REJECTED).values_list("residence", "language")
+    chosen: Counter[tuple[str, str, str]] = Counter()
+    for (residence, wanted), number in Counter(profiles.order_by().iterator(chunk_size=5000)).items():
+        choice = choose_language(wanted=wanted, residence=residence, available=SUPPORTED)
+        chosen[(wanted or "not said", choice.language, choice.rule)] += number
+    rows = [(*key, number) for key, number in chosen.most_common()]
+    return page(request, "languages", title="Languages and fallback", incident=incident, tab="letters", rows=rows)
+
+
+def letter_of(incident_id: int, letter_id: int) -> Letter:
+    """A letter of this incident, or 404."""
+    return get_object_or_404(
+        Letter.objects.select_related("incident", "cohort", "text__author"), pk=letter_id, incident_id=incident_id
+    )
+
+
+@require_GET
+def letter(request: HttpRequest, incident_id: int, letter_id: int) -> HttpResponse:
+    """One letter: findings, hash, whom to preview it as, test send."""
+    found = letter_of(incident_id, letter_id)
+    return page(
+        request,
+        "letter",
+        title=str(found),
+        incident=found.incident,
+        tab="letters",
+        letter=found,
+        row=Row(found),
+        readers=masked(incident=found.incident, people=_readers(found)),
+        own_address=officer(request).email,
+    )
+
+
+def _readers(found: Letter) -> list[AffectedPerson]:
+    """Some people of the cohort who get it in this language."""
+    looked_at = found.cohort.people.filter(status=PersonStatus.CLEAR).order_by("id")[:LOOKED_AT]
+    return [person for person in looked_at if _gets(person, found)][:OFFERED]
+
+
+def _gets(person: AffectedPerson, found: Letter) -> bool:
+    choice = choose_language(wanted=person.language, residence=person.residence, available=SUPPORTED)
+    return choice.language == found.language
+
+
+@require_POST
+def open_preview(request: HttpRequest, incident_id: int, letter_id: int) -> HttpResponse:
+    """Log that somebody reads a real person's letter, then show it."""
+    found = letter_of(incident_id, letter_id)
+    person = get_object_or_404(found.cohort.people, pk=whole(posted(request, "person")))
+    what = f"preview:{found.pk}:{person.pk}"
+    pass_ = grant(request=request, incident=found.incident, what=what, purpose="preview", subject=person.subject)
+    return redirect("admin:letter_preview", incident_id, letter_id, person.pk, pass_)
+
+
+def _previewed(
+    request: HttpRequest, incident_id: int, letter_id: int, person_id: int, pass_: str
+) -> tuple[Letter, Any] | None:
+    found = letter_of(incident_id, letter_id)
+    if not granted(request=request, pass_=pass_, what=f"preview:{letter_id}:{person_id}"):
+        return None
+    person = get_object_or_404(found.cohort.people, pk=person_id)
+    try:
+        return found, preview(letter=found, person=person, vault=Vault(incident=found.incident))
+    except (CannotOpen, ValueError) as error:
+        raise Http404(f"This person's letter cannot be filled in: {error}") from None
+
+
+@require_GET
+def letter_preview(request: HttpRequest, incident_id: int, letter_id: int, person_id: int, pass_: str) -> HttpResponse:
+    """The letter as this person will read it: HTML in a frame, text, heads."""
+    opened = _previewed(request, incident_id, letter_id, person_id, pass_)
+    if opened is None:
+        return expired(request, "admin:letter", incident_id, letter_id)
+    found, filled = opened
+    return page(
+        request,
+        "preview",
+        title="Preview as a real person",
+        incident=found.incident,
+        tab="letters",
+        letter=found,
+        filled=filled,
+        heads=_heads(found, filled.subject),
+        person_id=person_id,
+        pass_=pass_,
+    )
+
+
+def _heads(found: Letter, subject: str) -> list[tuple[str, str]]:
+    heads = campaign_headers(campaign_facts=found.incident.facts.facts)
+    return [
+        ("From", f"{heads['sender_name']} <{heads['sender']}>"),
+        ("Reply-To", heads["reply_to"] or "the sender"),
+        ("Subject", subject),
+        ("Content-Language", found.language),
+        ("Auto-Submitted", "auto-generated"),
+        ("Message-ID", "fixed for each person when the register is frozen"),
+    ]
+
+
+@require_GET
+def letter_body(request: HttpRequest, incident_id: int, letter_id: int, person_id: int, pass_: str) -> HttpResponse:
+    """The frame's body, under its own policy."""
+    opened = _previewed(request, incident_id, letter_id, person_id, pass_)
+    return framed(opened[1].html if opened else "<p>This view has expired.</p>")
+
+
+@require_POST
+def send_test_letter(request: HttpRequest, incident_id: int, letter_id: int) -> HttpResponse:
+    """Send this letter to oneself, marked as a test."""
+    found, to = letter_of(incident_id, letter_id), posted(request, "to")
+
+    def step() -> str:
+        if "@" not in to:
+            raise Refused("Give your own e-mail address.")
+        send_test(letter=found, author=officer(request), to=to)
+        return "The test letter is on its way. With the local inbox it lies there, marked as a test."
+
+    attempt(request, step)
+    return redirect("admin:letter", incident_id, letter_id)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def text(request: HttpRequest, incident_id: int, form: str, language: str) -> HttpResponse:
+    """The text of a letter in the letter language; posted: a new version, or what is wrong with line and column."""
+    incident = incident_of(incident_id)
+    source = _source(incident, form, language)
+    errors: tuple[str, ...] = ()
+    if request.method == "POST":
+        source = request.POST.get("source", "").replace("\r\n", "\n")
+        try:
+            saved = save_text(incident=incident, form=form, language=language, source=source, author=officer(request))
+        except Refused as refusal:
+            errors = refusal.lines
+        else:
+            messages.success(request, f"Saved as version {saved.number}. Make the letters again to use it.")
+            return redirect("admin:letter_text", incident_id, form, language)
+    return _text_page(request, incident, form=form, language=language, source=source, errors=errors)
+
+
+def _text_page(request: HttpRequest, incident: Incident, *, form: str, language: str, **more: Any) -> HttpResponse:
+    versions = incident.letter_texts.filter(form=form, language=language).select_related("author").order_by("-number")
+    title = f"Text: {form}, {language}"
+    frozen = incident.campaigns.exists()
+    return page(
+        request, "text", title=title, incident=incident, tab="letters", versions=versions, frozen=frozen,
+        form_name=form, language=language, **more,
+    )  # fmt: skip
+
+
+def _source(incident: Incident, form: str, language: str) -> str:
+    own = newest_texts(incident=incident).get((form, language))
+    standard = standard_texts()
+    if own is None and (form, language) not in standard:
+        raise Http404
+    return own.source if own else standard[(form, language)]

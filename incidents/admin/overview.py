@@ -1,0 +1,341 @@
+"""What an officer sees first: what is due next, what is stuck, what is theirs to decide, and where the way stands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Count, Exists, OuterRef, Sum
+from django.urls import reverse
+from django.utils import timezone
+
+from incidents.admin.moments import Shown, shown
+from incidents.admin.shell import count
+from incidents.dispatch.campaign import closing_questions
+from incidents.dispatch.conservation import count_states
+from incidents.models import AuditCheckpoint, Campaign, CampaignState, Doubt, Filing, Incident, MessageState
+from incidents.models.duties import Handling
+from incidents.models.letters import ApprovalKind
+from incidents.models.people import QueueStatus
+
+SHOWN_ITEMS = 6
+EXCEPTIONS = (
+    MessageState.IN_DOUBT,
+    MessageState.NEEDS_OTHER_CHANNEL,
+    MessageState.QUARANTINED,
+    MessageState.HELD,
+)
+SENT = frozenset({MessageState.ACCEPTED, MessageState.ACCEPTED_UNCONFIRMED, MessageState.DELIVERED})
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of a box, with the page where it is dealt with."""
+
+    text: str
+    link: str = ""
+    moment: Shown | None = None
+    note: str = ""
+    #: Waits for somebody else than the reader.
+    other: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the way: state is done, now, todo or stuck."""
+
+    name: str
+    state: str
+    line: str
+    link: str
+
+
+@dataclass
+class Overview:
+    """One incident as one officer sees it. Every number is asked for once."""
+
+    incident: Incident
+    user: User
+    now: datetime = field(default_factory=timezone.now)
+
+    def _url(self, name: str, *more: object) -> str:
+        return reverse(f"admin:{name}", args=[self.incident.pk, *more])
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The newest facts."""
+        found: dict[str, Any] = self.incident.facts.facts
+        return found
+
+    @cached_property
+    def campaign(self) -> Campaign | None:
+        """The newest campaign."""
+        return self.incident.campaigns.order_by("-id").first()
+
+    @cached_property
+    def people(self) -> int:
+        """People of the incident, from the cohorts."""
+        return self.incident.cohorts.aggregate(n=Sum("count"))["n"] or 0
+
+    @cached_property
+    def queue(self) -> dict[str, int]:
+        """Queue entries by status."""
+        return dict(self.incident.queue.order_by().values_list("status").annotate(n=Count("id")))
+
+    @cached_property
+    def duties(self) -> list[dict[str, Any]]:
+        """Every duty that stands, without its reasons."""
+        names = (
+            "pk",
+            "jurisdiction",
+            "addressee",
+            "owed",
+            "handling",
+            "due_at",
+            "internal_target_at",
+            "duty__questions",
+        )
+        standing = self.incident.obligations.filter(superseded=False).exclude(cohort__count=0)
+        filed = Exists(Filing.objects.filter(obligation=OuterRef("pk")))
+        return list(standing.annotate(filed=filed).values(*names, "filed"))
+
+    @cached_property
+    def letters(self) -> dict[str, int]:
+        """How many letters there are and how many are blocked."""
+        made = self.incident.letters
+        return {"all": made.count(), "blocked": made.filter(findings__contains=[{"level": "block"}]).count()}
+
+    @cached_property
+    def states(self) -> dict[str, int]:
+        """People of the campaign by state."""
+        return count_states(campaign=self.campaign) if self.campaign else {}
+
+    @cached_property
+    def signatures(self) -> dict[str, Any]:
+        """The campaign's signatures by kind."""
+        found = self.campaign.approvals.select_related("author") if self.campaign else []
+        return {approval.kind: approval for approval in found}
+
+    @cached_property
+    def doubts_open(self) -> int:
+        """Sends of which nobody knows yet."""
+        open_ones = Doubt.objects.filter(settled_at=None, message__campaign=self.campaign)
+        return open_ones.count() if self.campaign else 0
+
+    @property
+    def open_entries(self) -> int:
+        """Queue entries that still stop a freeze."""
+        return self.queue.get(QueueStatus.OPEN, 0) + self.queue.get(QueueStatus.REJECTION_PROPOSED, 0)
+
+    @cached_property
+    def questions(self) -> dict[str, list[str]]:
+        """The law's open questions: finding key -> jurisdictions that ask. Unknown laws under one key."""
+        asked: dict[str, list[str]] = {}
+        for duty in self.duties:
+            if duty["owed"] == "ask" and duty["handling"] == Handling.UNDECIDED:
+                for question in duty["duty__questions"] or []:
+                    key = question["finding"].split(":")[0]
+                    _add(asked, "law_unknown" if key == "law" else key, duty["jurisdiction"])
+        return asked
+
+    @cached_property
+    def choices_open(self) -> list[str]:
+        """Jurisdictions whose people need no letter by law and about whom nobody has decided."""
+        waiting = {
+            duty["jurisdiction"]
+            for duty in self.duties
+            if duty["addressee"] == "person" and duty["owed"] == "no" and duty["handling"] == Handling.UNDECIDED
+        }
+        return sorted(waiting)
+
+    # -- the three boxes -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def due(self) -> list[Item]:
+        """What is due next, the earliest first: authorities not told yet, letters not sent yet, held people."""
+        found = [*self._authorities_due(), *self._letters_due(), *self._held_due()]
+        return sorted(found, key=lambda item: item.moment.iso if item.moment else "9")[:SHOWN_ITEMS]
+
+    def _authorities_due(self) -> Iterable[Item]:
+        for duty in self.duties:
+            if duty["addressee"] != "person" and duty["owed"] == "yes" and not duty["filed"]:
+                yield self._due_item(duty, f"{duty['jurisdiction']}: tell the {_ADDRESSEES[duty['addressee']]}", "desk")
+
+    def _letters_due(self) -> Iterable[Item]:
+        if self.campaign and self.campaign.drained_at:
+            return
+        by_law: dict[str, dict[str, Any]] = {}
+        for duty in self.duties:
+            if duty["handling"] == Handling.STATUTORY and duty["addressee"] == "person":
+                by_law.setdefault(duty["jurisdiction"], duty)
+        for name, duty in by_law.items():
+            yield self._due_item(duty, f"{name}: letters to people", "campaigns")
+
+    def _due_item(self, duty: dict[str, Any], text: str, link: str) -> Item:
+        at = duty["due_at"] or duty["internal_target_at"]
+        note = "" if duty["due_at"] or not at else "our target"
+        return Item(text, self._url(link), shown(at, zone=self.facts["zone"], now=self.now), note)
+
+    def _held_due(self) -> Iterable[Item]:
+        held = self.incident.queue.filter(status=QueueStatus.HELD)
+        for until, number in held.order_by("held_until").values_list("held_until").annotate(n=Count("id"))[:2]:
+            yield Item(
+                f"{count(number, 'held entry', 'held entries')}: look again on {until:%-d %B %Y}", self._url("queues")
+            )
+
+    @cached_property
+    def stuck(self) -> list[Item]:
+        """What does not move by itself."""
+        return [item for item in (self._blocked(), *self._stuck_campaign()) if item]
+
+    def _blocked(self) -> Item | None:
+        number = self.letters["blocked"]
+        return Item(f"{count(number, 'letter')} with findings that block", self._url("letters")) if number else None
+
+    def _stuck_campaign(self) -> Iterable[Item]:
+        if self.campaign is None:
+            return
+        link = self._url("campaign", self.campaign.pk)
+        if self.campaign.state == CampaignState.PAUSED:
+            yield Item(f"Paused: {self.campaign.pause_reason or 'no reason given'}", link)
+        if self.doubts_open:
+            yield Item(f"{count(self.doubts_open, 'doubtful send')} not settled", link)
+        for state in EXCEPTIONS[1:3]:
+            if self.states.get(state):
+                yield Item(f"{count(self.states[state], 'person', 'people')}: {state.label}", link)
+        if self.campaign.state == CampaignState.DRAINED:
+            yield from (Item(f"Keeps it open: {line}", link) for line in closing_questions(campaign=self.campaign)[:4])
+
+    @cached_property
+    def decide(self) -> list[Item]:
+        """What waits for a person: the reader, or (marked) somebody else."""
+        return [*self._findings_due(), *self._queue_due(), *self._signatures_due()]
+
+    def _findings_due(self) -> Iterable[Item]:
+        link = self._url("findings")
+        for key, places in self.questions.items():
+            text = f"{QUESTIONS.get(key, key.replace('_', ' ').capitalize())} ({count(len(places), 'law')})"
+            yield Item(text, f"{link}#{key}")
+        if self.choices_open:
+            text = f"Write to people to whom no law owes a letter? ({count(len(self.choices_open), 'law')})"
+            yield Item(text, f"{link}#voluntary_notice")
+
+    def _queue_due(self) -> Iterable[Item]:
+        if number := self.queue.get(QueueStatus.OPEN, 0):
+            yield Item(f"{count(number, 'queue entry', 'queue entries')} without a decision", self._url("queues"))
+        proposed = self.incident.queue.filter(status=QueueStatus.REJECTION_PROPOSED)
+        by_me = Counter(pk == self.user.pk for pk in proposed.values_list("decided_by_id", flat=True))
+        if by_me[False]:
+            yield Item(f"Confirm {count(by_me[False], 'proposed rejection')}", self._url("queues"))
+        if by_me[True]:
+            yield Item(
+                f"{count(by_me[True], 'rejection')} that you proposed: a second person", self._url("queues"), other=True
+            )
+
+    def _signatures_due(self) -> Iterable[Item]:
+        if self.campaign is None:
+            return
+        link, content = self._url("campaign", self.campaign.pk), self.signatures.get(ApprovalKind.CONTENT)
+        if self.campaign.state == CampaignState.FROZEN:
+            yield _signature(
+                "Sign the content", self.user.pk in self.campaign.author_ids, "one who wrote none of it", link
+            )
+        elif self.campaign.state == CampaignState.CONTENT_APPROVED:
+            mine = content is not None and content.author_id == self.user.pk
+            yield _signature("Release the campaign", mine, "somebody else than the content's approver", link)
+
+    # -- the way ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The ten steps from the facts to the proof."""
+        return [*self._steps_before_freeze(), *self._steps_of_campaign()]
+
+    def _steps_before_freeze(self) -> list[Step]:
+        asked, blocked = len(self.questions) + bool(self.choices_open), self.letters["blocked"]
+        made, frozen = self.letters["all"], self.campaign is not None
+        return [
+            self._step("Facts", "done", f"version {self.incident.facts.number}", "facts"),
+            self._step("People", "done" if self.people else "now", f"{self.people:,} people", "people"),
+            self._step("Law", _state(bool(self.duties), bool(self.people)), f"{len(self.duties):,} obligations", "law"),
+            self._step(
+                "Decisions",
+                _state(bool(self.duties) and not asked and not self.open_entries, bool(self.duties)),
+                f"{self.open_entries:,} in queues, {count(asked, 'question')}",
+                "queues" if self.open_entries else "findings",
+            ),
+            self._step(
+                "Letters",
+                "stuck" if blocked else _state(bool(made), bool(self.duties) and not asked),
+                f"{count(made, 'letter')}" + (f", {blocked} blocked" if blocked else ""),
+                "letters",
+            ),
+            self._step(
+                "Freeze", _state(frozen, bool(made) and not self.open_entries), self._frozen_line(), "campaigns"
+            ),
+        ]
+
+    def _frozen_line(self) -> str:
+        return self.campaign.reference if self.campaign else "register and letters"
+
+    def _steps_of_campaign(self) -> list[Step]:
+        campaign, link = self.campaign, "campaigns"
+        state = campaign.state if campaign else ""
+        signed = {kind: self.signatures.get(kind) for kind in ApprovalKind}
+        sent = sum(number for name, number in self.states.items() if name in SENT)
+        return [
+            self._signed_step("Content signature", signed[ApprovalKind.CONTENT], state == CampaignState.FROZEN),
+            self._signed_step("Release", signed[ApprovalKind.RELEASE], state == CampaignState.CONTENT_APPROVED),
+            self._step("Sending", _sending(state), f"{sent:,} of {campaign.people if campaign else 0:,} sent", link),
+            self._step(
+                "Proof", "done" if state == CampaignState.CLOSED else self._proof_state(state), self._proof(), "log"
+            ),
+        ]
+
+    def _signed_step(self, name: str, signature: Any, now: bool) -> Step:
+        line = f"by {signature.author.username}" if signature else "not signed"
+        return self._step(name, _state(signature is not None, now), line, "campaigns")
+
+    def _proof_state(self, state: str) -> str:
+        return "now" if state == CampaignState.DRAINED else "todo"
+
+    def _proof(self) -> str:
+        last = AuditCheckpoint.objects.filter(log__incident=self.incident).order_by("-id").first()
+        return f"{last.size:,} entries sealed" if last else "no checkpoint yet"
+
+    def _step(self, name: str, state: str, line: str, link: str) -> Step:
+        return Step(name, state, line, self._url(link))
+
+
+_ADDRESSEES = {"regulator": "authority", "bureaus": "consumer reporting agencies"}
+QUESTIONS = {
+    "risk": "How high is the risk?",
+    "misuse_likely": "Is misuse likely?",
+    "serious_harm_likely": "Is serious harm likely?",
+    "law_unknown": "Which law applies? No pack for these places",
+}
+
+
+def _add(groups: dict[str, list[str]], key: str, value: str) -> None:
+    known = groups.setdefault(key, [])
+    if value not in known:
+        known.append(value)
+
+
+def _state(done: bool, now: bool) -> str:
+    return "done" if done else "now" if now else "todo"
+
+
+def _sending(state: str) -> str:
+    stuck = {CampaignState.PAUSED, CampaignState.STOPPED}
+    done = {CampaignState.DRAINED, CampaignState.CLOSED}
+    return "stuck" if state in stuck else "done" if state in done else _state(False, state == CampaignState.DISPATCHING)
+
+
+def _signature(text: str, barred: bool, who: str, link: str) -> Item:
+    return Item(f"{text}: waits for {who}", link, other=True) if barred else Item(text, link)

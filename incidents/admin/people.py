@@ -1,0 +1,231 @@
+"""The people: import of a list, the masked list, one person with the whole why, and the look behind the mask."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_GET, require_POST
+
+from incidents.admin.shell import PAGE_SIZE, attempt, count, incident_of, officer, page, posted, whole
+from incidents.admin.viewing import expired, grant, granted
+from incidents.models import AffectedPerson, Incident, PersonStatus
+from incidents.models.refusal import Refused
+from incidents.people.addresses import normal_address
+from incidents.people.explaining import explain
+from incidents.people.importing import account, import_people
+from incidents.vault import CannotOpen, PersonFields, Vault, mask
+
+FIELD_LABELS = {
+    "full_name": "Name",
+    "given_name": "Given name",
+    "family_name": "Family name",
+    "emails": "E-mail",
+    "phone": "Telephone",
+    "street": "Street",
+    "city": "City",
+    "region": "Region",
+    "postcode": "Postcode",
+    "customer_number": "Customer number",
+    "date_of_birth": "Date of birth",
+}
+ENCODINGS = ("", "utf-8", "utf-16", "cp1252", "iso-8859-1", "shift_jis")
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A person as a list may show them."""
+
+    person: AffectedPerson
+    name: str
+    email: str
+
+    @property
+    def status(self) -> str:
+        """The status in words."""
+        return str(PersonStatus(self.person.status).label)
+
+
+def masked(*, incident: Incident, people: Iterable[AffectedPerson]) -> list[Masked]:
+    """First letters only; what cannot be opened says so."""
+    vault = Vault(incident=incident)
+    return [_masked(vault, person) for person in people]
+
+
+def _masked(vault: Vault, person: AffectedPerson) -> Masked:
+    try:
+        fields = vault.open(person=person)
+    except CannotOpen:
+        return Masked(person, "(erased)", "")
+    return Masked(person, mask(fields.full_name), mask(fields.emails[0]) if fields.emails else "")
+
+
+@require_GET
+def people(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """The list, fifty at a time in the order of import, and how the rows add up."""
+    incident = incident_of(incident_id)
+    chosen = _filtered(incident, request)
+    after, before = whole(request.GET.get("after", "")), whole(request.GET.get("before", ""))
+    rows, older, newer = keyset(chosen, after=after, before=before)
+    return page(
+        request,
+        "people",
+        title="People",
+        incident=incident,
+        tab="people",
+        rows=masked(incident=incident, people=rows),
+        older=older,
+        newer=newer,
+        query=_query(request),
+        numbers=account(incident=incident),
+        imports=incident.imports.select_related("author").order_by("-id"),
+        statuses=PersonStatus.choices,
+        residences=incident.cohorts.filter(count__gt=0)
+        .order_by("residence")
+        .values_list("residence", flat=True)
+        .distinct(),
+        encodings=ENCODINGS,
+        frozen=incident.campaigns.exists(),
+    )
+
+
+def _filtered(incident: Incident, request: HttpRequest) -> QuerySet[AffectedPerson]:
+    asked = {
+        "status": request.GET.get("status", ""),
+        "residence": request.GET.get("residence", ""),
+        "cohort_id": whole(request.GET.get("cohort", "")),
+        "reference": request.GET.get("reference", "").strip(),
+    }
+    return incident.people.filter(**{name: value for name, value in asked.items() if value}).select_related("cohort")
+
+
+def keyset(rows: QuerySet[Any], *, after: int, before: int) -> tuple[list[Any], int, int]:
+    """A page by primary key, without counting: rows, marker of the next page, marker of the one before (0: none)."""
+    if before:
+        found = list(rows.filter(pk__lt=before).order_by("-pk")[: PAGE_SIZE + 1])
+        more, page_rows = len(found) > PAGE_SIZE, found[:PAGE_SIZE][::-1]
+        return page_rows, page_rows[-1].pk if page_rows else 0, page_rows[0].pk if more else 0
+    found = list(rows.filter(pk__gt=after).order_by("pk")[: PAGE_SIZE + 1])
+    page_rows = found[:PAGE_SIZE]
+    more = len(found) > PAGE_SIZE
+    return page_rows, page_rows[-1].pk if more else 0, page_rows[0].pk if after and page_rows else 0
+
+
+def _query(request: HttpRequest) -> str:
+    """The filters again, for the links to other pages."""
+    kept = {name: request.GET[name] for name in ("status", "residence", "cohort", "reference") if request.GET.get(name)}
+    return f"{urlencode(kept)}&" if kept else ""
+
+
+@require_POST
+def upload(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """Import one list; the report or the refusal is shown above the people."""
+    incident, file = incident_of(incident_id), request.FILES.get("list")
+    if file is None:
+        messages.error(request, "Choose a file first: a CSV with a header row.")
+    else:
+        attempt(request, lambda: _imported(incident, file, request))
+    return redirect("admin:people", incident_id)
+
+
+def _imported(incident: Incident, file: UploadedFile[bytes], request: HttpRequest) -> str:
+    encoding = posted(request, "encoding") or None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "list.csv"
+        with path.open("wb") as out:
+            out.writelines(file.chunks())
+        report = import_people(incident=incident, path=path, author=officer(request), encoding=encoding)
+    if report.already_known:
+        return "This very file was imported before; nothing was changed."
+    numbers = report.accounting
+    return (
+        f"{count(report.rows, 'row')} read. The list now: {numbers.people:,} clear, {numbers.merged:,} merged, "
+        f"{numbers.needs_attention:,} need a decision, {numbers.rejection_pending:,} cannot be people, "
+        f"{numbers.rejected:,} rejected."
+    )
+
+
+@require_POST
+def find_person(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """Find a person by e-mail address, through the blind index; the address is in no URL and no log."""
+    incident, address = incident_of(incident_id), posted(request, "address")
+    index = Vault(incident=incident).blind(kind="email", value=normal_address(address))
+    found = incident.people.filter(email_index=index).first() if address else None
+    if found is None:
+        messages.warning(request, "Nobody on this list has that address.")
+        return redirect("admin:people", incident_id)
+    return redirect("admin:person", incident_id, found.pk)
+
+
+def person_of(incident_id: int, person_id: int) -> AffectedPerson:
+    """A person of this incident, or 404."""
+    return get_object_or_404(
+        AffectedPerson.objects.select_related("incident", "cohort"), pk=person_id, incident_id=incident_id
+    )
+
+
+@require_GET
+def person(request: HttpRequest, incident_id: int, person_id: int) -> HttpResponse:
+    """One person, masked: where from, which law, which letter, what happened."""
+    return _person_page(request, person_of(incident_id, person_id), fields=None)
+
+
+def _person_page(request: HttpRequest, found: AffectedPerson, *, fields: list[tuple[str, str]] | None) -> HttpResponse:
+    incident = found.incident
+    return page(
+        request,
+        "person",
+        title=f"Person {found.reference}",
+        incident=incident,
+        tab="people",
+        shown=masked(incident=incident, people=[found])[0],
+        why=explain(incident=incident, reference=found.reference),
+        fields=fields,
+        queue=found.queue.select_related("decided_by", "second_by").order_by("id"),
+    )
+
+
+@require_POST
+def reveal(request: HttpRequest, incident_id: int, person_id: int) -> HttpResponse:
+    """Log the purpose, then open the mask."""
+    found = person_of(incident_id, person_id)
+    try:
+        what, purpose = f"person:{found.pk}", posted(request, "purpose")
+        pass_ = grant(request=request, incident=found.incident, what=what, purpose=purpose, subject=found.subject)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+        return redirect("admin:person", incident_id, person_id)
+    return redirect("admin:person_open", incident_id, person_id, pass_)
+
+
+@require_GET
+def person_open(request: HttpRequest, incident_id: int, person_id: int, pass_: str) -> HttpResponse:
+    """The person without the mask."""
+    found = person_of(incident_id, person_id)
+    if not granted(request=request, pass_=pass_, what=f"person:{found.pk}"):
+        return expired(request, "admin:person", incident_id, person_id)
+    return _person_page(request, found, fields=_clear(found))
+
+
+def _clear(found: AffectedPerson) -> list[tuple[str, str]]:
+    try:
+        fields = Vault(incident=found.incident).open(person=found)
+    except CannotOpen as error:
+        return [("Record", str(error))]
+    return [(label, _value(fields, name)) for name, label in FIELD_LABELS.items() if _value(fields, name)] + [
+        (f"As imported: {name.replace('_', ' ')}", value) for name, value in fields.evidence
+    ]
+
+
+def _value(fields: PersonFields, name: str) -> str:
+    value = getattr(fields, name)
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

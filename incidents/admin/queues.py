@@ -1,0 +1,193 @@
+"""The queues: what a person must decide about rows and people, one by one or many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_GET, require_POST
+
+from incidents.admin.desk import queue_counts
+from incidents.admin.people import keyset, masked
+from incidents.admin.shell import attempt, count, incident_of, officer, page, posted, whole
+from incidents.models import Incident, QueueEntry
+from incidents.models.people import QueueKind, QueueStatus
+from incidents.models.refusal import Refused
+from incidents.people.deciding import (
+    RESIDENCE_KINDS,
+    accept,
+    confirm_rejection,
+    correct_address,
+    correct_residence,
+    hold,
+    propose_rejection,
+)
+from incidents.people.importing import account
+
+ADDRESS_KINDS = (QueueKind.ADDRESS, QueueKind.NO_CHANNEL)
+#: The answers each queue can have; the domain refuses the rest in any case.
+ANSWERS = {
+    "accept": frozenset(QueueKind) - {QueueKind.ROW, *ADDRESS_KINDS},
+    "residence": frozenset(RESIDENCE_KINDS),
+    "address": frozenset(ADDRESS_KINDS),
+    "hold": frozenset(QueueKind) - {QueueKind.ROW},
+    "propose": frozenset(QueueKind),
+    "confirm": frozenset(QueueKind),
+}
+
+
+@require_GET
+def queues(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """All queues with their counts."""
+    incident = incident_of(incident_id)
+    numbers = account(incident=incident)
+    found = queue_counts(incident)
+    return page(request, "queues", title="Queues", incident=incident, tab="queues", queues=found, numbers=numbers)
+
+
+@require_GET
+def queue(request: HttpRequest, incident_id: int, kind: str) -> HttpResponse:
+    """One queue, fifty entries at a time, with the decisions that fit it."""
+    incident, known = incident_of(incident_id), _kind(kind)
+    status = request.GET.get("status", QueueStatus.OPEN)
+    entries = incident.queue.filter(kind=kind, status=status).select_related("person", "row", "decided_by", "second_by")
+    rows, older, newer = keyset(
+        entries, after=whole(request.GET.get("after", "")), before=whole(request.GET.get("before", ""))
+    )
+    counts = next((found for found in queue_counts(incident) if found["kind"] == kind), {})
+    return page(
+        request,
+        "queue",
+        title=str(known.label),
+        incident=incident,
+        tab="queues",
+        kind=kind,
+        status=status,
+        statuses=[(value, label, counts.get(value, 0)) for value, label in QueueStatus.choices],
+        rows=_shown(incident, rows),
+        older=older,
+        newer=newer,
+        here=counts.get(status, 0),
+        answers=_answers(known, status),
+        frozen=incident.campaigns.exists(),
+    )
+
+
+def _kind(kind: str) -> QueueKind:
+    if kind not in QueueKind.values:
+        raise Http404
+    return QueueKind(kind)
+
+
+def _answers(kind: QueueKind, status: str) -> set[str]:
+    if status == QueueStatus.REJECTION_PROPOSED:
+        return {"confirm"}
+    if status not in {QueueStatus.OPEN, QueueStatus.HELD}:
+        return set()
+    late = {"hold"} if status == QueueStatus.HELD else set()
+    return {answer for answer, kinds in ANSWERS.items() if kind in kinds} - {"confirm"} - late
+
+
+def _shown(incident: Incident, entries: list[QueueEntry]) -> list[dict[str, Any]]:
+    named = iter(masked(incident=incident, people=[entry.person for entry in entries if entry.person]))
+    return [{"entry": entry, "person": next(named) if entry.person else None, "row": _row(entry)} for entry in entries]
+
+
+def _row(entry: QueueEntry) -> int | None:
+    row = entry.row or (entry.person.import_rows.order_by("id").first() if entry.person else None)
+    return row.number if row else None
+
+
+@require_POST
+def decide(request: HttpRequest, incident_id: int, kind: str) -> HttpResponse:
+    """Take one decision for the chosen entries, or for the whole of this list."""
+    incident = incident_of(incident_id)
+    status = posted(request, "status") or QueueStatus.OPEN
+    entries = incident.queue.filter(kind=_kind(kind), status=status)
+    if posted(request, "scope") != "all":
+        entries = entries.filter(pk__in=[whole(pk) for pk in request.POST.getlist("entry")])
+    attempt(request, lambda: _decide(incident, entries, request))
+    return redirect(f"{request.path.removesuffix('decide/')}?status={status}")
+
+
+def _decide(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    step = STEPS.get(posted(request, "do"))
+    if step is None:
+        raise Refused("Choose what to do with these entries.")
+    if not entries.exists():
+        raise Refused("No entry is chosen. Tick entries, or choose the whole list.")
+    return step(incident, entries, request)
+
+
+def _hold(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    done = hold(
+        incident=incident,
+        entries=entries,
+        until=_day(posted(request, "until")),
+        reason=posted(request, "reason"),
+        author=officer(request),
+    )
+    return f"{count(done, 'entry', 'entries')} held until {posted(request, 'until')}. Their deadlines run on."
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Refused("Give the day until which they are held, as year-month-day, such as 2026-03-31.") from None
+
+
+def _accept(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    done = accept(incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request))
+    return f"{count(done, 'entry', 'entries')} accepted as they stand."
+
+
+def _residence(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    done = correct_residence(
+        incident=incident,
+        entries=entries,
+        residence=posted(request, "residence").upper(),
+        reason=posted(request, "reason"),
+        author=officer(request),
+    )
+    return f"{count(done, 'entry', 'entries')}: the residence is set. Assess the law again."
+
+
+def _address(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    chosen = list(entries.select_related("person")[:2])
+    if len(chosen) != 1:
+        raise Refused("An address belongs to one person: tick exactly one entry.")
+    correct_address(
+        incident=incident,
+        entry=chosen[0],
+        address=posted(request, "address"),
+        reason=posted(request, "reason"),
+        author=officer(request),
+    )
+    return "The address is corrected."
+
+
+def _propose(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    done = propose_rejection(
+        incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request)
+    )
+    return f"{count(done, 'rejection')} proposed; a second person has to confirm."
+
+
+def _confirm(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    done = confirm_rejection(incident=incident, entries=entries, author=officer(request))
+    return f"{count(done, 'rejection')} confirmed by you as the second person."
+
+
+STEPS: dict[str, Callable[[Incident, QuerySet[QueueEntry], HttpRequest], str]] = {
+    "hold": _hold,
+    "accept": _accept,
+    "residence": _residence,
+    "address": _address,
+    "propose": _propose,
+    "confirm": _confirm,
+}

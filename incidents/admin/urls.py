@@ -1,0 +1,66 @@
+"""Every page of the desk and its URL, below /admin/incidents/incident/. No URL holds personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib import admin
+from django.http import HttpResponseBase
+from django.urls import URLPattern, path
+
+from incidents.admin import campaigns, desk, downloads, facts, findings, inbox, law, letters, people, queues, trail
+
+View = Callable[..., HttpResponseBase]
+LETTER = "<int:incident_id>/letters/<int:letter_id>/"
+CAMPAIGN = "<int:incident_id>/campaigns/<int:campaign_id>/"
+MESSAGE = "<int:incident_id>/inbox/<int:message_id>/"
+
+PAGES: tuple[tuple[str, View, str], ...] = (
+    ("add/", facts.new_incident, "incidents_incident_add"),
+    ("<int:incident_id>/desk/", desk.desk, "desk"),
+    ("<int:incident_id>/assess/", desk.assess, "assess"),
+    ("<int:incident_id>/filings/<int:obligation_id>/", desk.file_notice, "file_notice"),
+    ("<int:incident_id>/facts/", facts.facts, "facts"),
+    ("<int:incident_id>/findings/", findings.findings, "findings"),
+    ("<int:incident_id>/findings/record/", findings.find, "find"),
+    ("<int:incident_id>/law/", law.law, "law"),
+    ("<int:incident_id>/law/<str:name>/", law.jurisdiction, "jurisdiction"),
+    ("<int:incident_id>/people/", people.people, "people"),
+    ("<int:incident_id>/people/import/", people.upload, "upload"),
+    ("<int:incident_id>/people/find/", people.find_person, "find_person"),
+    ("<int:incident_id>/people/<int:person_id>/", people.person, "person"),
+    ("<int:incident_id>/people/<int:person_id>/reveal/", people.reveal, "reveal"),
+    ("<int:incident_id>/people/<int:person_id>/open/<str:pass_>/", people.person_open, "person_open"),
+    ("<int:incident_id>/queues/", queues.queues, "queues"),
+    ("<int:incident_id>/queues/<slug:kind>/", queues.queue, "queue"),
+    ("<int:incident_id>/queues/<slug:kind>/decide/", queues.decide, "decide"),
+    ("<int:incident_id>/letters/", letters.letters, "letters"),
+    ("<int:incident_id>/letters/make/", letters.make, "make_letters"),
+    ("<int:incident_id>/letters/languages/", letters.languages, "languages"),
+    ("<int:incident_id>/letters/texts/<slug:form>/<slug:language>/", letters.text, "letter_text"),
+    (LETTER, letters.letter, "letter"),
+    (f"{LETTER}preview/", letters.open_preview, "open_preview"),
+    (f"{LETTER}preview/<int:person_id>/<str:pass_>/", letters.letter_preview, "letter_preview"),
+    (f"{LETTER}body/<int:person_id>/<str:pass_>/", letters.letter_body, "letter_body"),
+    (f"{LETTER}test/", letters.send_test_letter, "test_letter"),
+    ("<int:incident_id>/campaigns/", campaigns.campaigns, "campaigns"),
+    ("<int:incident_id>/freeze/", campaigns.freeze_register, "freeze"),
+    (CAMPAIGN, campaigns.campaign, "campaign"),
+    (f"{CAMPAIGN}progress/", campaigns.progress, "progress"),
+    (f"{CAMPAIGN}people/<slug:state>/", campaigns.campaign_people, "campaign_people"),
+    (f"{CAMPAIGN}doubts/<int:doubt_id>/", campaigns.settle, "settle"),
+    (f"{CAMPAIGN}<slug:step>/", campaigns.move, "move"),
+    ("<int:incident_id>/inbox/", inbox.inbox, "inbox"),
+    (MESSAGE, inbox.inbox_message, "inbox_message"),
+    (f"{MESSAGE}open/", inbox.open_message, "open_message"),
+    (f"{MESSAGE}open/<str:pass_>/", inbox.inbox_open, "inbox_open"),
+    (f"{MESSAGE}body/<str:pass_>/", inbox.inbox_body, "inbox_body"),
+    ("<int:incident_id>/log/", trail.log, "log"),
+    ("<int:incident_id>/bundle/", downloads.bundle, "bundle"),
+    ("<int:incident_id>/rejects/", downloads.reject_file, "reject_file"),
+)
+
+
+def patterns() -> list[URLPattern]:
+    """The pages, for signed-in staff only."""
+    return [path(route, admin.site.admin_view(view), name=name) for route, view, name in PAGES]

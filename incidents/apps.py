@@ -1,0 +1,10 @@
+"""The one Django app."""
+
+from django.apps import AppConfig
+
+
+class IncidentsConfig(AppConfig):
+    """Incidents, people, letters, dispatch and proof."""
+
+    name = "incidents"
+    verbose_name = "Breach notification"

@@ -1,0 +1,171 @@
+"""The frozen register and its messages: one line per person, hashed into a root; channel, order and first state of each letter."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from django.db import connection
+
+from incidents.audit.bundle_format import canonical_json
+from incidents.audit.merkle import Frontier, leaf_hash, root
+from incidents.dispatch.send import person_mail
+from incidents.letters.render import Reader, available, newest_texts, readers
+from incidents.letters.wording import choose_language
+from incidents.models import AffectedPerson, Campaign, Incident, Letter, Obligation, PersonStatus
+from incidents.models import MessageState as S
+from incidents.models.refusal import Refused
+from incidents.vault import Vault
+
+BATCH = 1000
+
+
+class PlanRefused(Refused):
+    """The register cannot be planned; names what is missing."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One person's place in the campaign."""
+
+    person_id: int
+    cohort_id: int | None
+    letter_id: int | None
+    line: str
+    state: str
+    reason: str
+    message_ref: str
+    due_at: datetime | None
+    content_sha256: str
+
+
+class Planner:
+    """Everything that planning a person needs, read once."""
+
+    def __init__(self, *, incident: Incident, headers: dict[str, str]) -> None:
+        self.incident, self.headers, self.vault = incident, headers, Vault(incident=incident)
+        self.readers = readers(incident=incident)
+        self.texts = newest_texts(incident=incident)
+        self.letters = {(letter.cohort_id, letter.language): letter for letter in incident.letters.all()}
+        self.due = earliest_deadlines(incident=incident)
+
+    def plan(self, person: AffectedPerson) -> Planned:
+        """Decide what happens to one person at the release."""
+        message_ref = secrets.token_hex(16)
+        reader = self.readers.get(person.cohort_id or 0)
+        if person.status == PersonStatus.HELD:
+            return self._without_letter(person, message_ref, S.HELD, "held by a recorded decision")
+        if reader is None:
+            return self._without_letter(person, message_ref, S.NOT_OWED, "no law asks for a notice and none was chosen")
+        letter = self._letter(person, reader)
+        mail = person_mail(
+            person=person, letter_sha256=letter.sha256, body=letter.compiled, message_ref=message_ref,
+            headers=self.headers, vault=self.vault,
+        )  # fmt: skip
+        return self._planned(person, message_ref, S.PLANNED, "", letter, mail.content_sha256)
+
+    def _letter(self, person: AffectedPerson, reader: Reader) -> Letter:
+        known = available(form=reader.form, texts=self.texts)
+        choice = choose_language(wanted=person.language, residence=reader.cohort.residence, available=known)
+        letter = self.letters.get((person.cohort_id or 0, choice.language))
+        if letter is None or letter.form != reader.form:
+            raise PlanRefused("The letters are older than the people or the duties. Make them again, then freeze.")
+        return letter
+
+    def _without_letter(self, person: AffectedPerson, message_ref: str, state: str, reason: str) -> Planned:
+        return self._planned(person, message_ref, state, reason, None, "")
+
+    def _planned(
+        self, person: AffectedPerson, message_ref: str, state: str, reason: str, letter: Letter | None, content: str
+    ) -> Planned:
+        line = {
+            "subject": person.subject, "cohort": str(person.cohort_id or ""), "letter": letter.sha256 if letter else "",
+            "commitment": self.vault.commitment(person=person, fields=self.vault.open(person=person)),
+            "content_sha256": content, "state": state,
+        }  # fmt: skip
+        return Planned(
+            person_id=person.pk, cohort_id=person.cohort_id, letter_id=letter.pk if letter else None,
+            line=canonical_json(line).decode(), state=state, reason=reason, message_ref=message_ref,
+            due_at=self.due.get(person.cohort_id or 0), content_sha256=content,
+        )  # fmt: skip
+
+
+def earliest_deadlines(*, incident: Incident) -> dict[int, datetime]:
+    """The earliest legal deadline of each cohort's letters; cohorts without one come last."""
+    duties = Obligation.objects.filter(incident=incident, addressee="person", superseded=False, owed="yes")
+    found: dict[int, datetime] = {}
+    for cohort_id, due_at in duties.exclude(due_at=None).values_list("cohort_id", "due_at"):
+        if cohort_id and due_at:
+            found[cohort_id] = min(due_at, found.get(cohort_id, due_at))
+    return found
+
+
+@dataclass(frozen=True)
+class Roots:
+    """What was frozen: the register's root, the letters' root, how many people, and their first states."""
+
+    register: str
+    letters: str
+    people: int
+    states: dict[str, int]
+
+
+def write_register(*, campaign: Campaign) -> Roots:
+    """Plan everybody and write register and messages in bulk, ordered by subject; returns what to freeze."""
+    planner = Planner(incident=campaign.incident, headers=campaign.headers)
+    people = _people(campaign.incident)
+    tree, letters, states = Frontier(), set(), {}
+    while batch := [planner.plan(person) for person in islice(people, BATCH)]:
+        _write_batch(campaign, batch)
+        for planned in batch:
+            tree.append(leaf_hash(planned.line.encode()))
+            states[planned.state] = states.get(planned.state, 0) + 1
+            letters |= {planned.letter_id} if planned.letter_id else set()
+    hashes = sorted(set(Letter.objects.filter(pk__in=letters).values_list("sha256", flat=True)))
+    letters_root = root(leaf_hash(sha256.encode()) for sha256 in hashes).hex()
+    return Roots(tree.root().hex(), letters_root, tree.size, states)
+
+
+def _people(incident: Incident) -> Iterator[AffectedPerson]:
+    """Everybody who is not rejected, by subject, a page at a time (COPY shares the connection, so no open cursor)."""
+    last = ""
+    wanted = AffectedPerson.objects.filter(incident=incident).exclude(status=PersonStatus.REJECTED).order_by("subject")
+    while page := list(wanted.filter(subject__gt=last)[:BATCH]):
+        yield from page
+        last = page[-1].subject
+
+
+def _write_batch(campaign: Campaign, batch: list[Planned]) -> None:
+    with connection.cursor() as cursor:
+        ids = _ids(cursor, "incidents_registerentry", len(batch))
+        with cursor.copy(
+            "COPY incidents_registerentry (id, campaign_id, person_id, cohort_id, letter_id, line) FROM STDIN"
+        ) as out:
+            for pk, one in zip(ids, batch, strict=True):
+                out.write_row((pk, campaign.pk, one.person_id, one.cohort_id, one.letter_id, one.line))
+        columns = "entry_id, campaign_id, channel, message_ref, state, state_reason, due_at, attempts, content_sha256, provider_id"
+        with cursor.copy(f"COPY incidents_message ({columns}) FROM STDIN") as out:
+            for pk, one in zip(ids, batch, strict=True):
+                out.write_row(
+                    (
+                        pk,
+                        campaign.pk,
+                        "email",
+                        one.message_ref,
+                        one.state,
+                        one.reason,
+                        one.due_at,
+                        0,
+                        one.content_sha256,
+                        "",
+                    )
+                )
+
+
+def _ids(cursor: Any, table: str, number: int) -> list[int]:
+    cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, number])
+    return [row[0] for row in cursor.fetchall()]

@@ -1,0 +1,113 @@
+"""One claimed chunk: open the person, fill the letter, compare with what was approved, hand it over, move the marker."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from incidents.audit.log import database_now
+from incidents.dispatch.outbox import Claim, Fenced, Outcome, Owner, finish, mark
+from incidents.dispatch.providers import Provider, SendError, SendErrorKind
+from incidents.letters.language import fill
+from incidents.letters.mail import OutgoingMail, mail_for
+from incidents.letters.render import compiled, personal_values
+from incidents.models import AffectedPerson, Campaign, Incident, Message
+from incidents.vault import CannotOpen, Vault
+
+KIND_OF_ERROR = {
+    SendErrorKind.NOT_SENT: "failed",
+    SendErrorKind.REFUSED: "refused",
+    SendErrorKind.ACCOUNT: "failed",
+    SendErrorKind.DOUBTFUL: "doubt",
+}
+
+
+@dataclass(frozen=True)
+class ChunkReport:
+    """How a chunk ended: how many were answered, and why the rest was not begun (empty: all were)."""
+
+    answered: int
+    stopped: str = ""
+    account_refused: str = ""
+
+
+def make_mail(*, message: Message, vault: Vault) -> OutgoingMail:
+    """The mail of a planned message, exactly as it was hashed at the freeze. Raises CannotOpen."""
+    entry = message.entry
+    assert entry.letter is not None
+    return person_mail(
+        person=entry.person, letter_sha256=entry.letter.sha256, body=entry.letter.compiled,
+        message_ref=message.message_ref, headers=message.campaign.headers, vault=vault,
+    )  # fmt: skip
+
+
+def person_mail(
+    *, person: AffectedPerson, letter_sha256: str, body: str, message_ref: str, headers: dict[str, str], vault: Vault
+) -> OutgoingMail:
+    """Fill a compiled letter for one person. The first address is the one used. Raises CannotOpen."""
+    fields = vault.open(person=person)
+    if not fields.emails:
+        raise CannotOpen("no address to send to")
+    letter = compiled(letter_sha256, body)
+    values = personal_values(full_name=fields.full_name, language=letter.language, message_ref=message_ref)
+    filled = fill(letter=letter, values=values)
+    return mail_for(
+        letter=filled, language=letter.language, to=fields.emails[0], message_ref=message_ref, headers=headers
+    )
+
+
+def send_chunk(*, claimed: Claim, owner: Owner, provider: Provider) -> ChunkReport:
+    """Send a chunk in its order. Raises Fenced when another worker took it over; then nothing more is written."""
+    found = Message.objects.filter(pk__in=claimed.message_ids).select_related(
+        "entry__person", "entry__letter", "campaign"
+    )
+    messages = {message.pk: message for message in found}
+    vault, outcomes, stopped, account = Vault(incident=claimed.campaign.incident), [], "", ""
+    for message_id in claimed.message_ids:
+        outcome = _send_one(messages[message_id], claimed.campaign.incident, vault, provider)
+        outcomes.append(outcome)
+        still = mark(owner=owner, claimed=claimed, confirmed=len(outcomes), outcome=outcome)
+        if outcome.kind == "failed" and outcome.detail.startswith("account:"):
+            account = outcome.detail
+        if account or not still:
+            stopped = account or "the campaign no longer dispatches"
+            break
+    rest = len(claimed.message_ids) - len(outcomes)
+    outcomes += [Outcome("unsent", detail=stopped)] * rest
+    finish(claimed=claimed, outcomes=outcomes, provider=provider.name)
+    return ChunkReport(len(outcomes) - rest, stopped, account)
+
+
+def _send_one(message: Message, incident: Incident, vault: Vault, provider: Provider) -> Outcome:
+    try:
+        mail = make_mail(message=message, vault=vault)
+    except CannotOpen as error:
+        return Outcome("quarantined", detail=str(error))
+    if mail.content_sha256 != message.content_sha256:
+        return Outcome("quarantined", detail="the letter is not the one that was approved")
+    started = time.monotonic()
+    try:
+        provider_id = provider.send(mail=mail, incident=incident)
+    except SendError as error:
+        detail = f"account: {error.detail}" if error.kind == SendErrorKind.ACCOUNT else error.detail
+        return Outcome(KIND_OF_ERROR[error.kind], detail=detail, content_sha256=mail.content_sha256)
+    if time.monotonic() - started > settings.LEASE_SECONDS:
+        raise Fenced  # slower than the lease: another worker may hold the chunk by now; the marker would say so too
+    return Outcome("accepted", provider_id, content_sha256=mail.content_sha256, answered_at=database_now())
+
+
+def campaign_headers(*, campaign_facts: dict[str, dict[str, str]]) -> dict[str, str]:
+    """The fixed heads of a campaign's mails, from the facts."""
+    controller = campaign_facts["controller"]
+    return {
+        "sender": controller["sender_email"],
+        "sender_name": controller["sender_name"],
+        "reply_to": controller["reply_to"] or controller["sender_email"],
+    }
+
+
+def waiting_campaigns() -> list[Campaign]:
+    """Campaigns that dispatch and have something to send."""
+    return list(Campaign.objects.filter(state="dispatching", messages__state="ready").distinct().order_by("id"))

@@ -1,0 +1,182 @@
+"""What workers do, and the same without a broker: send what is ready, and keep house (take-over, events, doubts, order, drain)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from incidents.audit import log
+from incidents.audit.actions import Action
+from incidents.audit.log import database_now, record
+from incidents.dispatch import receive
+from incidents.dispatch.campaign import cancel_unsent, drain_if_done, pause
+from incidents.dispatch.conservation import check_campaign
+from incidents.dispatch.outbox import Fenced, Owner, claim, move, take_over
+from incidents.dispatch.providers import Provider, provider_for, simulated_events
+from incidents.dispatch.send import send_chunk
+from incidents.models import Campaign, CampaignState, Doubt, Incident, Message
+from incidents.models import MessageState as S
+
+HOUSE_LOCK = 0x62_6E_5F_68_6F_75  # "bn_hou"
+CHECKPOINT_EVERY = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What one slice of work did."""
+
+    answered: int
+    more: bool
+
+
+def send_ready(*, campaign_id: int, owner: Owner, provider: Provider, seconds: float) -> Slice:
+    """Claim and send chunk after chunk for at most `seconds`; `more` says that something may be left."""
+    end, answered = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        claimed = claim(campaign_id=campaign_id, owner=owner)
+        if claimed is None:
+            return Slice(answered, False)
+        try:
+            report = send_chunk(claimed=claimed, owner=owner, provider=provider)
+        except Fenced:
+            continue
+        answered += report.answered
+        if report.account_refused:
+            pause(campaign=claimed.campaign, author=None, reason=f"the provider refuses us: {report.account_refused}")
+            return Slice(answered, False)
+    return Slice(answered, True)
+
+
+def keep_house() -> list[int]:
+    """Everything that is due but is nobody's message: returns the campaigns that have something to send.
+
+    Two at once are harmless: the second finds the lock taken and only reports.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [HOUSE_LOCK])
+        if cursor.fetchone()[0]:
+            try:
+                _tidy()
+            finally:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [HOUSE_LOCK])
+    waiting = Campaign.objects.filter(state=CampaignState.DISPATCHING, messages__state=S.READY)
+    return list(waiting.filter(messages__state=S.READY).distinct().values_list("id", flat=True))
+
+
+def _tidy() -> None:
+    provider = provider_for()
+    take_over(provider=provider.name)
+    with transaction.atomic():
+        receive.store_events(provider="inbox", events=simulated_events())
+    receive.apply_events()
+    settle_doubts(provider=provider)
+    for campaign in Campaign.objects.filter(
+        state=CampaignState.STOPPED, messages__state__in=[S.PLANNED, S.READY]
+    ).distinct():
+        with transaction.atomic():
+            cancel_unsent(campaign=campaign, actor="dispatcher")
+    for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING).order_by("id"):
+        drain_if_done(campaign=campaign)
+    log.sequence()
+    _sign_what_changed()
+
+
+def _sign_what_changed() -> None:
+    now = database_now()
+    for incident in Incident.objects.filter(audit_log__isnull=False).select_related("audit_log"):
+        last = incident.audit_log.checkpoints.order_by("-id").first()
+        if last is None or (last.size < incident.audit_log.size and now - last.signed_at > CHECKPOINT_EVERY):
+            log.checkpoint(incident=incident)
+
+
+def settle_doubts(*, provider: Provider) -> int:
+    """Ask the provider about each open doubt; where it cannot tell, send again after `SETTLE_AFTER_SECONDS`.
+
+    A second letter harms less than none; the same Message-ID lets a mailbox recognise it. Returns how many were settled.
+    """
+    settled = 0
+    overdue = database_now() - timedelta(seconds=settings.SETTLE_AFTER_SECONDS)
+    for doubt in Doubt.objects.filter(settled_at__isnull=True).select_related("message").order_by("id")[:500]:
+        if doubt.message.state != S.IN_DOUBT:
+            settled += _settle(doubt, "", "provider event", "provider")
+            continue
+        known = provider.look_up(message_ref=doubt.message.message_ref)
+        if known is not None:
+            settled += _settle(doubt, S.ACCEPTED if known else S.READY, "provider look-up", "dispatcher")
+        elif doubt.opened_at < overdue:
+            settled += _settle(doubt, S.READY, "deadline policy: sent again", "dispatcher")
+    return settled
+
+
+def settle_by_hand(*, doubt: Doubt, arrived: bool, by: str) -> None:
+    """A person's answer to a doubt."""
+    _settle(doubt, S.ACCEPTED if arrived else S.READY, "a person's decision", by)
+
+
+def _settle(doubt: Doubt, to: str, how: str, by: str) -> int:
+    with transaction.atomic():
+        message = (
+            Message.objects.select_for_update(of=("self",))
+            .select_related("campaign__incident", "entry__person")
+            .get(pk=doubt.message_id)
+        )
+        if (
+            Doubt.objects.filter(pk=doubt.pk, settled_at__isnull=True).update(
+                settled_at=database_now(), settled_how=how, settled_by=by
+            )
+            == 0
+        ):
+            return 0
+        if to and message.state == S.IN_DOUBT:
+            move(
+                campaign=message.campaign, messages=[message], to=to, actor=by, reason=how, action=Action.DOUBT_RESOLVED
+            )
+        else:
+            data = {"campaign": message.campaign.reference, "message": message.message_ref, "state": "", "reason": how}
+            record(
+                incident=message.campaign.incident,
+                action=Action.DOUBT_RESOLVED,
+                actor=by,
+                data=data,
+                subject=message.entry.person.subject,
+            )
+    return 1
+
+
+def check_running_campaigns() -> int:
+    """The minute's conservation check: a campaign whose numbers do not add up is paused. Returns how many were."""
+    paused = 0
+    for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING).select_related("incident"):
+        check = check_campaign(campaign=campaign)
+        if not check.holds:
+            data = {"campaign": campaign.reference, "violations": check.violations, "sum_ok": check.sum_ok}
+            record(incident=campaign.incident, action=Action.CHECK_FAILED, actor="system", data=data)
+            pause(
+                campaign=campaign,
+                author=None,
+                reason="the conservation check failed: " + "; ".join(check.violations or ["sum"]),
+            )
+            paused += 1
+    return paused
+
+
+def dispatch(*, campaign: Campaign, progress: Callable[[dict[str, int]], None] | None = None) -> None:
+    """Do the workers' work here, without a broker, until nothing is left to do."""
+    provider = provider_for()
+    with Owner() as owner:
+        while True:
+            keep_house()
+            work = send_ready(campaign_id=campaign.pk, owner=owner, provider=provider, seconds=5)
+            campaign.refresh_from_db()
+            if progress:
+                progress({"answered": work.answered})
+            if campaign.state != CampaignState.DISPATCHING:
+                break
+            if not work.answered:
+                time.sleep(0.5)
+    provider.close()

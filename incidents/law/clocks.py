@@ -1,0 +1,156 @@
+"""Turns the clocks of a pack into deadlines: which moment starts them, how they are counted, what a hold does to them.
+
+A duty "without undue delay" has a deadline without a date: no number is invented for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from incidents.law.conditions import Scene, weigh
+from incidents.law.deadlines import earliest, end_of_period, instant_of, is_after
+from incidents.law.facts import Anchor, Deadline, IncidentFacts, Moment
+from incidents.law.pack import PackSet, Version
+
+_STOOD_IN_FOR = {Anchor.AWARE, Anchor.DISCOVERED, Anchor.DETERMINED, Anchor.ASSESSED}
+RELATIVE = {"before_individuals", "same_time_as_individuals", "no_later_than_individuals"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a clock is read: the packs, the jurisdiction and its zone, and the facts weighed."""
+
+    packs: PackSet
+    jurisdiction: str
+    zone: ZoneInfo
+    scene: Scene
+    hold: Version | None = None
+
+    @property
+    def facts(self) -> IncidentFacts:
+        """The facts of the incident."""
+        return self.scene.facts
+
+
+def anchor_moment(*, facts: IncidentFacts, anchor: str, jurisdiction: str, zone: ZoneInfo) -> Moment | None:
+    """The moment an anchor stands for, with the fall-backs of docs/law-cases.md; None where it is not known."""
+    if anchor == "filed_at":
+        return facts.filed_at.get(jurisdiction)
+    if anchor == "law_enforcement_hold_until":
+        return facts.law_enforcement_hold_until
+    if anchor in facts.anchors:
+        return facts.anchors[Anchor(anchor)]
+    if anchor not in _STOOD_IN_FOR:
+        return None
+    stand_ins = [facts.anchors[a] for a in (Anchor.AWARE, Anchor.DISCOVERED) if a in facts.anchors]
+    return earliest(moments=stand_ins, zone=zone)
+
+
+def deadline_of(*, version: Version, place: Place) -> Deadline:
+    """The deadline of one duty: of several clocks the one that ends first; relative ones stand beside it."""
+    clocks = [_deadline(clock, version, place) for clock in version.value["clocks"] if _runs(clock, place)]
+    if not clocks:
+        clocks = [_deadline(version.value["clocks"][-1], version, place)]
+    dated = [clock for clock in clocks if clock.shown_at is not None]
+    first = min(dated, key=lambda clock: _instant(clock, place), default=clocks[0])
+    relative = next((clock.relative for clock in clocks if clock.relative), None)
+    notes = dict.fromkeys(note for clock in clocks for note in clock.notes)
+    return replace(first, relative=relative, notes=tuple(notes))
+
+
+def second_deadline(*, version: Version, place: Place) -> Moment | None:
+    """When the second or final report is due: by the first clock whose condition holds."""
+    for clock in version.value["clocks"]:
+        if _runs(clock, place):
+            return _deadline(clock, version, replace(place, hold=None)).shown_at
+    return None
+
+
+def is_late(*, deadline: Deadline, place: Place) -> bool:
+    """Whether the filing already made came after the deadline (after its legal end, where that is later)."""
+    filed = place.facts.filed_at.get(place.jurisdiction)
+    end = deadline.legal_end_at or deadline.shown_at
+    return filed is not None and end is not None and is_after(moment=filed, end=end, zone=place.zone)
+
+
+def _runs(clock: Mapping[str, Any], place: Place) -> bool:
+    condition = clock.get("when")
+    return condition is None or weigh(condition=condition, scene=place.scene).holds is True
+
+
+def _instant(deadline: Deadline, place: Place) -> Any:
+    assert deadline.shown_at is not None
+    return instant_of(moment=deadline.shown_at, zone=place.zone)
+
+
+def _deadline(clock: Mapping[str, Any], version: Version, place: Place) -> Deadline:
+    anchor = _anchor(clock, place)
+    at = anchor_moment(facts=place.facts, anchor=anchor, jurisdiction=place.jurisdiction, zone=place.zone)
+    plain = Deadline(
+        kind=clock["kind"],
+        shown_at=None,
+        anchor=anchor,
+        anchor_at=at,
+        reference=version.reference,
+        relative=clock["kind"] if clock["kind"] in RELATIVE else None,
+        zone=place.zone.key,
+        notes=tuple(clock[key] for key in ("qualifier", "note") if key in clock),
+    )
+    counted = _counted(plain, clock, place) if "n" in clock else _uncounted(plain)
+    return _after_hold(counted, clock, place)
+
+
+def _anchor(clock: Mapping[str, Any], place: Place) -> str:
+    if clock["kind"] in RELATIVE:
+        return Anchor.PEOPLE_TOLD.value
+    return str(place.packs.vocabulary.anchors.get(clock.get("runs_from", ""), Anchor.DISCOVERED.value))
+
+
+def _uncounted(deadline: Deadline) -> Deadline:
+    """No number of days: a date is shown only for "with the individuals", once these have been told."""
+    return replace(deadline, shown_at=deadline.anchor_at) if deadline.relative else deadline
+
+
+def _counted(deadline: Deadline, clock: Mapping[str, Any], place: Place) -> Deadline:
+    start = deadline.anchor_at
+    if _restarts(clock, place):
+        start = place.facts.law_enforcement_hold_until
+    if start is None:
+        note = f"{clock['n']} {clock['kind'].replace('_', ' ')} from {deadline.anchor}, which is not known yet"
+        return replace(deadline, notes=(*deadline.notes, note))
+    period = end_of_period(start=start, n=clock["n"], rule=place.packs.calendars[clock["calendar"]], zone=place.zone)
+    notes = (*deadline.notes, *period.notes)
+    return replace(deadline, shown_at=period.shown_at, legal_end_at=period.legal_end_at, anchor_at=start, notes=notes)
+
+
+def _held(place: Place) -> bool:
+    return place.hold is not None and bool(place.hold.value["allowed"]) and _hold_until(place) is not None
+
+
+def _hold_until(place: Place) -> Moment | None:
+    return place.facts.law_enforcement_hold_until
+
+
+def _restarts(clock: Mapping[str, Any], place: Place) -> bool:
+    """Whether the days are counted from the end of the hold (Tennessee), which came after their usual start."""
+    until = _hold_until(place)
+    if not _held(place) or until is None or place.hold is None or not place.hold.value["restarts"]:
+        return False
+    anchor = _anchor(clock, place)
+    start = anchor_moment(facts=place.facts, anchor=anchor, jurisdiction=place.jurisdiction, zone=place.zone)
+    return start is None or is_after(moment=until, end=start, zone=place.zone)
+
+
+def _after_hold(deadline: Deadline, clock: Mapping[str, Any], place: Place) -> Deadline:
+    """A hold is a clock too: a date that falls before its end moves there, and the wait is noted."""
+    until = _hold_until(place)
+    if not _held(place) or until is None:
+        return deadline
+    note = f"law-enforcement hold until {until.isoformat()}; then without unreasonable delay"
+    held = replace(deadline, notes=(*deadline.notes, note))
+    if held.shown_at is None or not is_after(moment=until, end=held.shown_at, zone=place.zone):
+        return held
+    return replace(held, shown_at=until, legal_end_at=None)

@@ -1,0 +1,107 @@
+"""Data elements: the words for what was exposed, what each implies, and whether a statute's list is met.
+
+A payment card with its code implies the card number; a password hash may or may not open an account, which only a
+person can say. Such elements, and those a group only may have lost, count as "maybe".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from incidents.law.facts import Findings, Group
+
+NAME = "name"
+OTHER_IDENTIFIER = "other_identifier"
+#: What NY, DC and TX count as identifying a person where the name itself is missing.
+IDENTIFIERS = frozenset({OTHER_IDENTIFIER, "email", "phone", "postal_address", "loyalty_number", "username"})
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words of the packs: elements and their implications, content items, where each kind of clock starts."""
+
+    elements: Mapping[str, str]
+    implies: Mapping[str, frozenset[str]]
+    may_imply: Mapping[str, frozenset[str]]
+    content_items: Mapping[str, Mapping[str, str]]
+    anchors: Mapping[str, str]
+
+    @classmethod
+    def from_document(cls, *, document: Mapping[str, Any]) -> Vocabulary:
+        """The vocabulary as read from vocabulary.yaml."""
+        return cls(
+            elements=document["elements"],
+            implies={key: frozenset(items) for key, items in document["element_implies"].items()},
+            may_imply={key: frozenset(items) for key, items in document["element_may_imply"].items()},
+            content_items=document["content_items"],
+            anchors=document["starting_points"],
+        )
+
+    def closure(self, *, elements: Iterable[str]) -> frozenset[str]:
+        """The elements with all that they imply, step by step."""
+        found: set[str] = set()
+        waiting = list(elements)
+        while waiting:
+            element = waiting.pop()
+            if element not in found:
+                found.add(element)
+                waiting.extend(self.implies.get(element, ()))
+        return frozenset(found)
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What one group lost: `sure`, `maybe` (with the element that a person must decide on), and unknown words."""
+
+    sure: frozenset[str]
+    maybe: Mapping[str, str]
+    unknown: frozenset[str]
+
+    def sure_of(self, elements: Iterable[str]) -> list[str]:
+        """Those of `elements` that were exposed for certain, in the order given."""
+        return [element for element in elements if element in self.sure]
+
+    def maybe_of(self, elements: Iterable[str]) -> list[str]:
+        """Those of `elements` that may have been exposed, in the order given."""
+        return [element for element in elements if element in self.maybe and element not in self.sure]
+
+
+def exposure_of(*, group: Group, findings: Findings, vocabulary: Vocabulary) -> Exposure:
+    """What a group lost; an officer's answer to "element:<name>" (yes or no) settles a doubtful element."""
+    sure = set(group.elements)
+    doubtful: dict[str, str] = {element: element for element in group.maybe}
+    for element in vocabulary.closure(elements=group.elements):
+        doubtful |= dict.fromkeys(vocabulary.may_imply.get(element, ()), element)
+    maybe: dict[str, str] = {}
+    for element in sorted(doubtful):
+        answer = findings.answers.get(f"element:{element}", "unknown")
+        if answer == "yes":
+            sure.add(element)
+        elif answer != "no":
+            maybe |= dict.fromkeys(vocabulary.closure(elements=[element]), element)
+    words = group.elements | group.maybe
+    return Exposure(
+        sure=vocabulary.closure(elements=sure),
+        maybe=maybe,
+        unknown=frozenset(word for word in words if word not in vocabulary.elements),
+    )
+
+
+def name_is_met(*, exposure: Exposure, name: str) -> bool | None:
+    """Whether the name condition of a list holds: `required`, `not_required` or `or_other_identifier`."""
+    if name == "not_required":
+        return True
+    wanted = {NAME} if name == "required" else {NAME, *IDENTIFIERS}
+    if exposure.sure & wanted:
+        return True
+    return None if exposure.maybe_of(wanted) else False
+
+
+def list_is_met(*, exposure: Exposure, any_of: Iterable[str]) -> bool | None:
+    """Whether one of the listed elements was exposed; None where it only may have been."""
+    wanted = list(any_of)
+    if exposure.sure_of(wanted):
+        return True
+    return None if exposure.maybe_of(wanted) or exposure.unknown else False

@@ -1,0 +1,34 @@
+"""Do the numbers add up?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from incidents.dispatch.conservation import check_campaign
+from incidents.management.operator import FAILED, OperatorCommand, campaign_named
+
+
+class Command(OperatorCommand):
+    help = "The conservation check: people in = sum of named states. Exit 1 on any broken invariant: check_campaign CAMPAIGN"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("campaign")
+        parser.add_argument("--json", action="store_true", dest="as_json")
+
+    def work(self, *, campaign: str, as_json: bool, **_: Any) -> int | None:
+        check = check_campaign(campaign=campaign_named(campaign))
+        if as_json:
+            self.say(json.dumps(check.to_json(), indent=1, sort_keys=True))
+        else:
+            self.say(f"{check.campaign} is {check.state}: {check.people_in} people in")
+            for state, number in sorted(check.states.items()):
+                self.say(f"  {state:22} {number:>9}")
+            self.say(
+                f"  sum {'holds' if check.sum_ok else 'DOES NOT HOLD'}; doubts open {check.doubts_open} of {check.doubts_total}"
+            )
+            for violation in check.violations:
+                self.say(f"  violated: {violation}")
+        return None if check.holds else FAILED

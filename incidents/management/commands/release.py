@@ -1,0 +1,19 @@
+"""The second signature: from here on workers send."""
+
+from __future__ import annotations
+
+from incidents.dispatch.campaign import release
+from incidents.management.signing import SigningCommand
+from incidents.models import Campaign
+from incidents.tasks import wake_campaign
+
+
+class Command(SigningCommand):
+    help = "The second signature: from here on workers send: release CAMPAIGN --as USER --reason TEXT"
+    done = "released; workers send now (without a broker: dispatch CAMPAIGN)"
+
+    def sign(self, **given: object) -> Campaign:
+        """One domain call, then a wake-up for the workers."""
+        campaign = release(**given)  # type: ignore[arg-type]
+        wake_campaign(campaign.pk)
+        return campaign

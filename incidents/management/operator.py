@@ -1,0 +1,81 @@
+"""What all operators' commands share: plain messages instead of tracebacks, and the four exit codes.
+
+0 holds, 1 a check failed, 2 bad input, 3 a service is down (see `manage.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand
+
+from incidents.models import Campaign, Incident
+from incidents.models.refusal import Refused
+
+FAILED, BAD_INPUT = 1, 2
+
+
+class OperatorCommand(BaseCommand):
+    """Parse, one domain call, print, exit code. `work` returns the exit code or None for 0."""
+
+    requires_system_checks = []
+    requires_migrations_checks = False
+
+    def work(self, **options: Any) -> int | None:
+        """The command's own few lines."""
+        raise NotImplementedError
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run `work`; a refusal becomes its lines on the error stream and exit code 2."""
+        try:
+            code = self.work(**options)
+        except Refused as refusal:
+            for line in refusal.lines:
+                self.stderr.write(line)
+            sys.exit(BAD_INPUT)
+        if code:
+            sys.exit(code)
+
+    def say(self, line: str = "") -> None:
+        """One line on the output, at once."""
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def incident_named(reference: str) -> Incident:
+    """The incident of a reference. Raises Refused."""
+    found = Incident.objects.filter(reference=reference).first()
+    if found is None:
+        known = ", ".join(Incident.objects.order_by("-id").values_list("reference", flat=True)[:5]) or "none yet"
+        raise Refused(f"There is no incident '{reference}'. Known: {known}.")
+    return found
+
+
+def campaign_named(reference: str) -> Campaign:
+    """The campaign of a reference such as 'cartier-2025-c1'. Raises Refused."""
+    found = Campaign.objects.filter(reference=reference).select_related("incident").first()
+    if found is None:
+        known = ", ".join(Campaign.objects.order_by("-id").values_list("reference", flat=True)[:5]) or "none yet"
+        raise Refused(
+            f"There is no campaign '{reference}'. Known: {known}. 'freeze INCIDENT' makes one and prints its name."
+        )
+    return found
+
+
+def user_named(name: str) -> User:
+    """The active user of a name. Raises Refused."""
+    found = User.objects.filter(username=name, is_active=True).first()
+    if found is None:
+        raise Refused(f"There is no active user '{name}'. Make one in the admin, or use 'manage.py createsuperuser'.")
+    return found
+
+
+def operator_user() -> User:
+    """The user under whose name commands without --as work: 'operator', which nobody can sign in as."""
+    user, new = User.objects.get_or_create(username="operator", defaults={"is_active": True, "is_staff": False})
+    if new:
+        user.set_unusable_password()
+        user.save()
+    return user

@@ -1,0 +1,282 @@
+"""How it reaches them: campaign, frozen register, messages, chunks of work, attempts, doubts and the provider's events."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from incidents.models.duties import Cohort
+from incidents.models.incident import Incident
+from incidents.models.letters import Letter
+from incidents.models.people import AffectedPerson
+
+
+class CampaignState(models.TextChoices):
+    FROZEN = "frozen", "frozen"  # the register and the letters are fixed by hash
+    CONTENT_APPROVED = "content_approved", "content approved"  # first signature
+    DISPATCHING = "dispatching", "dispatching"  # second signature; workers send
+    PAUSED = "paused", "paused"  # no new message starts; may be resumed
+    STOPPED = "stopped", "stopped"  # no new message ever starts
+    DRAINED = "drained", "drained"  # nothing left to send; answers may still come
+    CLOSED = "closed", "closed"  # everyone final, every question answered
+
+
+#: Which state may follow which; the database refuses the rest (`0002_guards`).
+CAMPAIGN_MOVES: dict[str, frozenset[str]] = {
+    CampaignState.FROZEN: frozenset({CampaignState.CONTENT_APPROVED, CampaignState.STOPPED}),
+    CampaignState.CONTENT_APPROVED: frozenset({CampaignState.DISPATCHING, CampaignState.STOPPED}),
+    CampaignState.DISPATCHING: frozenset({CampaignState.PAUSED, CampaignState.STOPPED, CampaignState.DRAINED}),
+    CampaignState.PAUSED: frozenset({CampaignState.DISPATCHING, CampaignState.STOPPED}),
+    CampaignState.DRAINED: frozenset({CampaignState.DISPATCHING, CampaignState.CLOSED, CampaignState.STOPPED}),
+    CampaignState.STOPPED: frozenset(),
+    CampaignState.CLOSED: frozenset(),
+}
+
+
+class Campaign(models.Model):
+    """One frozen register, the letters for it, and their way to the people."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="campaigns")
+    reference = models.SlugField(max_length=70, unique=True)
+    state = models.CharField(max_length=20, choices=CampaignState, default=CampaignState.FROZEN)
+    register_root = models.CharField(max_length=64)
+    letters_root = models.CharField(max_length=64)
+    people = models.PositiveIntegerField()
+    #: Everyone who wrote something that is frozen here; none of them may approve the content.
+    author_ids = ArrayField(models.BigIntegerField())
+    #: The letters' fixed heads: from, reply-to, and the domain of Message-ID.
+    headers = models.JSONField()
+    facts = models.ForeignKey("incidents.FactVersion", on_delete=models.PROTECT, related_name="+")
+    frozen_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    frozen_at = models.DateTimeField()
+    released_at = models.DateTimeField(null=True)
+    drained_at = models.DateTimeField(null=True)
+    pause_reason = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class RegisterEntry(models.Model):
+    """One person on a campaign's frozen register. Never changed."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="register")
+    person = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, related_name="register_entries")
+    cohort = models.ForeignKey(Cohort, on_delete=models.PROTECT, null=True, related_name="+")
+    letter = models.ForeignKey(Letter, on_delete=models.PROTECT, null=True, related_name="+")
+    #: The register line as hashed into the root and exported: subject, cohort, commitment, letter, content, state.
+    line = models.TextField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["campaign", "person"], name="a_person_is_registered_once")]
+
+    def __str__(self) -> str:
+        return f"{self.campaign} entry {self.pk}"
+
+
+class MessageState(models.TextChoices):
+    PLANNED = "planned", "planned"  # frozen, not yet released
+    READY = "ready", "ready"  # released; may be claimed from `not_before` on
+    SENDING = "sending", "sending"  # in a claimed chunk: the intent is committed
+    IN_DOUBT = "in_doubt", "in doubt"  # perhaps sent; listed, to be settled
+    ACCEPTED = "accepted", "accepted"  # the provider took it
+    DELIVERED = "delivered", "delivered"  # final: the provider says it arrived
+    ACCEPTED_UNCONFIRMED = "accepted_unconfirmed", "accepted, no answer"  # final: taken, and no event can come
+    NEEDS_OTHER_CHANNEL = "needs_other_channel", "needs another channel"  # this address does not work
+    HELD = "held", "held"  # a person decided to wait until a date; the clock runs
+    QUARANTINED = "quarantined", "quarantined"  # its letter could not be made as approved; a person must look
+    UNREACHABLE = "unreachable", "unreachable"  # final: reason, two people
+    EXCLUDED = "excluded", "excluded"  # final: reason, two people
+    CANCELLED = "cancelled", "cancelled"  # final: the campaign was stopped
+    NOT_OWED = "not_owed", "no notice"  # final: no law asks for it and the controller chose none, with a reason
+
+
+#: Which state may follow which; the database refuses the rest (`0002_guards`).
+MESSAGE_MOVES: dict[str, frozenset[str]] = {
+    MessageState.PLANNED: frozenset({MessageState.READY, MessageState.CANCELLED}),
+    MessageState.READY: frozenset({MessageState.SENDING, MessageState.CANCELLED, MessageState.DELIVERED}),
+    MessageState.SENDING: frozenset(
+        {
+            MessageState.READY,
+            MessageState.ACCEPTED,
+            MessageState.IN_DOUBT,
+            MessageState.NEEDS_OTHER_CHANNEL,
+            MessageState.QUARANTINED,
+        }
+    ),
+    MessageState.IN_DOUBT: frozenset(
+        {MessageState.ACCEPTED, MessageState.READY, MessageState.DELIVERED, MessageState.NEEDS_OTHER_CHANNEL}
+    ),
+    MessageState.ACCEPTED: frozenset(
+        {
+            MessageState.DELIVERED,
+            MessageState.ACCEPTED_UNCONFIRMED,
+            MessageState.NEEDS_OTHER_CHANNEL,
+            MessageState.READY,
+        }
+    ),
+    MessageState.ACCEPTED_UNCONFIRMED: frozenset({MessageState.DELIVERED, MessageState.NEEDS_OTHER_CHANNEL}),
+    MessageState.NEEDS_OTHER_CHANNEL: frozenset({MessageState.UNREACHABLE, MessageState.EXCLUDED}),
+    MessageState.HELD: frozenset({MessageState.READY, MessageState.EXCLUDED, MessageState.UNREACHABLE}),
+    MessageState.QUARANTINED: frozenset({MessageState.READY, MessageState.EXCLUDED}),
+    MessageState.DELIVERED: frozenset(),
+    MessageState.UNREACHABLE: frozenset(),
+    MessageState.EXCLUDED: frozenset(),
+    MessageState.CANCELLED: frozenset(),
+    MessageState.NOT_OWED: frozenset(),
+}
+
+FINAL_STATES = frozenset(
+    {
+        MessageState.DELIVERED,
+        MessageState.ACCEPTED_UNCONFIRMED,
+        MessageState.UNREACHABLE,
+        MessageState.EXCLUDED,
+        MessageState.CANCELLED,
+        MessageState.NOT_OWED,
+    }
+)
+
+
+class Message(models.Model):
+    """One letter to one person by one channel."""
+
+    entry = models.ForeignKey(RegisterEntry, on_delete=models.PROTECT, related_name="messages")
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="messages")
+    channel = models.CharField(max_length=10, default="email")
+    #: Random, not derived from the person: names the message to the provider, in Message-ID and as reference code.
+    message_ref = models.CharField(max_length=32, unique=True)
+    state = models.CharField(max_length=20, choices=MessageState)
+    state_reason = models.CharField(max_length=200, blank=True)
+    not_before = models.DateTimeField(null=True)
+    #: The earliest deadline that this letter serves; orders the sending.
+    due_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    content_sha256 = models.CharField(max_length=64, blank=True)
+    provider_id = models.CharField(max_length=200, blank=True)
+    accepted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["entry", "channel"], name="one_message_per_channel")]
+        indexes = [
+            models.Index(
+                fields=["campaign", "due_at", "id"],
+                name="message_ready",
+                condition=models.Q(state="ready"),
+            ),
+            models.Index(fields=["campaign", "state"], name="message_by_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.pk}"
+
+
+class ChunkState(models.TextChoices):
+    CLAIMED = "claimed", "claimed"  # a worker holds it
+    DONE = "done", "done"  # outcomes written by its worker
+    TAKEN_OVER = "taken_over", "taken over"  # its worker died; outcomes written from the marker
+
+
+class Chunk(models.Model):
+    """An ordered piece of work. Its claim is the intent of all its messages; `confirmed` counts the answered ones."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="chunks")
+    message_ids = ArrayField(models.BigIntegerField())
+    state = models.CharField(max_length=12, choices=ChunkState, default=ChunkState.CLAIMED)
+    #: Fencing token: every write of a worker names it; after a take-over it no longer matches.
+    token = models.BigIntegerField()
+    #: The session advisory lock that the owner holds for its life; free = the owner is gone.
+    owner_lock = models.BigIntegerField()
+    lease_until = models.DateTimeField()
+    confirmed = models.PositiveIntegerField(default=0)
+    #: Position in the chunk -> outcome, for answers other than "accepted"; written with the marker.
+    exceptions = models.JSONField(default=dict)
+    claimed_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["state"], name="chunk_open", condition=models.Q(state="claimed"))]
+
+    def __str__(self) -> str:
+        return f"chunk {self.pk}"
+
+
+class Attempt(models.Model):
+    """One try at one message: what the provider answered, or that nobody knows."""
+
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="tries")
+    number = models.PositiveSmallIntegerField()
+    chunk = models.ForeignKey(Chunk, on_delete=models.PROTECT, related_name="attempts")
+    outcome = models.CharField(max_length=20)
+    provider = models.CharField(max_length=30)
+    provider_id = models.CharField(max_length=200, blank=True)
+    detail = models.CharField(max_length=200, blank=True)
+    content_sha256 = models.CharField(max_length=64)
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["message", "number"], name="one_attempt_per_number")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.message}"
+
+
+class Doubt(models.Model):
+    """A send of which nobody knows whether it happened. Listed before any second copy leaves; settled, and how."""
+
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="doubts")
+    chunk = models.ForeignKey(Chunk, on_delete=models.PROTECT, related_name="doubts")
+    reason = models.CharField(max_length=200)
+    opened_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
+    settled_how = models.CharField(max_length=30, blank=True)
+    settled_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["opened_at"], name="doubt_open", condition=models.Q(settled_at__isnull=True))]
+
+    def __str__(self) -> str:
+        return f"doubt about {self.message}"
+
+
+class ProviderEvent(models.Model):
+    """What a provider told us later. Stored first, matched after, never dropped; the same event twice is one row."""
+
+    provider = models.CharField(max_length=30)
+    event_key = models.CharField(max_length=100)
+    message_ref = models.CharField(max_length=32, blank=True)
+    kind = models.CharField(max_length=20)
+    detail = models.CharField(max_length=200, blank=True)
+    happened_at = models.DateTimeField(null=True)
+    received_at = models.DateTimeField()
+    applied_at = models.DateTimeField(null=True)
+    effect = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["provider", "event_key"], name="an_event_is_stored_once")]
+        indexes = [
+            models.Index(fields=["id"], name="event_unapplied", condition=models.Q(applied_at__isnull=True)),
+            models.Index(fields=["message_ref"], name="event_by_message"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.kind}"
+
+
+class InboxMessage(models.Model):
+    """The local inbox: a stand-in for a provider that keeps every rendered message, sealed under the incident's key."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="inbox")
+    message_ref = models.CharField(max_length=32, db_index=True)
+    is_test = models.BooleanField(default=False)
+    sealed = models.BinaryField()
+    received_at = models.DateTimeField()
+    #: What the simulated provider still has to say: delivered, bounced, deferred; empty when said.
+    pending_event = models.CharField(max_length=20, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["id"], name="inbox_pending", condition=~models.Q(pending_event=""))]
+
+    def __str__(self) -> str:
+        return f"inbox message {self.pk}"

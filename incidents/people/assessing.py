@@ -1,0 +1,205 @@
+"""Cohorts + facts -> law engine -> obligations. Run again on the same facts it gives the same rows and writes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import date, datetime, time, timedelta
+from enum import Enum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from incidents.audit.actions import Action
+from incidents.audit.bundle_format import canonical_json
+from incidents.audit.log import Entry, database_now, record, record_many
+from incidents.law.engine import assess
+from incidents.law.facts import Addressee, Assessment, Duty, Group, Owed
+from incidents.law.pack import load_packs
+from incidents.models import Cohort, Filing, Finding, Incident, Obligation
+from incidents.models.duties import Handling
+from incidents.models.refusal import Refused
+from incidents.people.cohorts import refresh_cohorts
+from incidents.people.opening import law_facts, newest_findings
+
+SUMMARY_FIELDS = (
+    "owed", "handling", "handling_reason", "deadline_kind", "due_at", "legal_end_at", "second_due_at", "relative",
+    "internal_target_at", "duty", "pack_sha256", "superseded",
+)  # fmt: skip
+
+
+class FilingRefused(Refused):
+    """A filing cannot be recorded as given."""
+
+
+@dataclass(frozen=True)
+class AssessmentReport:
+    """What an assessment found and how many obligations it changed."""
+
+    cohorts: int
+    obligations: int
+    changed: int
+    questions: tuple[str, ...]
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, dates and enums as JSON values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(plain(key)): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(inner) for inner in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    return value
+
+
+@transaction.atomic
+def assess_incident(*, incident: Incident, author: User) -> AssessmentReport:
+    """Derive every obligation from the newest facts, findings and cohorts."""
+    refresh_cohorts(incident=incident)
+    cohorts = list(incident.cohorts.filter(count__gt=0).order_by("id"))
+    groups = [
+        Group(
+            residence=c.residence,
+            elements=frozenset(c.elements),
+            count=c.count,
+            maybe=frozenset(c.maybe),
+            minors=c.minors,
+        )
+        for c in cohorts
+    ]
+    assessment = assess(facts=law_facts(incident=incident), groups=groups, packs=load_packs())
+    changed = _store(incident, cohorts, assessment, author)
+    questions = sorted(
+        {question.text for duty in assessment.duties if duty.owed == Owed.ASK for question in duty.questions}
+    )
+    return AssessmentReport(len(cohorts), len(assessment.duties), changed, tuple(questions))
+
+
+def _store(incident: Incident, cohorts: list[Cohort], assessment: Assessment, author: User) -> int:
+    known = {(o.jurisdiction, o.regime, o.addressee, o.cohort_id): o for o in incident.obligations.all()}
+    findings, facts, entries = newest_findings(incident=incident), incident.facts, []
+    for duty in assessment.duties:
+        cohort = cohorts[duty.group] if duty.group is not None else None
+        key = (duty.jurisdiction, duty.regime, duty.addressee.value, cohort.pk if cohort else None)
+        found = known.pop(key, None)
+        obligation = found or Obligation(
+            incident=incident,
+            cohort=cohort,
+            jurisdiction=duty.jurisdiction,
+            regime=duty.regime,
+            addressee=duty.addressee.value,
+        )
+        before = _digest(obligation)
+        _fill(obligation, duty, findings)
+        if found is None or _digest(obligation) != before:
+            obligation.facts = facts
+            obligation.save()
+            entries.append(_entry(obligation))
+    for gone in known.values():
+        if not gone.superseded:
+            gone.superseded = True
+            gone.save(update_fields=["superseded"])
+            entries.append(_entry(gone))
+    if entries:
+        record(
+            incident=incident, action=Action.RULES_LOADED, actor=author.username, data={"packs": dict(assessment.packs)}
+        )
+        record_many(incident=incident, actor=author.username, entries=entries)
+    return len(entries)
+
+
+def _digest(obligation: Obligation) -> str:
+    shown = {name: plain(getattr(obligation, name)) for name in SUMMARY_FIELDS}
+    return hashlib.sha256(repr(sorted(shown.items())).encode()).hexdigest()
+
+
+def _entry(obligation: Obligation) -> Entry:
+    data = {
+        "jurisdiction": obligation.jurisdiction, "addressee": obligation.addressee, "cohort": obligation.cohort_id or 0,
+        "owed": obligation.owed, "handling": obligation.handling, "superseded": obligation.superseded,
+        "due_at": obligation.due_at.isoformat() if obligation.due_at else "", "pack_sha256": obligation.pack_sha256,
+        "duty_sha256": hashlib.sha256(canonical_json(obligation.duty)).hexdigest(),
+    }  # fmt: skip
+    return Entry(Action.OBLIGATION_DERIVED, data)
+
+
+def _fill(obligation: Obligation, duty: Duty, findings: Mapping[tuple[str, str], Finding]) -> None:
+    deadline = duty.deadline
+    obligation.owed, obligation.superseded = duty.owed.value, False
+    obligation.handling, obligation.handling_reason = handling_of(duty=duty, findings=findings)
+    obligation.duty = plain(duty)
+    obligation.pack_sha256 = duty.pack_sha256
+    zone = deadline.zone if deadline else "UTC"
+    obligation.deadline_kind = deadline.kind if deadline else ""
+    obligation.due_at = end_of(deadline.shown_at, zone) if deadline else None
+    obligation.legal_end_at = deadline.legal_end_at if deadline else None
+    obligation.second_due_at = end_of(deadline.second_by, zone) if deadline else None
+    obligation.relative = (deadline.relative or "") if deadline else ""
+    obligation.internal_target_at = _internal_target(duty, zone)
+
+
+def end_of(moment: date | datetime | None, zone: str) -> datetime | None:
+    """A moment as an instant: a plain date ends with its last second at the place."""
+    if moment is None or isinstance(moment, datetime):
+        return moment
+    return datetime.combine(moment, time(23, 59, 59), tzinfo=ZoneInfo(zone))
+
+
+def _internal_target(duty: Duty, zone: str) -> datetime | None:
+    deadline = duty.deadline
+    if duty.owed == Owed.NO or deadline is None or deadline.shown_at is not None:
+        return None
+    anchor = end_of(deadline.anchor_at, zone)
+    return anchor + timedelta(days=settings.INTERNAL_TARGET_DAYS) if anchor else None
+
+
+def handling_of(*, duty: Duty, findings: Mapping[tuple[str, str], Finding]) -> tuple[str, str]:
+    """What we do about a duty, and the reason: the law's where it is owed, a person's recorded decision where it is not."""
+    if duty.owed == Owed.YES:
+        return Handling.STATUTORY, ""
+    if duty.addressee != Addressee.PERSON:
+        return (Handling.UNDECIDED if duty.owed == Owed.ASK else Handling.NONE), ""
+    if duty.owed == Owed.NO:
+        chosen = findings.get(("voluntary_notice", duty.jurisdiction)) or findings.get(("voluntary_notice", ""))
+        if chosen is None:
+            return Handling.UNDECIDED, ""
+        return (Handling.VOLUNTARY if chosen.value == "yes" else Handling.NONE), chosen.reason
+    if any(question.finding.startswith("law:") for question in duty.questions):
+        chosen = findings.get(("law_unknown", duty.jurisdiction)) or findings.get(("law_unknown", ""))
+        if chosen and chosen.value == "courtesy":
+            return Handling.LAW_UNKNOWN, chosen.reason
+    return Handling.UNDECIDED, ""
+
+
+@transaction.atomic
+def record_filing(
+    *, obligation: Obligation, filed_at: datetime, reference: str, author: User, reason_for_delay: str = ""
+) -> Filing:
+    """Mark a notice to an authority as filed. Raises FilingRefused: in the future, no reference, or late without reasons."""
+    late = obligation.due_at is not None and filed_at > obligation.due_at
+    if filed_at > database_now():
+        raise FilingRefused("The filing lies in the future. Give the moment at which it was handed in.")
+    if not reference.strip():
+        raise FilingRefused("Give the reference of the filing (the receipt's number).")
+    if late and not reason_for_delay.strip():
+        raise FilingRefused("The filing is later than the deadline: the reasons for the delay are needed with it.")
+    data = {
+        "jurisdiction": obligation.jurisdiction,
+        "reference": reference,
+        "filed_at": filed_at.isoformat(),
+        "late": late,
+    }
+    record(incident=obligation.incident, action=Action.AUTHORITY_NOTIFIED, actor=author.username, data=data)
+    return Filing.objects.create(
+        obligation=obligation, filed_at=filed_at, reference=reference.strip(), reason_for_delay=reason_for_delay.strip(),
+        author=author, recorded_at=database_now(),
+    )  # fmt: skip

@@ -1,0 +1,138 @@
+"""Why does this person get this letter? Everything from the row to the proof, as data and in plain English."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from incidents.audit.log import events_of, log_of
+from incidents.law.pack import load_packs
+from incidents.models import AffectedPerson, AuditLeaf, Incident, Obligation
+from incidents.models.refusal import Refused
+
+
+class UnknownPerson(Refused):
+    """There is no such person on this incident's list."""
+
+
+def explain(*, incident: Incident, reference: str) -> dict[str, Any]:
+    """Person -> cohort -> obligations with their reason trees -> letter -> messages -> entries of the log."""
+    person = AffectedPerson.objects.filter(incident=incident, reference=reference).select_related("cohort").first()
+    if person is None:
+        raise UnknownPerson(
+            f"'{reference}' is nobody on the list of {incident.reference}. The person's page shows the reference."
+        )
+    duties = Obligation.objects.filter(cohort=person.cohort, superseded=False, addressee="person").order_by(
+        "jurisdiction"
+    )
+    return {
+        "incident": incident.reference,
+        "person": {
+            "reference": person.reference, "residence": person.residence, "decided_by": person.residence_from,
+            "possible_residences": person.possible_residences, "elements": person.elements, "flags": person.flags,
+            "status": person.status, "language": person.language,
+        },
+        "rows": [{"row": row.number, "outcome": row.outcome, "reason": row.reason} for row in person.import_rows.order_by("number")],
+        "questions": [
+            {"kind": q.kind, "reason": q.reason, "status": q.status, "decision": q.decision_reason,
+             "until": q.held_until.isoformat() if q.held_until else ""}
+            for q in person.queue.order_by("id")
+        ],
+        "cohort": {"id": person.cohort_id, "people": person.cohort.count if person.cohort else 0},
+        "obligations": [obligation_tree(obligation=duty) for duty in duties],
+        **_letter_and_messages(person),
+        "log": _log(incident, person),
+    }  # fmt: skip
+
+
+def obligation_tree(*, obligation: Obligation) -> dict[str, Any]:
+    """One obligation with its reasons, references, and how sure the law pack is."""
+    duty = obligation.duty
+    return {
+        "jurisdiction": obligation.jurisdiction, "law": _law_name(obligation.jurisdiction), "addressee": obligation.addressee,
+        "owed": obligation.owed, "handling": obligation.handling, "handling_reason": obligation.handling_reason,
+        "deadline": duty.get("deadline"), "internal_target_at": obligation.internal_target_at.isoformat() if obligation.internal_target_at else "",
+        "reasons": duty.get("reasons", []), "questions": duty.get("questions", []), "references": duty.get("references", []),
+        "verified": duty.get("verified", ""), "doubt": duty.get("doubt", []), "pack_sha256": obligation.pack_sha256,
+    }  # fmt: skip
+
+
+def _law_name(jurisdiction: str) -> str:
+    pack = load_packs().find(residence=jurisdiction)
+    return f"{pack.name}: {pack.law}" if pack else ""
+
+
+def _letter_and_messages(person: AffectedPerson) -> dict[str, Any]:
+    entry = person.register_entries.select_related("letter", "campaign").order_by("-id").first()
+    if entry is None:
+        return {"letter": None, "messages": []}
+    letter = entry.letter
+    messages = [
+        {"campaign": entry.campaign.reference, "channel": m.channel, "state": m.state, "reason": m.state_reason, "attempts": m.attempts,
+         "content_sha256": m.content_sha256, "accepted_at": m.accepted_at.isoformat() if m.accepted_at else ""}
+        for m in entry.messages.order_by("id")
+    ]  # fmt: skip
+    shown = {"form": letter.form, "language": letter.language, "sha256": letter.sha256} if letter else None
+    return {"letter": shown, "messages": messages}
+
+
+def _log(incident: Incident, person: AffectedPerson) -> list[dict[str, Any]]:
+    events = events_of(incident=incident, subject=person.subject)
+    places = dict(AuditLeaf.objects.filter(log=log_of(incident), event__in=events).values_list("event_id", "seq"))
+    return [
+        {
+            "entry": places.get(event.pk),
+            "action": event.action,
+            "at": event.happened_at.isoformat(),
+            "actor": event.actor,
+        }
+        for event in events
+    ]
+
+
+def in_words(found: Mapping[str, Any]) -> Iterator[str]:
+    """The explanation as lines of plain English."""
+    person = found["person"]
+    yield f"{person['reference']} on the list of {found['incident']}"
+    yield f"  lives in {person['residence']} (decided by {person['decided_by'] or 'nothing'}); exposed: {', '.join(person['elements'])}"
+    for row in found["rows"]:
+        yield f"  row {row['row']}: {row['outcome']}{' (' + row['reason'] + ')' if row['reason'] else ''}"
+    for question in found["questions"]:
+        until = f" until {question['until']}" if question["until"] else ""
+        yield f"  question: {question['reason']} -> {question['status']}{until}: {question['decision']}"
+    yield f"  is one of {found['cohort']['people']} people whom the law cannot tell apart"
+    for duty in found["obligations"]:
+        yield from _duty_in_words(duty)
+    letter = found["letter"]
+    yield f"Letter: {letter['form']} in {letter['language']}, {letter['sha256'][:16]}" if letter else "Letter: none"
+    for message in found["messages"]:
+        yield f"  {message['channel']}: {message['state']}{' - ' + message['reason'] if message['reason'] else ''}, {message['attempts']} attempts"
+    for entry in found["log"]:
+        yield f"  log entry {entry['entry']}: {entry['action']} at {entry['at']} by {entry['actor']}"
+
+
+def _duty_in_words(duty: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{duty['jurisdiction']} ({duty['law'] or 'no law pack'}): letter owed: {duty['owed']}; handled as {duty['handling']}"
+    if duty["handling_reason"]:
+        yield f"  decision: {duty['handling_reason']}"
+    deadline = duty["deadline"] or {}
+    if deadline.get("shown_at"):
+        yield f"  by {deadline['shown_at']} ({deadline['reference']})"
+    elif deadline:
+        yield f"  {str(deadline['kind']).replace('_', ' ')}: the law gives no date ({deadline['reference']})"
+    if duty["internal_target_at"]:
+        yield f"  our own target, not the law's: {duty['internal_target_at']}"
+    for reason in duty["reasons"]:
+        yield from reason_in_words(reason, depth=1)
+    yield f"  pack: verified {duty['verified'] or 'no mark'}; references: {'; '.join(duty['references'])}"
+    for doubt in duty["doubt"]:
+        yield f"  doubt: {doubt}"
+
+
+def reason_in_words(reason: Mapping[str, Any], *, depth: int) -> Iterator[str]:
+    """One node of a reason tree and the nodes below it."""
+    verdict = {True: "met", False: "not met", None: "not known"}[reason["holds"]]
+    line = f"{'  ' * depth}- {reason['condition']}: {verdict} ({reason['fact']}) [{reason['reference']}]"
+    yield line + (f"; would change: {reason['would_change']}" if reason["would_change"] else "")
+    for part in reason["parts"]:
+        yield from reason_in_words(part, depth=depth + 1)

@@ -1,0 +1,62 @@
+"""Everything, live, until Ctrl-C: database, broker, web, workers, beat; with --scenario also the demo."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+
+from incidents.management.operator import OperatorCommand
+from notifier import drill, environment, processes, signins
+
+
+class Command(OperatorCommand):
+    help = "Start database, broker, web, workers and beat and stay up: up [--services-only] [--scenario ID] [--size S] [--fresh]"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--services-only", action="store_true", help="only the database and the broker")
+        parser.add_argument("--scenario", help="play this scenario once everything runs")
+        parser.add_argument("--size", default="small")
+        parser.add_argument("--fresh", action="store_true", help="start the scenario anew")
+
+    def work(self, *, services_only: bool, scenario: str | None, size: str, fresh: bool, **_: Any) -> int | None:
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set() if stop.is_set() is False else os._exit(130))
+        if services_only:
+            self.say("Database and broker run; Ctrl-C stops them.")
+            stop.wait()
+            return None
+        order = drill.read_order(scenario=scenario, size=size, fresh=fresh) if scenario else None
+        processes.require_free_port(settings.PORT)
+        environment.only_one_supervisor()
+        if order:
+            drill.make_room(order, self.stdout._out)
+        self._live(order, stop, environment.place().var)
+        return None
+
+    def _live(self, order: drill.Order | None, stop: threading.Event, var: Path) -> None:
+        passwords = signins.demo_passwords(var)
+        signins.ensure_users(passwords)
+        with processes.supervised(var) as children, environment.supervising():
+            children.add("web", processes.web_command(settings.PORT))
+            children.add("worker", processes.worker_command(concurrency=2))
+            children.add("house", processes.house_command(var))
+            children.watch()
+            if order:
+                drill.report(drill.play(order, self.stdout._out), order, self.stdout._out)
+            processes.wait_for_web(settings.PORT)
+            self._welcome(passwords)
+            stop.wait()
+            self.say("Stopping ...")
+
+    def _welcome(self, passwords: dict[str, str]) -> None:
+        self.say(f"\nThe desk: http://127.0.0.1:{settings.PORT}/admin/")
+        for name, password in passwords.items():
+            self.say(f"  sign in as {name:8} password {password}")
+        self.say(f"(kept in {settings.VAR}/sign-ins.json) Ctrl-C stops everything.")

@@ -1,0 +1,167 @@
+"""Runs web, workers and beat as children, starts the ones that die again, and stops all of them with their parent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from notifier.embedded import ServiceDown, private_folder
+
+ROOT = Path(__file__).resolve().parent.parent
+STOP_SECONDS = 35
+RESTART_PAUSE_SECONDS = 1.0
+
+
+def bin_path(name: str) -> str:
+    """A program of the environment that runs us."""
+    return str(Path(sys.executable).parent / name)
+
+
+def web_command(port: int) -> list[str]:
+    """The web server; it binds to this machine only."""
+    options = [
+        "--bind",
+        f"127.0.0.1:{port}",
+        "--workers",
+        "1",
+        "--threads",
+        "4",
+        "--timeout",
+        "600",
+    ]
+    return [sys.executable, "-m", "gunicorn", "notifier.wsgi:application", *options, "--log-level", "warning"]
+
+
+def worker_command(concurrency: int) -> list[str]:
+    """The workers that send."""
+    options = ["-Q", "wake", "-c", str(concurrency), "-n", "sender@%h", "--without-gossip", "--without-mingle"]
+    return [sys.executable, "-m", "celery", "-A", "notifier", "worker", *options, "-l", "WARNING"]
+
+
+def house_command(var: Path) -> list[str]:
+    """Beat, with the one worker that keeps house, so that long sending never delays it."""
+    options = ["-Q", "house", "-P", "solo", "-B", "-s", str(var / "beat-schedule"), "-n", "house@%h"]
+    return [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "notifier",
+        "worker",
+        *options,
+        "--without-gossip",
+        "--without-mingle",
+        "-l",
+        "WARNING",
+    ]
+
+
+def require_free_port(port: int) -> None:
+    """Raises ServiceDown when something listens on the web port already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise ServiceDown(
+                f"Port {port} is in use: another program, or this one in another window, listens there. Stop it, or choose "
+                f"another port: PORT={port + 1} make run."
+            ) from None
+
+
+@dataclass
+class Child:
+    """One process to keep alive."""
+
+    name: str
+    command: list[str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+
+    def start(self) -> None:
+        """Start it in a process group of its own, so that stopping reaches its own children too."""
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=ROOT, start_new_session=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )  # fmt: skip
+        self.starts += 1
+
+    def signal(self, number: int) -> None:
+        """Signal the whole group; a process that is gone is no error."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, number)
+
+
+@dataclass
+class Supervisor:
+    """Keeps children alive until it is stopped."""
+
+    var: Path
+    children: list[Child] = field(default_factory=list)
+    _ending: threading.Event = field(default_factory=threading.Event)
+    _watcher: threading.Thread | None = None
+
+    def add(self, name: str, command: list[str]) -> None:
+        """Start one more child."""
+        child = Child(name, command, private_folder(self.var / "log") / f"{name}.log")
+        child.start()
+        self.children.append(child)
+
+    def watch(self) -> None:
+        """Start dead children again, from a thread."""
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        while not self._ending.wait(RESTART_PAUSE_SECONDS):
+            for child in self.children:
+                if child.process is not None and child.process.poll() is not None and not self._ending.is_set():
+                    # What a killed parent leaves behind must not run beside its successor.
+                    child.signal(signal.SIGKILL)
+                    child.start()
+
+    def stop(self) -> None:
+        """SIGTERM (workers finish the message in hand), then SIGKILL for what does not end."""
+        self._ending.set()
+        if self._watcher is not None:
+            self._watcher.join(timeout=5)
+        for child in self.children:
+            child.signal(signal.SIGTERM)
+        end = time.monotonic() + STOP_SECONDS
+        for child in self.children:
+            if child.process is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.process.wait(timeout=max(0.1, end - time.monotonic()))
+                child.signal(signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def supervised(var: Path) -> Iterator[Supervisor]:
+    """Children live no longer than this block, however it ends."""
+    supervisor = Supervisor(var)
+    try:
+        yield supervisor
+    finally:
+        supervisor.stop()
+
+
+def wait_for_web(port: int, *, seconds: float = 60) -> None:
+    """Wait until the web server answers. Raises ServiceDown."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise ServiceDown(f"The web server did not start on port {port}; its log is under var/log/web.log.")

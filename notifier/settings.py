@@ -1,0 +1,190 @@
+"""All settings, read from the environment by typed readers that refuse to start on a missing secret."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def text(name: str, default: str | None = None) -> str:
+    """A setting's text; without a default it must be set."""
+    value = os.environ.get(name, default)
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set. Start through manage.py, or set it in the environment.")
+    return value
+
+
+def number(name: str, default: int, *, least: int = 0) -> int:
+    """A whole number that is at least `least`."""
+    raw = os.environ.get(name, str(default))
+    if not raw.isdigit() or int(raw) < least:
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}; it is '{raw}'.")
+    return int(raw)
+
+
+def yes(name: str) -> bool:
+    """True for 1, true, yes, on."""
+    return os.environ.get(name, "").lower() in {"1", "true", "yes", "on"}
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's form of a PostgreSQL address; there is no other database."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured("DATABASE_URL must be a postgresql:// address; PostgreSQL is the only database.")
+    options = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": options.pop("host", parts.hostname or ""),
+        "PORT": options.pop("port", parts.port or ""),
+        "CONN_HEALTH_CHECKS": True,
+        "CONN_MAX_AGE": 60,
+        "OPTIONS": {"connect_timeout": 5, "application_name": "breach-notifier", **options},
+    }
+
+
+def master_key() -> bytes:
+    """The key that wraps every incident's key: 32 bytes, from MASTER_KEY (hex) or the file MASTER_KEY_FILE."""
+    file = os.environ.get("MASTER_KEY_FILE")
+    raw = Path(file).read_text().strip() if file else text("MASTER_KEY")
+    try:
+        key = bytes.fromhex(raw)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise ImproperlyConfigured("The master key must be 64 hexadecimal digits (32 bytes).")
+    return key
+
+
+SECRET_KEY = text("SECRET_KEY")
+MASTER_KEY = master_key()
+VAR = Path(os.environ.get("BREACH_VAR") or ROOT / "var")
+AUDIT_KEY_FILE = Path(os.environ.get("AUDIT_KEY_FILE") or VAR / "keys" / "audit.pem")
+AUDIT_ORGANISATION = os.environ.get("AUDIT_ORGANISATION", "breach-notifier.example")
+
+DEBUG = yes("DEBUG")
+ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+PORT = number("PORT", 8000, least=1)
+
+MAIL = os.environ.get("MAIL", "inbox:")
+#: Messages in one chunk; the lease in seconds (longer than any provider call); the marker's step.
+CHUNK_SIZE = number("CHUNK_SIZE", 200, least=1)
+LEASE_SECONDS = number("LEASE_SECONDS", 45, least=5)
+PROVIDER_TIMEOUT_SECONDS = number("PROVIDER_TIMEOUT_SECONDS", 30, least=1)
+#: How long a doubtful send waits for an answer before it is sent again with the same Message-ID (15 minutes).
+SETTLE_AFTER_SECONDS = number("SETTLE_AFTER_SECONDS", 900)
+RETRY_BASE_SECONDS = number("RETRY_BASE_SECONDS", 30)
+#: Days of our own target where a law says only "without undue delay"; shown as ours, never as the law's.
+INTERNAL_TARGET_DAYS = number("INTERNAL_TARGET_DAYS", 7, least=1)
+
+ROOT_URLCONF = "notifier.urls"
+WSGI_APPLICATION = "notifier.wsgi.application"
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "csp",
+    "incidents",
+    "notifier",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+LETTERS = ROOT / "templates" / "letters"
+
+DATABASES = {"default": database(text("DATABASE_URL", "postgresql://none@/none"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = VAR / "static"
+WHITENOISE_USE_FINDERS = True
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-src": [SELF],
+        "frame-ancestors": [SELF],
+    }
+}
+X_FRAME_OPTIONS = "SAMEORIGIN"
+SECURE_REFERRER_POLICY = "no-referrer"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 8 * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = yes("HTTPS")
+SECURE_HSTS_SECONDS = 31536000 if yes("HTTPS") else 0
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
+CELERY_BROKER_URL = REDIS_URL
+#: Wake-ups carry no data; losing, repeating or reordering them changes only how soon work starts.
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ROUTES = {"incidents.tasks.tick": {"queue": "house"}, "incidents.tasks.check_campaigns": {"queue": "house"}}
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_DB_REUSE_MAX = 1000
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 15, "max_retries": 0}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_TIMEZONE = "UTC"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "WARNING")},
+}
