@@ -18,9 +18,7 @@ def main() -> int:
         from notifier import environment
         from notifier.embedded import ServiceDown
     except ImportError as error:
-        print(
-            f"{error.name} is not installed. Run 'make run' once, then use .venv/bin/python manage.py.", file=sys.stderr
-        )
+        print(f"{error.name} is not installed. Run 'make run' once, then use .venv/bin/python manage.py.", file=sys.stderr)
         return 3
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
     # A plain kill ends as Ctrl-C does: children and servers are stopped on the way out.

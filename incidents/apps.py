@@ -8,3 +8,7 @@ class IncidentsConfig(AppConfig):
 
     name = "incidents"
     verbose_name = "Breach notification"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from incidents import checks  # noqa: F401

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -47,7 +47,7 @@ class PersonFields:
 
     def encode(self) -> bytes:
         """Canonical JSON of the fields that are not empty."""
-        known = {name: value for name, value in asdict(self).items() if value}
+        known = {name: value for name in self.__dataclass_fields__ if (value := getattr(self, name))}
         return json.dumps(known, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod
@@ -135,7 +135,7 @@ class Vault:
         """Seal something of the incident that is no person's record (a rejected row, an inbox message)."""
         return _encrypt(self._blob, plain, bound_to)
 
-    def open_blob(self, *, sealed: bytes, bound_to: str) -> bytes:
+    def open_blob(self, *, sealed: bytes | memoryview, bound_to: str) -> bytes:
         """Open what `seal_blob` sealed. Raises CannotOpen."""
         return _decrypt(self._blob, bytes(sealed), bound_to)
 

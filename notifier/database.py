@@ -45,9 +45,7 @@ def database_name(url: str) -> str:
     """The database that an address names; ServiceDown when it names none or it is not a plain name."""
     name = unquote(urlsplit(url).path.lstrip("/"))
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,50}", name):
-        raise ServiceDown(
-            f"DATABASE_URL must end in a plain database name (letters, digits, underscore); it ends in '{name}'."
-        )
+        raise ServiceDown(f"DATABASE_URL must end in a plain database name (letters, digits, underscore); it ends in '{name}'.")
     return name
 
 

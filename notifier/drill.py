@@ -50,9 +50,7 @@ def make_room(order: Order, out: TextIO) -> None:
     if not (order.fresh or other_size):
         return
     if Incident.objects.filter(is_drill=False).exists():
-        raise Refused(
-            "This database holds incidents that are no drills; it is never emptied. Use another DATABASE_URL."
-        )
+        raise Refused("This database holds incidents that are no drills; it is never emptied. Use another DATABASE_URL.")
     owner = os.environ.get("DATABASE_OWNER_URL")
     if owner is None:
         raise Refused("A fresh start needs the owner's address of the database: set DATABASE_OWNER_URL.")
@@ -111,9 +109,7 @@ def play(order: Order, out: TextIO) -> Outcome:
     cast = Cast(users["officer"], users["counsel"])
     progress = Progress(out)
     try:
-        return run_story(
-            scenario=order.scenario, people=order.people, cast=cast, var=Path(settings.VAR), progress=progress
-        )
+        return run_story(scenario=order.scenario, people=order.people, cast=cast, var=Path(settings.VAR), progress=progress)
     finally:
         progress.end()
 

@@ -137,7 +137,7 @@ def _runner(place: Place) -> PostgresRunner:
 
 def _runner_as_nobody(place: Place) -> PostgresRunner:
     """Root without user namespaces (some containers): binaries and data go where `nobody` can reach them."""
-    home = Path("/var/tmp") / place.runtime.name
+    home = Path("/var/tmp") / place.runtime.name  # noqa: S108  (a folder of ours that `nobody` can reach)
     binaries = home / "pginstall"
     if not binaries.exists():
         home.mkdir(mode=0o755, exist_ok=True)
@@ -206,9 +206,7 @@ def _start_valkey(place: Place) -> int:
         "noeviction",
     ]  # fmt: skip
     with _open_log(place, "valkey") as log:
-        server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
-        )
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
     _wait(lambda: _valkey_answers(place), server, "Valkey", place.var / "log" / "valkey.log")
     return server.pid
 

@@ -23,9 +23,7 @@ from notifier.embedded import Place, ServiceDown
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Commands of plain Python: they need neither database nor broker and start none.
-NO_SERVICES = frozenset(
-    {"law_cases", "scenario", "check_law", "law", "help", "version", "--help", "--version", "makemessages"}
-)
+NO_SERVICES = frozenset({"law_cases", "scenario", "check_law", "law", "help", "version", "--help", "--version", "makemessages"})
 #: Commands that may run on a schema that is not (or not yet) the code's.
 SCHEMA_AS_IT_IS = frozenset({"makemigrations", "shell", "dbshell", "showmigrations", "sqlmigrate", "check"})
 NEED_BROKER = frozenset({"up", "demo"})
@@ -151,9 +149,7 @@ def only_one_supervisor() -> None:
     """Raises ServiceDown when another `up` of this installation runs."""
     pid = supervisor_pid()
     if pid:
-        raise ServiceDown(
-            f"This installation runs already (process {pid}). Use that one, or stop it with Ctrl-C first."
-        )
+        raise ServiceDown(f"This installation runs already (process {pid}). Use that one, or stop it with Ctrl-C first.")
 
 
 @contextlib.contextmanager

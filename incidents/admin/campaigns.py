@@ -37,7 +37,7 @@ Move = Callable[..., object]
 #: Every move a person can make: the domain call, and what is said when it is done.
 MOVES: dict[str, tuple[Move, str]] = {
     "approve": (approve_content, "Your signature stands under the content."),
-    "release": (release, "Your signature releases the campaign; the workers begin within a minute."),
+    "release": (release, "Your signature releases the campaign; the workers begin within seconds."),
     "pause": (pause, "Paused: no new message starts. What is in flight finishes."),
     "resume": (resume, "Resumed."),
     "stop": (stop, "Stopped for good: everything not begun is cancelled."),
@@ -66,7 +66,7 @@ def freeze_register(request: HttpRequest, incident_id: int) -> HttpResponse:
 
     def step() -> str:
         made = freeze(incident=incident, author=officer(request))
-        return f"{made.reference}: {made.people:,} people are on the register. Two signatures follow."
+        return f"Frozen as {made.reference}, with {made.people:,} people on the register. Two signatures follow."
 
     attempt(request, step)
     return redirect("admin:campaigns", incident_id)
@@ -177,9 +177,7 @@ def move(request: HttpRequest, incident_id: int, campaign_id: int, step: str) ->
 @require_POST
 def settle(request: HttpRequest, incident_id: int, campaign_id: int, doubt_id: int) -> HttpResponse:
     """Settle a doubt by what a person knows."""
-    doubt = get_object_or_404(
-        Doubt, pk=doubt_id, message__campaign_id=campaign_id, message__campaign__incident_id=incident_id
-    )
+    doubt = get_object_or_404(Doubt, pk=doubt_id, message__campaign_id=campaign_id, message__campaign__incident_id=incident_id)
     arrived = posted(request, "arrived")
 
     def step() -> str:

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
 
-from incidents.admin.law import authorities, laws
+from incidents.admin.law import authorities, grouped, laws
 from incidents.admin.moments import Shown, shown_text
 from incidents.admin.overview import EXCEPTIONS, Overview
 from incidents.admin.progress import progress_of
@@ -56,7 +56,7 @@ def desk(request: HttpRequest, incident_id: int) -> HttpResponse:
         anchors=anchors(view.facts),
         elements=elements(view.facts),
         authorities=authorities(incident=incident, zone=view.facts["zone"]),
-        laws=laws(incident=incident, zone=view.facts["zone"]),
+        laws=grouped(laws(incident=incident, zone=view.facts["zone"])),
         cohorts=incident.cohorts.filter(count__gt=0).order_by("-count", "residence")[:COHORTS_SHOWN],
         queues=queue_counts(incident),
         letters=letter_counts(incident),
@@ -140,7 +140,7 @@ def file_notice(request: HttpRequest, incident_id: int, obligation_id: int) -> H
             author=officer(request),
             reason_for_delay=posted(request, "reason_for_delay"),
         )
-        return f"{obligation.jurisdiction}: marked as filed under {posted(request, 'reference')}."
+        return f"The notice of {obligation.jurisdiction} is marked as filed under {posted(request, 'reference')}."
 
     attempt(request, step)
     return redirect("admin:desk", incident_id)

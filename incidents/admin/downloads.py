@@ -5,17 +5,15 @@ from __future__ import annotations
 import io
 
 from django.conf import settings
-from django.contrib import messages
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from incidents.admin.shell import incident_of, officer
+from incidents.admin.shell import attempt, incident_of, officer
 from incidents.audit.actions import Action
 from incidents.audit.export import export_evidence
 from incidents.audit.log import record
-from incidents.models.refusal import Refused
 from incidents.people.rejects import write_reject_file
 
 
@@ -24,11 +22,13 @@ def bundle(request: HttpRequest, incident_id: int) -> HttpResponseBase:
     """Build the bundle as of now and hand it over; the export itself is an entry in it."""
     incident = incident_of(incident_id)
     name = f"{incident.reference}-evidence-{timezone.now():%Y%m%dT%H%M%SZ}.zip"
-    try:
-        path = export_evidence(incident=incident, out=settings.VAR / "exports" / name, actor=officer(request).username)
-    except Refused as refusal:
-        for line in refusal.lines:
-            messages.error(request, line)
+    path = settings.VAR / "exports" / name
+
+    def step() -> str:
+        export_evidence(incident=incident, out=path, actor=officer(request).username)
+        return f"The bundle {name} was built; it lies in the folder of exports too."
+
+    if not attempt(request, step):
         return redirect("admin:desk", incident_id)
     return FileResponse(path.open("rb"), as_attachment=True, filename=name)
 

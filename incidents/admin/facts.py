@@ -45,14 +45,10 @@ def facts(request: HttpRequest, incident_id: int) -> HttpResponse:
         except Refused as refusal:
             errors = _lines(refusal)
         else:
-            messages.success(
-                request, f"The facts stand at version {version.number}. Assess the law again to see what changes."
-            )
+            messages.success(request, f"The facts stand at version {version.number}. Assess the law again to see what changes.")
             return redirect("admin:facts", incident_id)
     versions = _versions(incident)
-    return page(
-        request, "facts", title="Facts", incident=incident, tab="facts", form=form, errors=errors, versions=versions
-    )
+    return page(request, "facts", title="Facts", incident=incident, tab="facts", form=form, errors=errors, versions=versions)
 
 
 def _lines(refusal: Refused) -> list[tuple[str, str]]:

@@ -131,6 +131,8 @@ class FactsForm(forms.Form):
         kinds: dict[str, list[forms.BoundField]] = {"": [], **{title: [] for title in ELEMENT_GROUPS.values()}}
         for field in self.group("elements_"):
             kinds[_kind(field.name.removeprefix("elements_"))].append(field)
+        for fields in kinds.values():
+            fields.sort(key=lambda field: not field.value())
         return [
             (title or "Contact, profile and other data", fields, not title or any(field.value() for field in fields))
             for title, fields in kinds.items()
@@ -193,20 +195,14 @@ def _head(*, new: bool) -> dict[str, forms.Field]:
             "Reference", "Lower-case letters, digits and hyphens; it names the incident everywhere.", required=True
         )
     }
-    drill = {
-        "drill": forms.BooleanField(label="This is a drill", help_text="On synthetic people only.", required=False)
-    }
+    drill = {"drill": forms.BooleanField(label="This is a drill", help_text="On synthetic people only.", required=False)}
     return {
         **(reference if new else {}),
         "title": _text("Title", "One line: what, whose data, when.", required=True),
         **(drill if new else {}),
-        "zone": forms.ChoiceField(
-            label="Zone of these times", choices=zones, help_text="All times below are local there."
-        ),
+        "zone": forms.ChoiceField(label="Zone of these times", choices=zones, help_text="All times below are local there."),
         "cause": forms.ChoiceField(label="Cause", choices=list(CAUSES.items())),
-        "role": forms.ChoiceField(
-            label="We are the", choices=[("controller", "controller"), ("processor", "processor")]
-        ),
+        "role": forms.ChoiceField(label="We are the", choices=[("controller", "controller"), ("processor", "processor")]),
         "sector": _text("Sector", "Such as retail."),
         "based_in": forms.ChoiceField(label="Based in", choices=_countries(), required=False),
         "established_in": forms.ChoiceField(

@@ -77,14 +77,13 @@ def findings(request: HttpRequest, incident_id: int) -> HttpResponse:
     view = Overview(incident=incident, user=officer(request))
     history = incident.findings.select_related("author").order_by("-id")[:50]
     sheets = [_shown(sheet, view, newest_findings(incident=incident)) for sheet in SHEETS]
-    return page(
-        request, "findings", title="Findings", incident=incident, tab="findings", sheets=sheets, history=history
-    )
+    return page(request, "findings", title="Findings", incident=incident, tab="findings", sheets=sheets, history=history)
 
 
 def _shown(sheet: Sheet, view: Overview, newest: dict[tuple[str, str], Finding]) -> dict[str, Any]:
     asking = view.choices_open if sheet.key == "voluntary_notice" else view.questions.get(sheet.key, [])
-    given = [found for (key, _), found in newest.items() if key == sheet.key]
+    answers = dict(sheet.answers)
+    given = [(answers.get(found.value, found.value), found) for (key, _), found in newest.items() if key == sheet.key]
     return {"sheet": sheet, "asking": asking, "given": given, "scopes": _scopes(view.incident, sheet)}
 
 

@@ -41,12 +41,12 @@ def _shown(incident: Incident, rows: list[InboxMessage]) -> list[dict[str, Any]]
     return [{"row": row, "message": by_ref.get(row.message_ref), **_masked(row)} for row in rows]
 
 
-def _masked(row: InboxMessage) -> dict[str, str]:
+def _masked(row: InboxMessage) -> dict[str, Any]:
     try:
         mail = open_inbox_message(message=row)
     except CannotOpen:
-        return {"to": "(cannot be opened)", "subject": ""}
-    return {"to": mask(mail["to"]), "subject": mail["subject"]}
+        return {"to": "(cannot be opened)", "subject": "", "opens": False}
+    return {"to": mask(mail["to"]), "subject": mail["subject"], "opens": True}
 
 
 def message_of(incident_id: int, message_id: int) -> InboxMessage:
@@ -63,7 +63,7 @@ def inbox_message(request: HttpRequest, incident_id: int, message_id: int) -> Ht
 
 def _message_page(request: HttpRequest, row: InboxMessage, *, pass_: str) -> HttpResponse:
     shown = _shown(row.incident, [row])[0]
-    mail = open_inbox_message(message=row) if pass_ else None
+    mail = open_inbox_message(message=row) if pass_ and shown["opens"] else None
     return page(
         request,
         "message",
@@ -104,6 +104,6 @@ def inbox_open(request: HttpRequest, incident_id: int, message_id: int, pass_: s
 def inbox_body(request: HttpRequest, incident_id: int, message_id: int, pass_: str) -> HttpResponse:
     """The frame's body, under its own policy."""
     row = message_of(incident_id, message_id)
-    if not granted(request=request, pass_=pass_, what=f"inbox:{row.pk}"):
+    if not (granted(request=request, pass_=pass_, what=f"inbox:{row.pk}") and _masked(row)["opens"]):
         return framed("<p>This view has expired.</p>")
     return framed(open_inbox_message(message=row)["html"])

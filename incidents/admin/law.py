@@ -13,9 +13,15 @@ from incidents.admin.shell import incident_of, page
 from incidents.models import Incident, Obligation
 from incidents.models.duties import Handling
 
+WEIGHT = {"yes": 0, "ask": 1, "no": 2}
 OWED = {"yes": "owed", "no": "not owed", "ask": "a person must say"}
 ADDRESSEES = {"person": "people", "regulator": "authority", "bureaus": "consumer reporting agencies"}
 VERIFIED = {"true": "checked", "partly": "partly checked", "false": "not checked"}
+GROUPS = {
+    "yes": "A letter is owed by law",
+    "ask": "A person must say, or the law is not known",
+    "no": "No law owes a letter",
+}
 RELATIVE = {
     "before_individuals": "before people are told",
     "same_time_as_individuals": "at the same time as people",
@@ -29,6 +35,8 @@ class Duty:
 
     row: Obligation
     zone: str
+    #: Whether its clock still runs: not filed, or the letters have not all left.
+    open: bool = True
 
     @property
     def owed(self) -> str:
@@ -102,15 +110,18 @@ class Law:
     duties: list[Duty] = field(default_factory=list)
 
     @property
-    def first(self) -> Duty:
-        """The duty that stands for the jurisdiction: an owed one before a question before none."""
-        return min(self.duties, key=lambda duty: ("yes", "ask", "no").index(duty.row.owed))
-
-    @property
     def to_people(self) -> Duty | None:
         """The weightiest duty towards people."""
-        towards = [duty for duty in self.duties if duty.row.addressee == "person"]
-        return min(towards, key=lambda duty: ("yes", "ask", "no").index(duty.row.owed)) if towards else None
+        return self._weightiest("person")
+
+    @property
+    def to_authority(self) -> Duty | None:
+        """The duty towards the authority."""
+        return self._weightiest("regulator")
+
+    def _weightiest(self, addressee: str) -> Duty | None:
+        towards = [duty for duty in self.duties if duty.row.addressee == addressee]
+        return min(towards, key=lambda duty: WEIGHT[duty.row.owed], default=None)
 
     @property
     def handlings(self) -> list[tuple[str, int]]:
@@ -123,29 +134,39 @@ class Law:
 
 
 def laws(*, incident: Incident, zone: str, only: str = "") -> list[Law]:
-    """The standing duties by jurisdiction, those with something owed first."""
+    """The standing duties by jurisdiction."""
     found: dict[str, Law] = {}
     standing = incident.obligations.filter(superseded=False).exclude(cohort__count=0).select_related("cohort", "facts")
     chosen = standing.filter(jurisdiction=only) if only else standing
-    for row in chosen.order_by("jurisdiction", "addressee", "id"):
+    sent = incident.campaigns.filter(drained_at__isnull=False).exists()
+    for row in chosen.prefetch_related("filings").order_by("jurisdiction", "addressee", "id"):
         law = found.setdefault(row.jurisdiction, Law(row.jurisdiction))
-        law.duties.append(Duty(row, zone))
+        law.duties.append(Duty(row, zone, open=not (sent if row.cohort_id else row.filings.all())))
         law.people += row.cohort.count if row.cohort else 0
-    return sorted(found.values(), key=lambda law: (law.first.tone != "owed", law.first.tone != "ask", law.name))
+    return list(found.values())
+
+
+def grouped(found: list[Law]) -> list[tuple[str, list[Law], int]]:
+    """The laws by what they ask for people: title, laws, people."""
+    groups: dict[str, list[Law]] = {title: [] for title in GROUPS.values()}
+    for law in found:
+        if law.to_people:
+            groups[GROUPS[law.to_people.row.owed]].append(law)
+    return [(title, members, sum(law.people for law in members)) for title, members in groups.items() if members]
 
 
 def authorities(*, incident: Incident, zone: str) -> list[Duty]:
     """Duties towards authorities and agencies that are owed or asked, the earliest first, with what was filed."""
     rows = incident.obligations.filter(superseded=False, cohort=None, owed__in=["yes", "ask"])
     ordered = rows.prefetch_related("filings__author").order_by("due_at", "jurisdiction")
-    return [Duty(row, zone) for row in ordered]
+    return [Duty(row, zone, open=not row.filings.all()) for row in ordered]
 
 
 @require_GET
 def law(request: HttpRequest, incident_id: int) -> HttpResponse:
     """Every jurisdiction of the incident."""
     incident = incident_of(incident_id)
-    found = laws(incident=incident, zone=incident.facts.facts["zone"])
+    found = grouped(laws(incident=incident, zone=incident.facts.facts["zone"]))
     return page(request, "law", title="What the law asks", incident=incident, tab="law", laws=found)
 
 

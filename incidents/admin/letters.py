@@ -58,15 +58,17 @@ def letters(request: HttpRequest, incident_id: int) -> HttpResponse:
         title="Letters",
         incident=incident,
         tab="letters",
-        groups=[
-            (form, language, found, sum(row.blocks for row in found)) for (form, language), found in groups.items()
-        ],
+        groups=[_group(key, found) for key, found in groups.items()],
         blocked=sum(bool(row.blocks) for row in rows),
         texts=_texts(incident),
         frozen=incident.campaigns.exists(),
         total=len(rows),
         supported=sorted(SUPPORTED),
     )
+
+
+def _group(key: tuple[str, str], rows: list[Row]) -> tuple[str, str, list[Row], int, int]:
+    return (*key, rows, sum(row.blocks for row in rows), sum(row.warns for row in rows))
 
 
 def _texts(incident: Incident) -> list[tuple[str, str, Any]]:
@@ -149,9 +151,7 @@ def open_preview(request: HttpRequest, incident_id: int, letter_id: int) -> Http
     return redirect("admin:letter_preview", incident_id, letter_id, person.pk, pass_)
 
 
-def _previewed(
-    request: HttpRequest, incident_id: int, letter_id: int, person_id: int, pass_: str
-) -> tuple[Letter, Any] | None:
+def _previewed(request: HttpRequest, incident_id: int, letter_id: int, person_id: int, pass_: str) -> tuple[Letter, Any] | None:
     found = letter_of(incident_id, letter_id)
     if not granted(request=request, pass_=pass_, what=f"preview:{letter_id}:{person_id}"):
         return None

@@ -163,8 +163,11 @@ class Overview:
 
     def _authorities_due(self) -> Iterable[Item]:
         for duty in self.duties:
-            if duty["addressee"] != "person" and duty["owed"] == "yes" and not duty["filed"]:
-                yield self._due_item(duty, f"{duty['jurisdiction']}: tell the {_ADDRESSEES[duty['addressee']]}", "desk")
+            if duty["addressee"] != "person" and duty["owed"] != "no" and not duty["filed"]:
+                # The clock of a question runs too: the finding may come on the last day.
+                unsure = " (if the finding asks for it)" if duty["owed"] == "ask" else ""
+                text = f"{duty['jurisdiction']}: tell the {_ADDRESSEES[duty['addressee']]}{unsure}"
+                yield self._due_item(duty, text, "desk")
 
     def _letters_due(self) -> Iterable[Item]:
         if self.campaign and self.campaign.drained_at:
@@ -184,9 +187,7 @@ class Overview:
     def _held_due(self) -> Iterable[Item]:
         held = self.incident.queue.filter(status=QueueStatus.HELD)
         for until, number in held.order_by("held_until").values_list("held_until").annotate(n=Count("id"))[:2]:
-            yield Item(
-                f"{count(number, 'held entry', 'held entries')}: look again on {until:%-d %B %Y}", self._url("queues")
-            )
+            yield Item(f"{count(number, 'held entry', 'held entries')}: look again on {until:%-d %B %Y}", self._url("queues"))
 
     @cached_property
     def stuck(self) -> list[Item]:
@@ -214,7 +215,20 @@ class Overview:
     @cached_property
     def decide(self) -> list[Item]:
         """What waits for a person: the reader, or (marked) somebody else."""
-        return [*self._findings_due(), *self._queue_due(), *self._signatures_due()]
+        found = [*self._findings_due(), *self._queue_due(), *self._signatures_due()]
+        return found or [item for item in (self._next_act(),) if item]
+
+    def _next_act(self) -> Item | None:
+        """With no question open: the next thing to do before the freeze."""
+        if self.campaign:
+            return None
+        if not self.people:
+            return Item("Import the list of people", self._url("people"))
+        if not self.duties:
+            return Item("Ask what the law wants", self._url("law"))
+        if not self.letters["all"]:
+            return Item("Make and check the letters", self._url("letters"))
+        return None if self.letters["blocked"] else Item("Freeze register and letters", self._url("campaigns"))
 
     def _findings_due(self) -> Iterable[Item]:
         link = self._url("findings")
@@ -233,18 +247,14 @@ class Overview:
         if by_me[False]:
             yield Item(f"Confirm {count(by_me[False], 'proposed rejection')}", self._url("queues"))
         if by_me[True]:
-            yield Item(
-                f"{count(by_me[True], 'rejection')} that you proposed: a second person", self._url("queues"), other=True
-            )
+            yield Item(f"{count(by_me[True], 'rejection')} that you proposed: a second person", self._url("queues"), other=True)
 
     def _signatures_due(self) -> Iterable[Item]:
         if self.campaign is None:
             return
         link, content = self._url("campaign", self.campaign.pk), self.signatures.get(ApprovalKind.CONTENT)
         if self.campaign.state == CampaignState.FROZEN:
-            yield _signature(
-                "Sign the content", self.user.pk in self.campaign.author_ids, "one who wrote none of it", link
-            )
+            yield _signature("Sign the content", self.user.pk in self.campaign.author_ids, "one who wrote none of it", link)
         elif self.campaign.state == CampaignState.CONTENT_APPROVED:
             mine = content is not None and content.author_id == self.user.pk
             yield _signature("Release the campaign", mine, "somebody else than the content's approver", link)
@@ -275,9 +285,7 @@ class Overview:
                 f"{count(made, 'letter')}" + (f", {blocked} blocked" if blocked else ""),
                 "letters",
             ),
-            self._step(
-                "Freeze", _state(frozen, bool(made) and not self.open_entries), self._frozen_line(), "campaigns"
-            ),
+            self._step("Freeze", _state(frozen, bool(made) and not self.open_entries), self._frozen_line(), "campaigns"),
         ]
 
     def _frozen_line(self) -> str:
@@ -292,9 +300,7 @@ class Overview:
             self._signed_step("Content signature", signed[ApprovalKind.CONTENT], state == CampaignState.FROZEN),
             self._signed_step("Release", signed[ApprovalKind.RELEASE], state == CampaignState.CONTENT_APPROVED),
             self._step("Sending", _sending(state), f"{sent:,} of {campaign.people if campaign else 0:,} sent", link),
-            self._step(
-                "Proof", "done" if state == CampaignState.CLOSED else self._proof_state(state), self._proof(), "log"
-            ),
+            self._step("Proof", "done" if state == CampaignState.CLOSED else self._proof_state(state), self._proof(), "log"),
         ]
 
     def _signed_step(self, name: str, signature: Any, now: bool) -> Step:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -16,9 +17,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
 
+from incidents.admin.law import VERIFIED
+from incidents.admin.moments import local_text
 from incidents.admin.shell import PAGE_SIZE, attempt, count, incident_of, officer, page, posted, whole
 from incidents.admin.viewing import expired, grant, granted
 from incidents.models import AffectedPerson, Incident, PersonStatus
+from incidents.models.duties import Handling
 from incidents.models.refusal import Refused
 from incidents.people.addresses import normal_address
 from incidents.people.explaining import explain
@@ -53,6 +57,11 @@ class Masked:
     def status(self) -> str:
         """The status in words."""
         return str(PersonStatus(self.person.status).label)
+
+    @property
+    def decided_by(self) -> str:
+        """The evidence that decided the residence."""
+        return _words(self.person.residence_from)
 
 
 def masked(*, incident: Incident, people: Iterable[AffectedPerson]) -> list[Masked]:
@@ -89,10 +98,7 @@ def people(request: HttpRequest, incident_id: int) -> HttpResponse:
         numbers=account(incident=incident),
         imports=incident.imports.select_related("author").order_by("-id"),
         statuses=PersonStatus.choices,
-        residences=incident.cohorts.filter(count__gt=0)
-        .order_by("residence")
-        .values_list("residence", flat=True)
-        .distinct(),
+        residences=incident.cohorts.filter(count__gt=0).order_by("residence").values_list("residence", flat=True).distinct(),
         encodings=ENCODINGS,
         frozen=incident.campaigns.exists(),
     )
@@ -168,15 +174,41 @@ def find_person(request: HttpRequest, incident_id: int) -> HttpResponse:
 
 def person_of(incident_id: int, person_id: int) -> AffectedPerson:
     """A person of this incident, or 404."""
-    return get_object_or_404(
-        AffectedPerson.objects.select_related("incident", "cohort"), pk=person_id, incident_id=incident_id
-    )
+    return get_object_or_404(AffectedPerson.objects.select_related("incident", "cohort"), pk=person_id, incident_id=incident_id)
 
 
 @require_GET
 def person(request: HttpRequest, incident_id: int, person_id: int) -> HttpResponse:
     """One person, masked: where from, which law, which letter, what happened."""
     return _person_page(request, person_of(incident_id, person_id), fields=None)
+
+
+def _readable(why: dict[str, Any], zone: str) -> dict[str, Any]:
+    """The explanation with its codes in words and its moments at the incident's place."""
+    for duty in why["obligations"]:
+        deadline = duty["deadline"] or {}
+        duty["handling"] = Handling(duty["handling"]).label
+        duty["verified"] = VERIFIED.get(str(duty["verified"]), "no pack")
+        duty["clock"] = str(deadline.get("kind", "")).replace("_", " ")
+        duty["due"] = _moment_or_day(deadline.get("shown_at"), zone)
+        duty["legal_end"] = _moment_or_day(deadline.get("legal_end_at"), zone)
+        duty["ours"] = _moment_or_day(duty["internal_target_at"], zone)
+    for message in why["messages"]:
+        message["accepted_at"] = _moment_or_day(message["accepted_at"], "UTC")
+    for event in why["log"]:
+        event["at"] = _moment_or_day(event["at"], "UTC")
+    why["person"]["decided_by"] = _words(why["person"]["decided_by"])
+    return why
+
+
+def _moment_or_day(text: str | None, zone: str) -> str:
+    if not text or "T" not in text:
+        return f"{date.fromisoformat(text):%a %-d %b %Y}, end of the day there" if text else ""
+    return local_text(datetime.fromisoformat(text), zone)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _person_page(request: HttpRequest, found: AffectedPerson, *, fields: list[tuple[str, str]] | None) -> HttpResponse:
@@ -188,7 +220,7 @@ def _person_page(request: HttpRequest, found: AffectedPerson, *, fields: list[tu
         incident=incident,
         tab="people",
         shown=masked(incident=incident, people=[found])[0],
-        why=explain(incident=incident, reference=found.reference),
+        why=_readable(explain(incident=incident, reference=found.reference), incident.facts.facts["zone"]),
         fields=fields,
         queue=found.queue.select_related("decided_by", "second_by").order_by("id"),
     )

@@ -14,12 +14,12 @@ from incidents.models.messages import FINAL_STATES
 #: The bar's parts, from done to waiting; each state is in exactly one.
 PARTS = (
     ("done", "arrived or taken", {MessageState.DELIVERED, MessageState.ACCEPTED_UNCONFIRMED, MessageState.ACCEPTED}),
-    ("way", "on the way", {MessageState.SENDING, MessageState.READY, MessageState.PLANNED}),
+    ("moving", "on the way", {MessageState.SENDING, MessageState.READY, MessageState.PLANNED}),
     ("person", "needs a person", {MessageState.NEEDS_OTHER_CHANNEL, MessageState.IN_DOUBT, MessageState.QUARANTINED}),
     ("held", "held", {MessageState.HELD}),
     ("none", "no letter", {MessageState.UNREACHABLE, MessageState.EXCLUDED, MessageState.CANCELLED}),
 )
-MOVING = frozenset({CampaignState.DISPATCHING, CampaignState.PAUSED, CampaignState.DRAINED})
+MOVING = frozenset({CampaignState.DISPATCHING, CampaignState.PAUSED})
 
 
 @dataclass(frozen=True)

@@ -53,12 +53,10 @@ def queues(request: HttpRequest, incident_id: int) -> HttpResponse:
 def queue(request: HttpRequest, incident_id: int, kind: str) -> HttpResponse:
     """One queue, fifty entries at a time, with the decisions that fit it."""
     incident, known = incident_of(incident_id), _kind(kind)
-    status = request.GET.get("status", QueueStatus.OPEN)
-    entries = incident.queue.filter(kind=kind, status=status).select_related("person", "row", "decided_by", "second_by")
-    rows, older, newer = keyset(
-        entries, after=whole(request.GET.get("after", "")), before=whole(request.GET.get("before", ""))
-    )
     counts = next((found for found in queue_counts(incident) if found["kind"] == kind), {})
+    status = request.GET.get("status") or next((value for value in QueueStatus.values if counts.get(value)), "open")
+    entries = incident.queue.filter(kind=kind, status=status).select_related("person", "row", "decided_by", "second_by")
+    rows, older, newer = keyset(entries, after=whole(request.GET.get("after", "")), before=whole(request.GET.get("before", "")))
     return page(
         request,
         "queue",
@@ -172,9 +170,7 @@ def _address(incident: Incident, entries: QuerySet[QueueEntry], request: HttpReq
 
 
 def _propose(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
-    done = propose_rejection(
-        incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request)
-    )
+    done = propose_rejection(incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request))
     return f"{count(done, 'rejection')} proposed; a second person has to confirm."
 
 

@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.utils.formats import date_format
 
+from incidents.audit.log import TreeWentBack
 from incidents.models import Campaign, Incident
 from incidents.models.refusal import Refused
 from incidents.vault import CannotOpen
@@ -57,6 +58,8 @@ def attempt(request: HttpRequest, step: Callable[[], str]) -> bool:
         return _refused(request, *refusal.lines)
     except CannotOpen as error:
         return _refused(request, f"The record cannot be opened: {error}.")
+    except TreeWentBack as error:
+        return _refused(request, str(error))
     except IntegrityError as error:
         # The database is the second guard of every rule; its first line says which.
         return _refused(request, f"The database refused this: {str(error).splitlines()[0]}.")

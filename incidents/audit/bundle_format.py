@@ -115,9 +115,7 @@ def write_bundle(
         tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", delete=False) as file,
     ):
         try:
-            members = sorted(
-                _pack(packed, name, content) for name, content in chain(_checked(files), _own_files(private_key))
-            )
+            members = sorted(_pack(packed, name, content) for name, content in chain(_checked(files), _own_files(private_key)))
             archive = _Zip(file)
             for member in members:
                 archive.add(member, packed)

@@ -53,9 +53,14 @@ def export_evidence(*, incident: Incident, out: Path, actor: str) -> Path:
     origin = head.log.origin
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bundle(
-        out=out, files=_files(incident, head.size), origin=origin, size=head.size, root=bytes.fromhex(head.root),
-        key_name=origin, private_key=log.signing_key(),
-    )  # fmt: skip
+        out=out,
+        files=_files(incident, head.size),
+        origin=origin,
+        size=head.size,
+        root=bytes.fromhex(head.root),
+        key_name=origin,
+        private_key=log.signing_key(),
+    )
     return out
 
 
@@ -113,36 +118,60 @@ def _letters(incident: Incident) -> Iterator[tuple[str, bytes]]:
 
 def _facts(incident: Incident) -> list[dict[str, Any]]:
     return [
-        {"version": v.number, "sha256": v.sha256, "author": v.author.username, "reason": v.reason, "recorded_at": v.recorded_at, "facts": v.facts}
+        {
+            "version": v.number,
+            "sha256": v.sha256,
+            "author": v.author.username,
+            "reason": v.reason,
+            "recorded_at": v.recorded_at,
+            "facts": v.facts,
+        }
         for v in incident.fact_versions.order_by("number").select_related("author")
-    ]  # fmt: skip
+    ]
 
 
 def _findings(incident: Incident) -> list[dict[str, Any]]:
     return [
-        {"key": f.key, "scope": f.scope, "value": f.value, "reason": f.reason, "author": f.author.username, "recorded_at": f.recorded_at}
+        {
+            "key": f.key,
+            "scope": f.scope,
+            "value": f.value,
+            "reason": f.reason,
+            "author": f.author.username,
+            "recorded_at": f.recorded_at,
+        }
         for f in incident.findings.order_by("id").select_related("author")
-    ]  # fmt: skip
+    ]
 
 
 def _duties(incident: Incident) -> list[dict[str, Any]]:
     return [
         {
-            "cohort": duty.cohort_id, "people": duty.cohort.count if duty.cohort else None, "handling": duty.handling,
-            "handling_reason": duty.handling_reason, "superseded": duty.superseded, "due_at": duty.due_at,
-            "legal_end_at": duty.legal_end_at, "internal_target_at": duty.internal_target_at, "duty": duty.duty,
+            "cohort": duty.cohort_id,
+            "people": duty.cohort.count if duty.cohort else None,
+            "handling": duty.handling,
+            "handling_reason": duty.handling_reason,
+            "superseded": duty.superseded,
+            "due_at": duty.due_at,
+            "legal_end_at": duty.legal_end_at,
+            "internal_target_at": duty.internal_target_at,
+            "duty": duty.duty,
             "duty_sha256": hashlib.sha256(canonical_json(duty.duty)).hexdigest(),
         }
         for duty in incident.obligations.order_by("jurisdiction", "addressee", "id").select_related("cohort")
-    ]  # fmt: skip
+    ]
 
 
 def _filings(incident: Incident) -> list[dict[str, Any]]:
     return [
         {
-            "jurisdiction": duty.jurisdiction, "addressee": duty.addressee, "filed_at": filing.filed_at,
-            "reference": filing.reference, "reason_for_delay": filing.reason_for_delay, "author": filing.author.username,
+            "jurisdiction": duty.jurisdiction,
+            "addressee": duty.addressee,
+            "filed_at": filing.filed_at,
+            "reference": filing.reference,
+            "reason_for_delay": filing.reason_for_delay,
+            "author": filing.author.username,
         }
         for duty in incident.obligations.order_by("jurisdiction", "id")
         for filing in duty.filings.order_by("id").select_related("author")
-    ]  # fmt: skip
+    ]

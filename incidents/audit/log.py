@@ -6,6 +6,7 @@ gapless places and keeps the tree's frontier. Checkpoints are C2SP signed notes.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -154,10 +155,8 @@ def signing_key() -> Ed25519PrivateKey:
         temporary.write_bytes(pem)
         temporary.chmod(0o400)
         # A link fails when another process was first; both then read the same key.
-        try:
+        with contextlib.suppress(FileExistsError):
             path.hardlink_to(temporary)
-        except FileExistsError:
-            pass
         temporary.unlink()
     key = load_pem_private_key(path.read_bytes(), password=None)
     assert isinstance(key, Ed25519PrivateKey)

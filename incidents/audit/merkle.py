@@ -144,9 +144,7 @@ def consistency_proof(*, leaf_hashes: Sequence[bytes], old_size: int) -> list[by
     return proof[::-1]
 
 
-def verify_consistency(
-    *, old_size: int, new_size: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]
-) -> bool:
+def verify_consistency(*, old_size: int, new_size: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
     """Whether the new tree begins with every leaf of the old one, unchanged and in order (RFC 9162 2.1.4.2)."""
     if not 0 <= old_size <= new_size:
         return False

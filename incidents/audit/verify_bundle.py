@@ -31,7 +31,7 @@ P, ORDER = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # RFC 8
 D = -121665 * pow(121666, -1, P) % P
 
 
-class Fault(Exception):  # noqa: N818
+class Fault(Exception):
     """What is not as it must be and, when that is closer than the thing being checked, its place."""
 
 
@@ -363,9 +363,7 @@ def verify(*, path: str, fingerprint: str = "") -> Report:
         key = read_key(source)
         found, head = sha256(key).hexdigest(), read_checkpoint(source, key)
         report.lines.append(f"ok      checkpoint.txt of {head['origin']} is signed by the key with fingerprint {found}")
-        report.lines += (
-            [] if fingerprint else ["WARNING compare that fingerprint with one that came to you another way"]
-        )
+        report.lines += [] if fingerprint else ["WARNING compare that fingerprint with one that came to you another way"]
         with report.checking("log.pem", fingerprint and "the key is the one whose fingerprint you gave"):
             require(fingerprint in ("", found), f"is the key with fingerprint {found}, not the one you gave")
         with report.checking("the zip before checkpoint.txt", source.sealed and "no byte of the zip was changed"):

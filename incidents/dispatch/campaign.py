@@ -55,9 +55,7 @@ def freeze_obstacles(*, incident: Incident) -> list[str]:
         found.append("No people are ready for a letter: import the list and decide the queues.")
     waiting = undecided(incident=incident).count()
     if waiting:
-        found.append(
-            f"{waiting} queue entries have no decision: correct them, hold them until a date, or reject them by two."
-        )
+        found.append(f"{waiting} queue entries have no decision: correct them, hold them until a date, or reject them by two.")
     if not numbers.adds_up:
         found.append(f"The rows do not add up: {numbers}. Do not go on; look for the missing ones.")
     duties = incident.obligations.filter(addressee="person", superseded=False, cohort__count__gt=0)
@@ -65,9 +63,7 @@ def freeze_obstacles(*, incident: Incident) -> list[str]:
         found.append("The law has not been asked yet: run the assessment.")
     open_duties = sorted(set(duties.filter(handling=Handling.UNDECIDED).values_list("jurisdiction", flat=True)))
     if open_duties:
-        found.append(
-            f"Decisions are missing for {', '.join(open_duties)}: record a finding, or whether to write voluntarily."
-        )
+        found.append(f"Decisions are missing for {', '.join(open_duties)}: record a finding, or whether to write voluntarily.")
     if duties.exclude(facts=incident.facts).exists() and _facts_changed_since(incident):
         found.append("The facts have changed since the assessment: run it again.")
     if not incident.letters.exists():
@@ -84,9 +80,7 @@ def _count_difference(incident: Incident, people: int) -> list[str]:
     expected = incident.facts.facts.get("expected_people")
     if not expected or expected == people or ("count_difference", "") in newest_findings(incident=incident):
         return []
-    return [
-        f"The facts speak of {expected} people, the lists of {people}: explain the difference (finding count_difference)."
-    ]
+    return [f"The facts speak of {expected} people, the lists of {people}: explain the difference (finding count_difference)."]
 
 
 def freeze(*, incident: Incident, author: User) -> Campaign:
@@ -178,9 +172,7 @@ def pause(*, campaign: Campaign, author: User | None, reason: str) -> Campaign:
 @transaction.atomic
 def resume(*, campaign: Campaign, author: User, reason: str) -> Campaign:
     """Go on after a pause."""
-    return _switch(
-        campaign, CampaignState.DISPATCHING, Action.CAMPAIGN_RESUMED, author.username, reason, (CampaignState.PAUSED,)
-    )
+    return _switch(campaign, CampaignState.DISPATCHING, Action.CAMPAIGN_RESUMED, author.username, reason, (CampaignState.PAUSED,))
 
 
 @transaction.atomic
@@ -284,9 +276,7 @@ def close(*, campaign: Campaign, author: User, reason: str) -> Campaign:
     if questions:
         raise CampaignRefused("The campaign cannot be closed yet:", *questions)
     data = {"campaign": campaign.reference, "states": count_states(campaign=campaign)}
-    locked = _switch(
-        campaign, CampaignState.CLOSED, Action.CAMPAIGN_RESUMED, author.username, reason, (CampaignState.DRAINED,)
-    )
+    locked = _switch(campaign, CampaignState.CLOSED, Action.CAMPAIGN_RESUMED, author.username, reason, (CampaignState.DRAINED,))
     record(incident=locked.incident, action=Action.CAMPAIGN_CLOSED, actor=author.username, data=data)
     return locked
 
@@ -301,9 +291,7 @@ def send_test(*, letter: Letter, author: User, to: str) -> str:
         person=person, letter_sha256=letter.sha256, body=letter.compiled, message_ref="0" * 32,
         headers=campaign_headers(campaign_facts=incident.facts.facts), vault=Vault(incident=incident),
     )  # fmt: skip
-    own = OutgoingMail(
-        **{**mail.__dict__, "to": to, "subject": f"[Test] {mail.subject}", "message_ref": secrets.token_hex(16)}
-    )
+    own = OutgoingMail(**{**mail.__dict__, "to": to, "subject": f"[Test] {mail.subject}", "message_ref": secrets.token_hex(16)})
     record(
         incident=incident,
         action=Action.ACCESS_VIEWED,

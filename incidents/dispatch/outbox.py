@@ -120,9 +120,7 @@ def claim(*, campaign_id: int, owner: Owner, size: int | None = None) -> Claim |
             [campaign_id, ids, owner.lock, settings.LEASE_SECONDS],
         )
         chunk_id, token = cursor.fetchone()
-        cursor.execute(
-            "UPDATE incidents_message SET state = 'sending', attempts = attempts + 1 WHERE id = ANY(%s)", [ids]
-        )
+        cursor.execute("UPDATE incidents_message SET state = 'sending', attempts = attempts + 1 WHERE id = ANY(%s)", [ids])
         campaign = Campaign.objects.select_related("incident").get(pk=campaign_id)
         _log_claim(campaign, chunk_id, token, ids)
     return Claim(chunk_id, campaign, token, tuple(ids))
@@ -177,18 +175,22 @@ def _settle(campaign: Campaign, chunk_id: int, settled: list[tuple[int, Outcome]
     record_many(incident=campaign.incident, actor=DISPATCHER, entries=entries)
 
 
-def _write_attempts(
-    messages: dict[int, Message], chunk_id: int, settled: list[tuple[int, Outcome]], provider: str
-) -> None:
+def _write_attempts(messages: dict[int, Message], chunk_id: int, settled: list[tuple[int, Outcome]], provider: str) -> None:
     Attempt.objects.bulk_create(
         Attempt(
-            message_id=pk, number=messages[pk].attempts, chunk_id=chunk_id, outcome=outcome.kind, provider=provider,
-            provider_id=outcome.provider_id, detail=outcome.detail, answered_at=outcome.answered_at,
+            message_id=pk,
+            number=messages[pk].attempts,
+            chunk_id=chunk_id,
+            outcome=outcome.kind,
+            provider=provider,
+            provider_id=outcome.provider_id,
+            detail=outcome.detail,
+            answered_at=outcome.answered_at,
             content_sha256=outcome.content_sha256 or messages[pk].content_sha256,
         )
         for pk, outcome in settled
         if outcome.kind != "unsent"
-    )  # fmt: skip
+    )
 
 
 MOVE = """
@@ -204,10 +206,9 @@ def _move_group(
 ) -> None:
     state, _ = NEXT[kind]
     waits = [
-        backoff(attempts=messages[pk].attempts, drill=campaign.incident.is_drill) if kind == "failed" else 0.0
-        for pk, _ in group
+        backoff(attempts=messages[pk].attempts, drill=campaign.incident.is_drill) if kind == "failed" else 0.0 for pk, _ in group
     ]
-    columns = [[pk for pk, _ in group], [o.provider_id for _, o in group], [o.detail for _, o in group], waits]
+    columns: list[list[Any]] = [[pk for pk, _ in group], [o.provider_id for _, o in group], [o.detail for _, o in group], waits]
     with connection.cursor() as cursor:
         cursor.execute(MOVE, [state, state, 1 if kind == "unsent" else 0, *columns])
     if kind == "doubt":
@@ -226,11 +227,16 @@ def backoff(*, attempts: int, drill: bool) -> float:
 def _entry(campaign: Campaign, message: Message, outcome: Outcome, chunk_id: int, provider: str) -> Entry:
     state, action = NEXT[outcome.kind]
     data = {
-        "campaign": campaign.reference, "chunk": chunk_id, "message": message.message_ref, "state": state,
-        "content_sha256": outcome.content_sha256 or message.content_sha256, "provider": provider,
-        "provider_id": outcome.provider_id, "detail": outcome.detail,
+        "campaign": campaign.reference,
+        "chunk": chunk_id,
+        "message": message.message_ref,
+        "state": state,
+        "content_sha256": outcome.content_sha256 or message.content_sha256,
+        "provider": provider,
+        "provider_id": outcome.provider_id,
+        "detail": outcome.detail,
         "answered_at": outcome.answered_at.isoformat() if outcome.answered_at else "",
-    }  # fmt: skip
+    }
     return Entry(action, data, message.entry.person.subject)
 
 
@@ -239,9 +245,7 @@ def take_over(*, provider: str) -> int:
     taken = 0
     for chunk_id in list(Chunk.objects.filter(state=ChunkState.CLAIMED).order_by("id").values_list("id", flat=True)):
         with transaction.atomic(), connection.cursor() as cursor:
-            chunk = (
-                Chunk.objects.select_for_update(skip_locked=True).filter(pk=chunk_id, state=ChunkState.CLAIMED).first()
-            )
+            chunk = Chunk.objects.select_for_update(skip_locked=True).filter(pk=chunk_id, state=ChunkState.CLAIMED).first()
             if chunk is None or not _owner_is_gone(cursor, chunk):
                 continue
             _take(chunk, provider)
@@ -250,9 +254,7 @@ def take_over(*, provider: str) -> int:
 
 
 def _owner_is_gone(cursor: Any, chunk: Chunk) -> bool:
-    cursor.execute(
-        "SELECT clock_timestamp() > %s OR pg_try_advisory_xact_lock(%s)", [chunk.lease_until, chunk.owner_lock]
-    )
+    cursor.execute("SELECT clock_timestamp() > %s OR pg_try_advisory_xact_lock(%s)", [chunk.lease_until, chunk.owner_lock])
     return bool(cursor.fetchone()[0])
 
 
@@ -298,10 +300,15 @@ def move(
     chosen = list(messages)
     Message.objects.filter(pk__in=[message.pk for message in chosen]).update(state=to, state_reason=reason[:200])
     record_many(
-        incident=campaign.incident, actor=actor,
+        incident=campaign.incident,
+        actor=actor,
         entries=[
-            Entry(action, {"campaign": campaign.reference, "message": m.message_ref, "state": to, "reason": reason}, m.entry.person.subject)
+            Entry(
+                action,
+                {"campaign": campaign.reference, "message": m.message_ref, "state": to, "reason": reason},
+                m.entry.person.subject,
+            )
             for m in chosen
         ],
-    )  # fmt: skip
+    )
     return len(chosen)

@@ -1,4 +1,4 @@
-"""The frozen register and its messages: one line per person, hashed into a root; channel, order and first state of each letter."""
+"""The frozen register and its messages: one line per person, hashed into a root; order and first state of each letter."""
 
 from __future__ import annotations
 
@@ -118,7 +118,9 @@ def write_register(*, campaign: Campaign) -> Roots:
     """Plan everybody and write register and messages in bulk, ordered by subject; returns what to freeze."""
     planner = Planner(incident=campaign.incident, headers=campaign.headers)
     people = _people(campaign.incident)
-    tree, letters, states = Frontier(), set(), {}
+    tree = Frontier()
+    letters: set[int] = set()
+    states: dict[str, int] = {}
     while batch := [planner.plan(person) for person in islice(people, BATCH)]:
         _write_batch(campaign, batch)
         for planned in batch:
@@ -147,7 +149,9 @@ def _write_batch(campaign: Campaign, batch: list[Planned]) -> None:
         ) as out:
             for pk, one in zip(ids, batch, strict=True):
                 out.write_row((pk, campaign.pk, one.person_id, one.cohort_id, one.letter_id, one.line))
-        columns = "entry_id, campaign_id, channel, message_ref, state, state_reason, due_at, attempts, content_sha256, provider_id"
+        columns = (
+            "entry_id, campaign_id, channel, message_ref, state, state_reason, due_at, attempts, content_sha256, provider_id"
+        )
         with cursor.copy(f"COPY incidents_message ({columns}) FROM STDIN") as out:
             for pk, one in zip(ids, batch, strict=True):
                 out.write_row(

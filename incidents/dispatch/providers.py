@@ -166,13 +166,9 @@ class SmtpProvider:
             if at.user:
                 server.login(at.user, at.password)
         except smtplib.SMTPAuthenticationError as error:
-            raise SendError(
-                kind=SendErrorKind.ACCOUNT, detail=f"the relay refused our sign-in ({error.smtp_code})"
-            ) from None
+            raise SendError(kind=SendErrorKind.ACCOUNT, detail=f"the relay refused our sign-in ({error.smtp_code})") from None
         except (OSError, smtplib.SMTPException) as error:
-            raise SendError(
-                kind=SendErrorKind.NOT_SENT, detail=f"no connection to the relay: {type(error).__name__}"
-            ) from None
+            raise SendError(kind=SendErrorKind.NOT_SENT, detail=f"no connection to the relay: {type(error).__name__}") from None
         self._server = server
         return server
 
@@ -198,9 +194,7 @@ class SmtpProvider:
                 raise SendError(kind=kind, detail=f"the relay refused the recipient ({code})")
         except (OSError, smtplib.SMTPServerDisconnected) as error:
             self.close()
-            raise SendError(
-                kind=SendErrorKind.NOT_SENT, detail=f"lost before the letter: {type(error).__name__}"
-            ) from None
+            raise SendError(kind=SendErrorKind.NOT_SENT, detail=f"lost before the letter: {type(error).__name__}") from None
 
     def _data(self, server: smtplib.SMTP, raw: bytes) -> str:
         try:
@@ -211,9 +205,7 @@ class SmtpProvider:
             ) from None
         except (OSError, smtplib.SMTPException) as error:
             self.close()
-            raise SendError(
-                kind=SendErrorKind.DOUBTFUL, detail=f"no answer to the letter: {type(error).__name__}"
-            ) from None
+            raise SendError(kind=SendErrorKind.DOUBTFUL, detail=f"no answer to the letter: {type(error).__name__}") from None
         if code >= 500:
             raise SendError(kind=SendErrorKind.REFUSED, detail=f"the relay refused the letter ({code})")
         if code >= 400:
@@ -255,9 +247,7 @@ def open_inbox_message(*, message: InboxMessage) -> dict[str, Any]:
 
 def simulated_events(*, limit: int = 2000) -> Iterator[dict[str, Any]]:
     """What the inbox's simulated provider has to tell; run inside the transaction that stores the events."""
-    due = list(
-        InboxMessage.objects.select_for_update(skip_locked=True).exclude(pending_event="").order_by("id")[:limit]
-    )
+    due = list(InboxMessage.objects.select_for_update(skip_locked=True).exclude(pending_event="").order_by("id")[:limit])
     for message in due:
         yield {
             "event_key": f"inbox-{message.pk}-{message.pending_event}", "message_ref": message.message_ref,

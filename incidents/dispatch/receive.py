@@ -111,9 +111,7 @@ def _entry(event: ProviderEvent, message: Message, effect: str) -> Entry:
     return Entry(Action.EVENT_RECEIVED, data, message.entry.person.subject)
 
 
-def _save(
-    effects: Mapping[str, list[ProviderEvent]], entries: Mapping[Campaign, list[Entry]], moved: list[Message]
-) -> None:
+def _save(effects: Mapping[str, list[ProviderEvent]], entries: Mapping[Campaign, list[Entry]], moved: list[Message]) -> None:
     for effect, events in effects.items():
         ProviderEvent.objects.filter(pk__in=[e.pk for e in events]).update(applied_at=Now(), effect=effect[:40])
     by_state: dict[tuple[str, str], list[Message]] = {}

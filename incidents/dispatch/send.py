@@ -53,16 +53,12 @@ def person_mail(
     letter = compiled(letter_sha256, body)
     values = personal_values(full_name=fields.full_name, language=letter.language, message_ref=message_ref)
     filled = fill(letter=letter, values=values)
-    return mail_for(
-        letter=filled, language=letter.language, to=fields.emails[0], message_ref=message_ref, headers=headers
-    )
+    return mail_for(letter=filled, language=letter.language, to=fields.emails[0], message_ref=message_ref, headers=headers)
 
 
 def send_chunk(*, claimed: Claim, owner: Owner, provider: Provider) -> ChunkReport:
     """Send a chunk in its order. Raises Fenced when another worker took it over; then nothing more is written."""
-    found = Message.objects.filter(pk__in=claimed.message_ids).select_related(
-        "entry__person", "entry__letter", "campaign"
-    )
+    found = Message.objects.filter(pk__in=claimed.message_ids).select_related("entry__person", "entry__letter", "campaign")
     messages = {message.pk: message for message in found}
     vault, outcomes, stopped, account = Vault(incident=claimed.campaign.incident), [], "", ""
     for message_id in claimed.message_ids:
@@ -106,8 +102,3 @@ def campaign_headers(*, campaign_facts: dict[str, dict[str, str]]) -> dict[str, 
         "sender_name": controller["sender_name"],
         "reply_to": controller["reply_to"] or controller["sender_email"],
     }
-
-
-def waiting_campaigns() -> list[Campaign]:
-    """Campaigns that dispatch and have something to send."""
-    return list(Campaign.objects.filter(state="dispatching", messages__state="ready").distinct().order_by("id"))

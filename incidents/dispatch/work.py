@@ -1,4 +1,4 @@
-"""What workers do, and the same without a broker: send what is ready, and keep house (take-over, events, doubts, order, drain)."""
+"""What workers do, and the same without a broker: send what is ready, and keep house (take-over, events, doubts, drain)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 
 from incidents.audit import log
 from incidents.audit.actions import Action
@@ -64,8 +65,8 @@ def keep_house() -> list[int]:
                 _tidy()
             finally:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [HOUSE_LOCK])
-    waiting = Campaign.objects.filter(state=CampaignState.DISPATCHING, messages__state=S.READY)
-    return list(waiting.filter(messages__state=S.READY).distinct().values_list("id", flat=True))
+    ready = Message.objects.filter(campaign=OuterRef("pk"), state=S.READY)
+    return list(Campaign.objects.filter(Exists(ready), state=CampaignState.DISPATCHING).values_list("id", flat=True))
 
 
 def _tidy() -> None:
@@ -75,9 +76,8 @@ def _tidy() -> None:
         receive.store_events(provider="inbox", events=simulated_events())
     receive.apply_events()
     settle_doubts(provider=provider)
-    for campaign in Campaign.objects.filter(
-        state=CampaignState.STOPPED, messages__state__in=[S.PLANNED, S.READY]
-    ).distinct():
+    unsent = Message.objects.filter(campaign=OuterRef("pk"), state__in=[S.PLANNED, S.READY])
+    for campaign in Campaign.objects.filter(Exists(unsent), state=CampaignState.STOPPED):
         with transaction.atomic():
             cancel_unsent(campaign=campaign, actor="dispatcher")
     for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING).order_by("id"):
@@ -133,9 +133,7 @@ def _settle(doubt: Doubt, to: str, how: str, by: str) -> int:
         ):
             return 0
         if to and message.state == S.IN_DOUBT:
-            move(
-                campaign=message.campaign, messages=[message], to=to, actor=by, reason=how, action=Action.DOUBT_RESOLVED
-            )
+            move(campaign=message.campaign, messages=[message], to=to, actor=by, reason=how, action=Action.DOUBT_RESOLVED)
         else:
             data = {"campaign": message.campaign.reference, "message": message.message_ref, "state": "", "reason": how}
             record(

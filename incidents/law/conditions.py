@@ -126,9 +126,7 @@ def _exposed(condition: Spec, scene: Scene) -> Outcome:
     holds = _or([met for met, _ in tried])
     questions = dict.fromkeys(question for met, asked in tried if met is None for question in asked)
     text = condition.get("text") or _list_text(spec)
-    return _leaf(
-        scene, text, holds, _exposed_fact(spec, scene, holds), _exposed_change(spec, holds), questions=list(questions)
-    )
+    return _leaf(scene, text, holds, _exposed_fact(spec, scene, holds), _exposed_change(spec, holds), questions=list(questions))
 
 
 def _exposed_in(spec: Spec, exposure: Exposure, scene: Scene) -> tuple[bool | None, list[Question]]:
@@ -146,9 +144,7 @@ def _exposed_in(spec: Spec, exposure: Exposure, scene: Scene) -> tuple[bool | No
 
 def _element_questions(exposure: Exposure, wanted: Sequence[str], reference: str) -> list[Question]:
     doubtful = sorted({exposure.maybe[element] for element in exposure.maybe_of(wanted)})
-    asked = [
-        Question(f"element:{e}", f"Was the element {e} exposed (or opened by what was)?", reference) for e in doubtful
-    ]
+    asked = [Question(f"element:{e}", f"Was the element {e} exposed (or opened by what was)?", reference) for e in doubtful]
     unknown = "The word {} is not in the vocabulary of data elements: which element is meant?"
     return asked + [Question(f"element:{w}", unknown.format(w), reference) for w in sorted(exposure.unknown)]
 
@@ -184,11 +180,7 @@ def _finding(condition: Spec, scene: Scene) -> Outcome:
     holds = found in wanted if found in (RISKS if "at_least" in spec else ("yes", "no")) else None
     question = Question(key, f"{_QUESTIONS.get(key, key)} ({text})", scene.reference)
     fact = f"no one has found on {key} yet" if holds is None else f"the officer found {key}: {found}"
-    change = (
-        f"a finding of {key} other than {' or '.join(wanted)}"
-        if holds
-        else f"a finding of {key}: {' or '.join(wanted)}"
-    )
+    change = f"a finding of {key} other than {' or '.join(wanted)}" if holds else f"a finding of {key}: {' or '.join(wanted)}"
     return _leaf(scene, text, holds, fact, change, questions=[question])
 
 
@@ -215,9 +207,7 @@ def _affected(condition: Spec, scene: Scene) -> Outcome:
     spec = condition["affected"]
     holds = is_reached(count=scene.affected, op=spec["op"], n=spec["n"])
     text = condition.get("text", f"people affected {spec['op']} {spec['n']:,}")
-    return _leaf(
-        scene, text, holds, f"{scene.affected:,} people affected", f"a count on the other side of {spec['n']:,}"
-    )
+    return _leaf(scene, text, holds, f"{scene.affected:,} people affected", f"a count on the other side of {spec['n']:,}")
 
 
 def _notified(condition: Spec, scene: Scene) -> Outcome:
@@ -225,9 +215,7 @@ def _notified(condition: Spec, scene: Scene) -> Outcome:
     holds = is_reached_by(notified=notified, op=spec["op"], n=spec["n"])
     text = condition.get("text", f"people to be told {spec['op']} {spec['n']:,}")
     fact = f"{notified.sure:,} people must be told" + (f", {notified.open:,} more perhaps" if notified.open else "")
-    return _leaf(
-        scene, text, holds, fact, f"a count on the other side of {spec['n']:,}", questions=scene.open_questions
-    )
+    return _leaf(scene, text, holds, fact, f"a count on the other side of {spec['n']:,}", questions=scene.open_questions)
 
 
 _WEIGHERS: dict[str, Callable[[Spec, Scene], Outcome]] = {

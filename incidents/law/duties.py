@@ -117,9 +117,7 @@ def _in_force(law: Law, version: Version) -> Reason:
     until = f"; until {version.until_on}" if version.until_on else ""
     anchored = any(anchor in law.facts.anchors for anchor in (Anchor.AWARE, Anchor.DISCOVERED))
     day = f"{law.regime.judged_on}: {law.judged_on}" if anchored else f"no date known; law of {law.judged_on}"
-    return Reason(
-        f"this version is law on that day ({since}{until})", True, day, version.reference, _other_days(version)
-    )
+    return Reason(f"this version is law on that day ({since}{until})", True, day, version.reference, _other_days(version))
 
 
 def _other_days(version: Version) -> str:
@@ -158,9 +156,7 @@ def _without_law(law: Law, addressee: Addressee) -> Duty:
         would_change=f"an event on or after {starts}" if starts else "the start of the law",
     )
     duty = _bare(law, addressee, (reason,), None)
-    question = Question(
-        f"law:{law.pack.id}", f"Which law applied on {law.judged_on}? The pack is younger.", law.pack.law
-    )
+    question = Question(f"law:{law.pack.id}", f"Which law applied on {law.judged_on}? The pack is younger.", law.pack.law)
     return duty if future else replace(duty, owed=Owed.ASK, questions=(question,))
 
 
@@ -220,9 +216,7 @@ def _names(law: Law) -> tuple[str, ...]:
     names = version.value["names"] if version else []
     sector = law.facts.sector
     return tuple(
-        name["name"]
-        for name in names
-        if sector in name.get("sectors", [sector]) and sector not in name.get("not_sectors", [])
+        name["name"] for name in names if sector in name.get("sectors", [sector]) and sector not in name.get("not_sectors", [])
     )
 
 

@@ -165,9 +165,7 @@ def _check_schema(*, root: Path, files: Mapping[str, Mapping[str, Any]]) -> None
             raise PackError(file=name, key=key, problem=error.message[:300], remedy=remedy)
 
 
-def _check_words(
-    *, files: Mapping[str, Mapping[str, Any]], vocabulary: Mapping[str, Any], calendars: Mapping[str, Any]
-) -> None:
+def _check_words(*, files: Mapping[str, Mapping[str, Any]], vocabulary: Mapping[str, Any], calendars: Mapping[str, Any]) -> None:
     for name, document in files.items():
         for found in unknown_words(document=document, vocabulary=vocabulary, calendars=calendars):
             problem = f"{found.word!r} is no known {found.kind}"

@@ -249,12 +249,8 @@ def _unresolved(case: _Case) -> Iterable[LetterFinding]:
 
 def _links(case: _Case) -> Iterable[LetterFinding]:
     for what in dict.fromkeys(case.page.refused):
-        yield LetterFinding(
-            "html.refused", BLOCK, "A letter has no links, forms, images, scripts or remote parts.", what
-        )
-    for found in dict.fromkeys(
-        match.group(0) for match in _LINK.finditer(f"{case.letter.subject}\n{case.letter.text}")
-    ):
+        yield LetterFinding("html.refused", BLOCK, "A letter has no links, forms, images, scripts or remote parts.", what)
+    for found in dict.fromkeys(match.group(0) for match in _LINK.finditer(f"{case.letter.subject}\n{case.letter.text}")):
         yield LetterFinding("links.link", BLOCK, "A letter has no links.", found)
     given = " ".join(value if isinstance(value, str) else " ".join(value) for value in case.fields.values()).lower()
     known = {match.group(0) for pattern in (_DOMAIN, _ADDRESS) for match in pattern.finditer(given)}
@@ -262,9 +258,7 @@ def _links(case: _Case) -> Iterable[LetterFinding]:
         for pattern in (_DOMAIN, _ADDRESS):
             for match in pattern.finditer(part.words):
                 if match.group(0).lower() not in known:
-                    yield LetterFinding(
-                        "links.unknown", BLOCK, "Not an address of the incident record.", match.group(0)
-                    )
+                    yield LetterFinding("links.unknown", BLOCK, "Not an address of the incident record.", match.group(0))
 
 
 def _own_domain(case: _Case) -> Iterable[LetterFinding]:

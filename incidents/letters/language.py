@@ -232,10 +232,7 @@ class _Compilation:
 
     def _block(self, block: Block, law: str) -> None:
         only = block.inline[0] if len(block.inline) == 1 else None
-        if isinstance(only, Value) and only.name in LIST_FIELDS:
-            found = self._list(only)
-        else:
-            found = (self.words(block.inline),)
+        found = self._list(only) if isinstance(only, Value) and only.name in LIST_FIELDS else (self.words(block.inline),)
         lines = [_Line(block.kind, words, law) for words in found if words]
         if lines:
             self.lines += lines
@@ -306,11 +303,7 @@ def _as_html(brand: str, subject: str, lines: list[_Line], language: str) -> str
     body = [_tag("header", _tag("p", _escaped(brand), "brand"))]
     for law, group in groupby(lines, lambda line: line.law):
         inner = "\n".join(_html_group(kind, items) for kind, items in _grouped(list(group)))
-        body.append(
-            f'<section id="law-{law.replace("/", "-")}" style="{_STYLES["law"]}">\n{inner}\n</section>'
-            if law
-            else inner
-        )
+        body.append(f'<section id="law-{law.replace("/", "-")}" style="{_STYLES["law"]}">\n{inner}\n</section>' if law else inner)
     return (
         f'<!doctype html>\n<html lang="{html.escape(language)}" dir="{direction}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

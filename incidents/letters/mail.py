@@ -57,9 +57,7 @@ class OutgoingMail:
         return message
 
 
-def mail_for(
-    *, letter: FilledLetter, language: str, to: str, message_ref: str, headers: Mapping[str, str]
-) -> OutgoingMail:
+def mail_for(*, letter: FilledLetter, language: str, to: str, message_ref: str, headers: Mapping[str, str]) -> OutgoingMail:
     """The mail of one filled letter under a campaign's fixed heads."""
     return OutgoingMail(
         message_ref=message_ref, to=to, sender=headers["sender"], sender_name=headers["sender_name"],

@@ -15,9 +15,7 @@ from typing import Final
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])[\"”’)]*\s+(?=[\"“‘(]?[^\W_a-z])|(?<=[。！？])")
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 #: Addresses, telephone numbers and codes are looked at, not read.
-_NOT_READ: Final = re.compile(
-    r"\[\[\w+\]\]|[\w.+-]+@[\w.-]*\w|\b(?:[\w-]+\.)+[a-z]{2,}\b|\+?\d[\d ()-]{5,}\d", re.ASCII
-)
+_NOT_READ: Final = re.compile(r"\[\[\w+\]\]|[\w.+-]+@[\w.-]*\w|\b(?:[\w-]+\.)+[a-z]{2,}\b|\+?\d[\d ()-]{5,}\d", re.ASCII)
 _VOWELS: Final = re.compile(r"[aeiouy]+")
 _SPLIT_VOWELS: Final = re.compile(
     r"(?<![ctsg])ia|(?<![ctsgx])io(?!n)|(?<![ctsg])ie(?=nt|nc|t\b)|ua|eo(?!us|p)|ea\b|[aeiou]ing\b|creat|react"

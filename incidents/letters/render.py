@@ -78,9 +78,7 @@ class Reader:
 def readers(*, incident: Incident) -> dict[int, Reader]:
     """For every inhabited cohort the duty that decides its letter; cohorts to whom no notice goes are left out."""
     chosen: dict[int, Reader] = {}
-    duties = incident.obligations.filter(addressee="person", superseded=False, cohort__count__gt=0).select_related(
-        "cohort"
-    )
+    duties = incident.obligations.filter(addressee="person", superseded=False, cohort__count__gt=0).select_related("cohort")
     for duty in sorted(duties, key=lambda duty: (WEIGHT[Handling(duty.handling)], duty.pk)):
         if duty.cohort and duty.handling in TOLD:
             chosen.setdefault(duty.cohort.pk, Reader(duty.cohort, duty))
@@ -94,9 +92,7 @@ def _parsed(source: str, name: str) -> LetterTree:
 
 def standard_texts() -> dict[tuple[str, str], str]:
     """The letters the product brings: (form, language) -> source."""
-    folders = [
-        folder for folder in sorted(Path(settings.LETTERS).iterdir()) if folder.is_dir() and folder.name != "law"
-    ]
+    folders = [folder for folder in sorted(Path(settings.LETTERS).iterdir()) if folder.is_dir() and folder.name != "law"]
     return {(folder.name, file.stem): file.read_text() for folder in folders for file in sorted(folder.glob("*.txt"))}
 
 
@@ -203,9 +199,7 @@ def _make(incident: Incident, reader: Reader, text: LetterText) -> Letter:
 def _compile(text: LetterText, facts: Mapping[str, bool], fields: Mapping[str, Any]) -> CompiledLetter:
     tree = _parsed(text.source, f"{text.form}/{text.language}")
     try:
-        return compile_letter(
-            tree=tree, facts=facts, fields=fields, law_block=law_block(text.language), language=text.language
-        )
+        return compile_letter(tree=tree, facts=facts, fields=fields, law_block=law_block(text.language), language=text.language)
     except LetterSyntaxError as error:
         raise LetterRefused(f"{error.name}, line {error.line}, column {error.column}: {error.message}") from None
 
@@ -218,13 +212,11 @@ def letter_facts(*, incident: Incident, reader: Reader) -> dict[str, bool]:
     return {
         **{f"has.{element}": True for element in cohort.elements},
         "has_not.any": any(state == "not_involved" for state in facts["elements"].values()),
-        "has.authority": all(authority_of(residence=cohort.residence, language="en"))
-        and handling != Handling.LAW_UNKNOWN,
+        "has.authority": all(authority_of(residence=cohort.residence, language="en")) and handling != Handling.LAW_UNKNOWN,
         "is.attack": facts["cause"] == "attack",
         "is.mistake": facts["cause"] == "error",
         **{
-            f"is.{name}": bool(facts[name])
-            for name in ("contained", "experts_engaged", "authorities_informed", "occurred_known")
+            f"is.{name}": bool(facts[name]) for name in ("contained", "experts_engaged", "authorities_informed", "occurred_known")
         },
         "is.statutory": handling == Handling.STATUTORY,
         "is.voluntary": handling == Handling.VOLUNTARY,
@@ -245,11 +237,7 @@ def letter_fields(*, incident: Incident, reader: Reader, language: str) -> dict[
     shown = _english_of(cohort.residence) if language == "en" else language
 
     def day(anchor: str) -> str:
-        return (
-            long_date(moment=datetime.fromisoformat(anchors[anchor]), zone=zone, language=shown)
-            if anchor in anchors
-            else ""
-        )
+        return long_date(moment=datetime.fromisoformat(anchors[anchor]), zone=zone, language=shown) if anchor in anchors else ""
 
     return {
         **{key: controller[key] for key in ("brand", "legal_entity", "legal_address", "website", "phone", "phone_hours")},
@@ -259,7 +247,7 @@ def letter_fields(*, incident: Incident, reader: Reader, language: str) -> dict[
         "occurred_on": day("occurred_at"), "discovered_on": day("discovered_at") or day("aware_at"),
         "elements": element_labels(elements=cohort.elements, language=language),
         "not_involved": element_labels(elements=uninvolved, language=language),
-        "authority_name": name, "authority_site": site, "law_name": str(reader.obligation.duty.get("references", [""])[0] if reader.obligation.duty.get("references") else ""),
+        "authority_name": name, "authority_site": site, "law_name": next(iter(reader.obligation.duty["references"]), ""),
     }  # fmt: skip
 
 
@@ -315,7 +303,5 @@ def personal_values(*, full_name: str, language: str, message_ref: str) -> dict[
 
 def preview(*, letter: Letter, person: AffectedPerson, vault: Vault) -> FilledLetter:
     """The letter as this person would read it, with a code of zeros."""
-    values = personal_values(
-        full_name=vault.open(person=person).full_name, language=letter.language, message_ref="0" * 32
-    )
+    values = personal_values(full_name=vault.open(person=person).full_name, language=letter.language, message_ref="0" * 32)
     return fill(letter=compiled(letter.sha256, letter.compiled), values=values)

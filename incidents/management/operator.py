@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TextIO, cast
 
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand
@@ -23,9 +24,8 @@ class OperatorCommand(BaseCommand):
     requires_system_checks = []
     requires_migrations_checks = False
 
-    def work(self, **options: Any) -> int | None:
-        """The command's own few lines."""
-        raise NotImplementedError
+    #: The command's own few lines: parse, one domain call, print.
+    work: Callable[..., int | None]
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run `work`; a refusal becomes its lines on the error stream and exit code 2."""
@@ -37,6 +37,11 @@ class OperatorCommand(BaseCommand):
             sys.exit(BAD_INPUT)
         if code:
             sys.exit(code)
+
+    @property
+    def out(self) -> TextIO:
+        """The output as a plain stream, for progress."""
+        return cast(TextIO, self.stdout._out)
 
     def say(self, line: str = "") -> None:
         """One line on the output, at once."""
@@ -58,9 +63,7 @@ def campaign_named(reference: str) -> Campaign:
     found = Campaign.objects.filter(reference=reference).select_related("incident").first()
     if found is None:
         known = ", ".join(Campaign.objects.order_by("-id").values_list("reference", flat=True)[:5]) or "none yet"
-        raise Refused(
-            f"There is no campaign '{reference}'. Known: {known}. 'freeze INCIDENT' makes one and prints its name."
-        )
+        raise Refused(f"There is no campaign '{reference}'. Known: {known}. 'freeze INCIDENT' makes one and prints its name.")
     return found
 
 

@@ -11,9 +11,7 @@ class Incident(models.Model):
 
     reference = models.SlugField(max_length=60, unique=True)
     title = models.CharField(max_length=200)
-    is_drill = models.BooleanField(
-        default=False, help_text="A rehearsal on synthetic people; marked as drill everywhere."
-    )
+    is_drill = models.BooleanField(default=False, help_text="A rehearsal on synthetic people; marked as drill everywhere.")
     #: The incident's key, wrapped by the master key; it wraps every person's key and makes the blind index.
     wrapped_key = models.BinaryField()
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")

@@ -23,9 +23,7 @@ class LetterText(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["incident", "form", "language", "number"], name="one_letter_text_per_number"
-            )
+            models.UniqueConstraint(fields=["incident", "form", "language", "number"], name="one_letter_text_per_number")
         ]
 
     def __str__(self) -> str:
@@ -48,9 +46,7 @@ class Letter(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["incident", "cohort", "language"], name="one_letter_per_cohort_and_language"
-            )
+            models.UniqueConstraint(fields=["incident", "cohort", "language"], name="one_letter_per_cohort_and_language")
         ]
 
     def __str__(self) -> str:

@@ -34,9 +34,7 @@ def check_address(raw: str) -> tuple[str, AddressProblem | None]:
     try:
         checked = validate_email(text, check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError as error:
-        return "", AddressProblem(
-            f"not an e-mail address: {_impersonal(str(error))}", "correct it from another source, or hold"
-        )
+        return "", AddressProblem(f"not an e-mail address: {_impersonal(str(error))}", "correct it from another source, or hold")
     if "." not in checked.domain or checked.domain.endswith((".internal", ".local", ".localhost")):
         return "", AddressProblem("the domain cannot be reached from outside", "ask for another address, or hold")
     return f"{checked.local_part}@{checked.ascii_domain}", None
@@ -49,17 +47,13 @@ def _impersonal(message: str) -> str:
 
 def _shape_problem(text: str) -> AddressProblem | None:
     if FORBIDDEN.search(text) or BIDI.search(text):
-        return AddressProblem(
-            "control or invisible characters in the address", "retype the address by hand", hostile=True
-        )
+        return AddressProblem("control or invisible characters in the address", "retype the address by hand", hostile=True)
     if len(text) > LONGEST:
         return AddressProblem("longer than 254 characters", "correct it from another source")
     if text.count("@") > 1 and re.search(r"[,;\s<>]", text):
         return AddressProblem("two addresses in one field", "keep one address in the field and add a row for the other")
     if re.search(r"[,;<>\s]", text):
-        return AddressProblem(
-            "a comma, semicolon, bracket or space in the address", "keep one plain address in the field"
-        )
+        return AddressProblem("a comma, semicolon, bracket or space in the address", "keep one plain address in the field")
     if not text.isascii() and _mixes_scripts(text.rpartition("@")[2]):
         return AddressProblem("the domain mixes look-alike alphabets", "check the domain with the customer record")
     return None

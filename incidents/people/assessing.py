@@ -78,9 +78,7 @@ def assess_incident(*, incident: Incident, author: User) -> AssessmentReport:
     ]
     assessment = assess(facts=law_facts(incident=incident), groups=groups, packs=load_packs())
     changed = _store(incident, cohorts, assessment, author)
-    questions = sorted(
-        {question.text for duty in assessment.duties if duty.owed == Owed.ASK for question in duty.questions}
-    )
+    questions = sorted({question.text for duty in assessment.duties if duty.owed == Owed.ASK for question in duty.questions})
     return AssessmentReport(len(cohorts), len(assessment.duties), changed, tuple(questions))
 
 
@@ -110,9 +108,7 @@ def _store(incident: Incident, cohorts: list[Cohort], assessment: Assessment, au
             gone.save(update_fields=["superseded"])
             entries.append(_entry(gone))
     if entries:
-        record(
-            incident=incident, action=Action.RULES_LOADED, actor=author.username, data={"packs": dict(assessment.packs)}
-        )
+        record(incident=incident, action=Action.RULES_LOADED, actor=author.username, data={"packs": dict(assessment.packs)})
         record_many(incident=incident, actor=author.username, entries=entries)
     return len(entries)
 

@@ -51,9 +51,7 @@ def _may_change(incident: Incident) -> None:
 
 
 def _take(entries: QuerySet[QueueEntry], *statuses: str) -> list[QueueEntry]:
-    return list(
-        entries.filter(status__in=statuses).select_related("person").select_for_update(of=("self",)).order_by("id")
-    )
+    return list(entries.filter(status__in=statuses).select_related("person").select_for_update(of=("self",)).order_by("id"))
 
 
 def _follow(entries: list[QueueEntry]) -> None:
@@ -71,10 +69,7 @@ def _log(incident: Incident, author: User, action: Action, entries: list[QueueEn
     record_many(
         incident=incident,
         actor=author.username,
-        entries=[
-            Entry(action, {"kind": entry.kind, **data}, entry.person.subject if entry.person else "")
-            for entry in entries
-        ],
+        entries=[Entry(action, {"kind": entry.kind, **data}, entry.person.subject if entry.person else "") for entry in entries],
     )
 
 
@@ -84,9 +79,7 @@ def hold(*, incident: Incident, entries: QuerySet[QueueEntry], until: date, reas
     _may_change(incident)
     why = _reason(reason)
     if until <= database_now().date():
-        raise DecisionRefused(
-            f"{until.isoformat()} is not in the future. Give the day on which this is looked at again."
-        )
+        raise DecisionRefused(f"{until.isoformat()} is not in the future. Give the day on which this is looked at again.")
     taken = _take(entries.exclude(kind=QueueKind.ROW), QueueStatus.OPEN)
     _write(taken, status=QueueStatus.HELD, reason=why, author=author, until=until)
     _follow(taken)
@@ -111,9 +104,7 @@ def accept(*, incident: Incident, entries: QuerySet[QueueEntry], reason: str, au
 
 
 @transaction.atomic
-def correct_residence(
-    *, incident: Incident, entries: QuerySet[QueueEntry], residence: str, reason: str, author: User
-) -> int:
+def correct_residence(*, incident: Incident, entries: QuerySet[QueueEntry], residence: str, reason: str, author: User) -> int:
     """Set where these people live, with the evidence as the reason; returns how many. Raises DecisionRefused."""
     _may_change(incident)
     why = _reason(reason)

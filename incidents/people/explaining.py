@@ -22,39 +22,58 @@ def explain(*, incident: Incident, reference: str) -> dict[str, Any]:
         raise UnknownPerson(
             f"'{reference}' is nobody on the list of {incident.reference}. The person's page shows the reference."
         )
-    duties = Obligation.objects.filter(cohort=person.cohort, superseded=False, addressee="person").order_by(
-        "jurisdiction"
-    )
+    duties = Obligation.objects.filter(cohort=person.cohort, superseded=False, addressee="person").order_by("jurisdiction")
     return {
         "incident": incident.reference,
         "person": {
-            "reference": person.reference, "residence": person.residence, "decided_by": person.residence_from,
-            "possible_residences": person.possible_residences, "elements": person.elements, "flags": person.flags,
-            "status": person.status, "language": person.language,
+            "reference": person.reference,
+            "residence": person.residence,
+            "decided_by": person.residence_from,
+            "possible_residences": person.possible_residences,
+            "elements": person.elements,
+            "flags": person.flags,
+            "status": person.status,
+            "language": person.language,
         },
-        "rows": [{"row": row.number, "outcome": row.outcome, "reason": row.reason} for row in person.import_rows.order_by("number")],
+        "rows": [
+            {"row": row.number, "outcome": row.outcome, "reason": row.reason} for row in person.import_rows.order_by("number")
+        ],
         "questions": [
-            {"kind": q.kind, "reason": q.reason, "status": q.status, "decision": q.decision_reason,
-             "until": q.held_until.isoformat() if q.held_until else ""}
+            {
+                "kind": q.kind,
+                "reason": q.reason,
+                "status": q.status,
+                "decision": q.decision_reason,
+                "until": q.held_until.isoformat() if q.held_until else "",
+            }
             for q in person.queue.order_by("id")
         ],
         "cohort": {"id": person.cohort_id, "people": person.cohort.count if person.cohort else 0},
         "obligations": [obligation_tree(obligation=duty) for duty in duties],
         **_letter_and_messages(person),
         "log": _log(incident, person),
-    }  # fmt: skip
+    }
 
 
 def obligation_tree(*, obligation: Obligation) -> dict[str, Any]:
     """One obligation with its reasons, references, and how sure the law pack is."""
     duty = obligation.duty
     return {
-        "jurisdiction": obligation.jurisdiction, "law": _law_name(obligation.jurisdiction), "addressee": obligation.addressee,
-        "owed": obligation.owed, "handling": obligation.handling, "handling_reason": obligation.handling_reason,
-        "deadline": duty.get("deadline"), "internal_target_at": obligation.internal_target_at.isoformat() if obligation.internal_target_at else "",
-        "reasons": duty.get("reasons", []), "questions": duty.get("questions", []), "references": duty.get("references", []),
-        "verified": duty.get("verified", ""), "doubt": duty.get("doubt", []), "pack_sha256": obligation.pack_sha256,
-    }  # fmt: skip
+        "jurisdiction": obligation.jurisdiction,
+        "law": _law_name(obligation.jurisdiction),
+        "addressee": obligation.addressee,
+        "owed": obligation.owed,
+        "handling": obligation.handling,
+        "handling_reason": obligation.handling_reason,
+        "deadline": duty.get("deadline"),
+        "internal_target_at": obligation.internal_target_at.isoformat() if obligation.internal_target_at else "",
+        "reasons": duty.get("reasons", []),
+        "questions": duty.get("questions", []),
+        "references": duty.get("references", []),
+        "verified": duty.get("verified", ""),
+        "doubt": duty.get("doubt", []),
+        "pack_sha256": obligation.pack_sha256,
+    }
 
 
 def _law_name(jurisdiction: str) -> str:
@@ -68,10 +87,17 @@ def _letter_and_messages(person: AffectedPerson) -> dict[str, Any]:
         return {"letter": None, "messages": []}
     letter = entry.letter
     messages = [
-        {"campaign": entry.campaign.reference, "channel": m.channel, "state": m.state, "reason": m.state_reason, "attempts": m.attempts,
-         "content_sha256": m.content_sha256, "accepted_at": m.accepted_at.isoformat() if m.accepted_at else ""}
+        {
+            "campaign": entry.campaign.reference,
+            "channel": m.channel,
+            "state": m.state,
+            "reason": m.state_reason,
+            "attempts": m.attempts,
+            "content_sha256": m.content_sha256,
+            "accepted_at": m.accepted_at.isoformat() if m.accepted_at else "",
+        }
         for m in entry.messages.order_by("id")
-    ]  # fmt: skip
+    ]
     shown = {"form": letter.form, "language": letter.language, "sha256": letter.sha256} if letter else None
     return {"letter": shown, "messages": messages}
 
@@ -94,7 +120,8 @@ def in_words(found: Mapping[str, Any]) -> Iterator[str]:
     """The explanation as lines of plain English."""
     person = found["person"]
     yield f"{person['reference']} on the list of {found['incident']}"
-    yield f"  lives in {person['residence']} (decided by {person['decided_by'] or 'nothing'}); exposed: {', '.join(person['elements'])}"
+    yield f"  lives in {person['residence']} (decided by {person['decided_by'] or 'nothing'})"
+    yield f"  exposed: {', '.join(person['elements'])}"
     for row in found["rows"]:
         yield f"  row {row['row']}: {row['outcome']}{' (' + row['reason'] + ')' if row['reason'] else ''}"
     for question in found["questions"]:
@@ -106,7 +133,8 @@ def in_words(found: Mapping[str, Any]) -> Iterator[str]:
     letter = found["letter"]
     yield f"Letter: {letter['form']} in {letter['language']}, {letter['sha256'][:16]}" if letter else "Letter: none"
     for message in found["messages"]:
-        yield f"  {message['channel']}: {message['state']}{' - ' + message['reason'] if message['reason'] else ''}, {message['attempts']} attempts"
+        why = f" - {message['reason']}" if message["reason"] else ""
+        yield f"  {message['channel']}: {message['state']}{why}, {message['attempts']} attempts"
     for entry in found["log"]:
         yield f"  log entry {entry['entry']}: {entry['action']} at {entry['at']} by {entry['actor']}"
 

@@ -170,7 +170,7 @@ def _json(problem: Problem) -> str:
 
 def _settle(cursor: Any, incident: Incident, batch: ImportBatch, author: User) -> None:
     vault = Vault(incident=incident)
-    cursor.execute("CREATE INDEX ON staging (customer_index, name_index); ANALYZE staging")
+    cursor.execute("CREATE INDEX ON staging (customer_index, name_index); CREATE INDEX ON staging (subject); ANALYZE staging")
     matching.mark_merges(cursor, incident.pk)
     matching.join_details(cursor, vault)
     matching.add_to_known(cursor, vault)

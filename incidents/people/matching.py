@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from incidents.models import AffectedPerson
@@ -61,20 +62,19 @@ def _merge_with_known(columns: str, condition: str) -> str:
     }"""  # noqa: S608
 
 
+GROUPS = """
+SELECT number, subject, sealed, wrapped_key, elements, flags, problems, coalesce(keeper, number) FROM staging
+WHERE keeper IS NOT NULL OR number IN (SELECT keeper FROM staging WHERE keeper IS NOT NULL) ORDER BY 8, 1"""
+
+
 def join_details(cursor: Any, vault: Vault) -> None:
     """Give each keeper what its merged rows add: further addresses, elements, flags. Few rows, so one by one."""
-    cursor.execute("SELECT DISTINCT keeper FROM staging WHERE keeper IS NOT NULL ORDER BY keeper")
-    for (keeper,) in cursor.fetchall():
-        _join_group(cursor, vault, keeper)
+    cursor.execute(GROUPS)
+    for keeper, group in groupby(cursor.fetchall(), key=lambda row: row[7]):
+        _join_group(cursor, vault, keeper, list(group))
 
 
-def _join_group(cursor: Any, vault: Vault, keeper: int) -> None:
-    cursor.execute(
-        "SELECT number, subject, sealed, wrapped_key, elements, flags, problems FROM staging "
-        "WHERE number = %s OR keeper = %s ORDER BY number",
-        [keeper, keeper],
-    )
-    group = cursor.fetchall()
+def _join_group(cursor: Any, vault: Vault, keeper: int, group: list[Any]) -> None:
     people = [AffectedPerson(subject=row[1], sealed=row[2], wrapped_key=row[3]) for row in group]
     opened = [vault.open(person=person) for person in people]
     emails = tuple(dict.fromkeys(address for fields in opened for address in fields.emails))

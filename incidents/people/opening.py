@@ -6,6 +6,7 @@ The facts' shape is that of `docs/facts.md`. What the law needs of them goes to 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -101,9 +102,7 @@ def _country(name: str, value: object, problems: list[str]) -> str | None:
     if value in (None, ""):
         return None
     if not re.fullmatch(r"[A-Z]{2}", str(value)):
-        problems.append(
-            f"{name}: '{value}' is not an ISO 3166 country code of two capitals, such as FR (write 'NO' quoted)."
-        )
+        problems.append(f"{name}: '{value}' is not an ISO 3166 country code of two capitals, such as FR (write 'NO' quoted).")
     return str(value)
 
 
@@ -145,7 +144,7 @@ def _anchors(value: object, now: datetime, problems: list[str]) -> dict[str, str
             problems.append(f"anchors.{name}: {moment.isoformat()} lies in the future.")
     order = [anchor.value for anchor in (Anchor.OCCURRED, Anchor.FIRST_HINT, Anchor.AWARE)]
     known = [(name, moments[name]) for name in order if name in moments]
-    for (early, first), (late, second) in zip(known, known[1:], strict=False):
+    for (early, first), (late, second) in itertools.pairwise(known):
         if second < first:
             problems.append(f"anchors.{late}: {second.isoformat()} is before {early} ({first.isoformat()}).")
     return {name: moment.isoformat() for name, moment in moments.items()}
@@ -176,9 +175,7 @@ def local_moment(*, text: str, zone: str) -> datetime:
     except (ValueError, KeyError):
         raise FactsRefused(f"'{text}' is not a date and time, or '{zone}' is not a known zone.") from None
     if naive.tzinfo is None and moment.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) != naive:
-        raise FactsRefused(
-            f"{text} does not exist in {zone}: the clocks were put forward over it. Give the right hour."
-        )
+        raise FactsRefused(f"{text} does not exist in {zone}: the clocks were put forward over it. Give the right hour.")
     return moment
 
 
@@ -245,16 +242,12 @@ def newest_findings(*, incident: Incident) -> dict[tuple[str, str], Finding]:
 def law_facts(*, incident: Incident) -> IncidentFacts:
     """What the law engine sees of the newest facts, the findings and the filings."""
     facts, findings = incident.facts.facts, newest_findings(incident=incident)
-    said = {
-        key: findings[(key, "")].value
-        for key in ("risk", "misuse_likely", "serious_harm_likely")
-        if (key, "") in findings
-    }
+    said = {key: findings[(key, "")].value for key in ("risk", "misuse_likely", "serious_harm_likely") if (key, "") in findings}
     filed = Filing.objects.filter(obligation__incident=incident).order_by("-filed_at")
     return IncidentFacts(
         anchors={Anchor(name): datetime.fromisoformat(text) for name, text in facts["anchors"].items()},
         filed_at={filing.obligation.jurisdiction: filing.filed_at for filing in filed.select_related("obligation")},
         role=facts["role"], based_in=facts["based_in"], established_in=facts["established_in"], sector=facts["sector"],
         cause=facts["cause"], encrypted=facts["encrypted"], key_taken=facts["key_taken"], contained=facts["contained"],
-        findings=Findings(**said),
+        findings=Findings(*(said.get(key, "unknown") for key in ("risk", "misuse_likely", "serious_harm_likely"))),
     )  # fmt: skip

@@ -87,9 +87,7 @@ def _encoding(path: Path, head: bytes, asked: str | None) -> str:
         try:
             return codecs.lookup(asked).name
         except LookupError:
-            raise FileRefused(
-                f"The encoding '{asked}' is not known. Use utf-8, utf-16, cp1252, shift_jis, gb18030 ..."
-            ) from None
+            raise FileRefused(f"The encoding '{asked}' is not known. Use utf-8, utf-16, cp1252, shift_jis, gb18030 ...") from None
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if b"\x00" in head:

@@ -34,7 +34,7 @@ class Residence:
 @lru_cache(maxsize=1)
 def known_countries() -> frozenset[str]:
     """ISO 3166-1 alpha-2 codes (CLDR's territories, without its own inventions)."""
-    codes = {code for code in Locale("en").territories if re.fullmatch(r"[A-Z]{2}", code)}
+    codes = {str(code) for code in Locale("en").territories if re.fullmatch(r"[A-Z]{2}", str(code))}
     return frozenset(codes - {"ZZ", "XA", "XB", "XK", "EU", "EZ", "UN", "QO", "UK"})
 
 
@@ -45,6 +45,7 @@ def _prefixes() -> tuple[dict[str, str], dict[str, str]]:
     return found["countries"], areas
 
 
+@lru_cache(maxsize=1)
 def subdivisions() -> frozenset[str]:
     """The states, territories and provinces that evidence can name."""
     return frozenset(_prefixes()[1].values())

@@ -30,10 +30,22 @@ FLAG_QUESTIONS = {
 }
 FLAGS = frozenset({*FLAG_QUESTIONS, "employee", "opted_out", "erasure_pending"})
 RESIDENCE_QUESTIONS = {
-    "state_unknown": (QueueKind.STATE_UNKNOWN, "lives in the United States, state unknown", "ask the shop for the state, or hold"),
-    "residence_unknown": (QueueKind.RESIDENCE_UNKNOWN, "no evidence of residence", "set the residence with its evidence, or hold"),
-    "residence_conflict": (QueueKind.RESIDENCE_CONFLICT, "the evidence names several places", "choose one with its evidence, or hold"),
-}  # fmt: skip
+    "state_unknown": (
+        QueueKind.STATE_UNKNOWN,
+        "lives in the United States, state unknown",
+        "ask the shop for the state, or hold",
+    ),
+    "residence_unknown": (
+        QueueKind.RESIDENCE_UNKNOWN,
+        "no evidence of residence",
+        "set the residence with its evidence, or hold",
+    ),
+    "residence_conflict": (
+        QueueKind.RESIDENCE_CONFLICT,
+        "the evidence names several places",
+        "choose one with its evidence, or hold",
+    ),
+}
 EVIDENCE = ("stated_country", "billing_country", "shipping_country", "phone_prefix", "loyalty_home_store", "ip_country")
 
 
@@ -84,20 +96,23 @@ def prepare(*, number: int, cells: list[str], columns: tuple[str, ...], expected
     if about_email:
         problems.append(Problem(QueueKind.ADDRESS, "email", about_email.reason, about_email.remedy))
     elif not email:
-        problems.append(
-            Problem(QueueKind.NO_CHANNEL, "email", "no e-mail address", "add an address, or hold until one is found")
-        )
+        problems.append(Problem(QueueKind.NO_CHANNEL, "email", "no e-mail address", "add an address, or hold until one is found"))
     fields = _fields(row, email)
     if not fields.full_name:
-        problems.append(
-            Problem(QueueKind.DATA, "full_name", "no name", "add the name from the customer record, or hold")
-        )
+        problems.append(Problem(QueueKind.DATA, "full_name", "no name", "add the name from the customer record, or hold"))
     place = _place(row, problems)
     return Prepared(
-        number=number, fields=fields, reference=_reference(row), subject=secrets.token_hex(16), place=place,
-        elements=_elements(row, columns, expected, problems), flags=_flags(row, problems), language=_language(row),
-        problems=tuple(problems), rejected=rejected,
-    )  # fmt: skip
+        number=number,
+        fields=fields,
+        reference=_reference(row),
+        subject=secrets.token_hex(16),
+        place=place,
+        elements=_elements(row, columns, expected, problems),
+        flags=_flags(row, problems),
+        language=_language(row),
+        problems=tuple(problems),
+        rejected=rejected,
+    )
 
 
 def _shape(cells: list[str], columns: tuple[str, ...]) -> list[Problem]:
@@ -127,11 +142,19 @@ def _fields(row: Mapping[str, str], email: str) -> PersonFields:
 
     full = get("full_name") or " ".join(part for part in (get("given_name"), get("family_name")) if part)
     return PersonFields(
-        full_name=full, given_name=get("given_name"), family_name=get("family_name"), emails=(email,) if email else (),
-        phone=get("phone"), street=get("street"), city=get("city"), region=get("region"), postcode=get("postcode"),
-        customer_number=get("customer_number"), date_of_birth=get("date_of_birth"),
+        full_name=full,
+        given_name=get("given_name"),
+        family_name=get("family_name"),
+        emails=(email,) if email else (),
+        phone=get("phone"),
+        street=get("street"),
+        city=get("city"),
+        region=get("region"),
+        postcode=get("postcode"),
+        customer_number=get("customer_number"),
+        date_of_birth=get("date_of_birth"),
         evidence=tuple((name, get(name)) for name in EVIDENCE if get(name)),
-    )  # fmt: skip
+    )
 
 
 def _place(row: Mapping[str, str], problems: list[Problem]) -> residence.Residence:
@@ -139,9 +162,7 @@ def _place(row: Mapping[str, str], problems: list[Problem]) -> residence.Residen
     unreadable = residence.unreadable_country(row)
     if unreadable and place.place == residence.UNKNOWN:
         reason = "the country is no ISO code"
-        problems.append(
-            Problem(QueueKind.RESIDENCE_UNKNOWN, unreadable, reason, "set the residence with its evidence, or hold")
-        )
+        problems.append(Problem(QueueKind.RESIDENCE_UNKNOWN, unreadable, reason, "set the residence with its evidence, or hold"))
     elif unreadable:
         problems.append(Problem(QueueKind.DATA, unreadable, "the country is no ISO code", "check the residence"))
     elif place.question:
@@ -155,9 +176,7 @@ def _reference(row: Mapping[str, str]) -> str:
     return given if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,50}", given) else f"p-{secrets.token_hex(6)}"
 
 
-def _elements(
-    row: Mapping[str, str], columns: tuple[str, ...], expected: Expected, problems: list[Problem]
-) -> tuple[str, ...]:
+def _elements(row: Mapping[str, str], columns: tuple[str, ...], expected: Expected, problems: list[Problem]) -> tuple[str, ...]:
     if "elements" not in columns:
         return expected.for_all
     words = tuple(sorted({word.strip().lower() for word in row.get("elements", "").split(";") if word.strip()}))
@@ -168,9 +187,7 @@ def _elements(
         )
         return expected.for_all
     if len(known) < len(words):
-        problems.append(
-            Problem(QueueKind.DATA, "elements", "an element is not in the vocabulary", "use the vocabulary's words")
-        )
+        problems.append(Problem(QueueKind.DATA, "elements", "an element is not in the vocabulary", "use the vocabulary's words"))
     if any(expected.states.get(word) == "not_involved" for word in known):
         reason = "an element that the incident's facts call not involved"
         problems.append(Problem(QueueKind.DATA, "elements", reason, "correct the row or the incident's facts"))
@@ -186,9 +203,7 @@ def _flags(row: Mapping[str, str], problems: list[Problem]) -> tuple[str, ...]:
         problems.append(Problem(kind, "flags", reason, remedy))
     born = row.get("date_of_birth", "")
     if born and not _plausible_birth(born):
-        problems.append(
-            Problem(QueueKind.DATA, "date_of_birth", "not a plausible date of birth", "write it as YYYY-MM-DD")
-        )
+        problems.append(Problem(QueueKind.DATA, "date_of_birth", "not a plausible date of birth", "write it as YYYY-MM-DD"))
     return tuple(sorted(words & FLAGS))
 
 

@@ -24,11 +24,11 @@ FEWEST, MOST = 50, 9_999_999
 _DATA = files("incidents.scenarios") / "data"
 
 
-class UnknownScenario(LookupError):  # noqa: N818 - reads as the sentence it is
+class UnknownScenario(LookupError):
     """No such scenario; the message lists those that exist."""
 
 
-class UnknownSize(ValueError):  # noqa: N818
+class UnknownSize(ValueError):
     """Neither the name of a size nor a number of people that can be generated."""
 
 

@@ -18,9 +18,7 @@ SOFT_BOUNCE_DOMAIN = "soft-bounce.test"
 
 _SINGLE_NAME_SHARE = 0.02
 _PLUS_ADDRESS_EVERY = 100
-_NO_DECOMPOSITION = str.maketrans(
-    {"ı": "i", "ł": "l", "ø": "o", "ß": "ss", "œ": "oe", "æ": "ae", "þ": "th", "đ": "d", "ð": "d"}
-)
+_NO_DECOMPOSITION = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "ß": "ss", "œ": "oe", "æ": "ae", "þ": "th", "đ": "d", "ð": "d"})
 _T = TypeVar("_T")
 
 

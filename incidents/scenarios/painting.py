@@ -54,7 +54,7 @@ _BIT = {edge: 1 << place for place, edge in enumerate(Edge)}
 _ADDRESS_BITS = sum(_BIT[edge] for edge in (*_ABOUT_THE_ADDRESS, Edge.SAME_EMAIL))
 
 
-class TooFewPeople(ValueError):  # noqa: N818
+class TooFewPeople(ValueError):
     """The population is too small to carry an edge case as often as asked."""
 
 
@@ -113,8 +113,7 @@ class _Painter:
         self.people = array("I", bytes(4 * len(cell_of)))
         self.neighbours: dict[int, int] = {}
         self.counts = {
-            Edge(name): share_of(per_10000=per_10000, people=len(cell_of))
-            for name, per_10000 in population.edge_cases.items()
+            Edge(name): share_of(per_10000=per_10000, people=len(cell_of)) for name, per_10000 in population.edge_cases.items()
         }
         in_us = sum(cells[cell][0].startswith("US-") for cell in cell_of)
         self.counts[Edge.STATE_UNKNOWN] = share_of(per_10000=population.state_unknown_per_10000_us, people=in_us)

@@ -21,7 +21,7 @@ from django.contrib.auth.models import User
 from incidents.audit import log
 from incidents.audit.export import export_evidence
 from incidents.dispatch import campaign as campaigns
-from incidents.dispatch.conservation import check_campaign
+from incidents.dispatch.conservation import check_campaign, count_states
 from incidents.letters.approving import approve_content
 from incidents.letters.render import make_letters
 from incidents.models import AuditEvent, Campaign, CampaignState, Incident
@@ -74,13 +74,24 @@ class Outcome:
 
 
 FINDINGS = (
-    ("risk", "risk", "Names, e-mail addresses and countries were taken by an outsider: messages that pretend to come from the "
-     "brand are likely, so a risk cannot be ruled out. No password, payment or identity data: not a high risk."),
-    ("misuse_likely", "yes", "The data were taken by somebody who had no right to them; misuse for deceptive messages is likely."),
-    ("voluntary_notice", "yes", "Where the law asks for no letter we write all the same: people can guard against false "
-     "messages only if they know."),
+    (
+        "risk",
+        "risk",
+        "Names, e-mail addresses and countries were taken by an outsider: messages that pretend to come from the "
+        "brand are likely, so a risk cannot be ruled out. No password, payment or identity data: not a high risk.",
+    ),
+    (
+        "misuse_likely",
+        "yes",
+        "The data were taken by somebody who had no right to them; misuse for deceptive messages is likely.",
+    ),
+    (
+        "voluntary_notice",
+        "yes",
+        "Where the law asks for no letter we write all the same: people can guard against false messages only if they know.",
+    ),
     ("law_unknown", "courtesy", "Courtesy notice now, law to be checked: a letter harms nobody, waiting may."),
-)  # fmt: skip
+)
 #: Queue -> why its people are held in the drill.
 HOLD_REASONS = {
     QueueKind.STATE_UNKNOWN: "Date of birth leaked and the state is unknown: North Dakota or Washington may owe a letter with "
@@ -171,19 +182,18 @@ def _decide(incident: Incident, cast: Cast) -> None:
     queue = incident.queue.filter(status=QueueStatus.OPEN)
     until = log.database_now().date() + timedelta(days=HOLD_DAYS)
     harmless = queue.filter(kind=QueueKind.STATE_UNKNOWN).exclude(person__elements__contains=["date_of_birth"])
-    deciding.correct_residence(
-        incident=incident, entries=harmless, residence="US", reason=NO_STATE_NEEDED, author=cast.officer
-    )
+    deciding.correct_residence(incident=incident, entries=harmless, residence="US", reason=NO_STATE_NEEDED, author=cast.officer)
     first = queue.filter(kind=QueueKind.ADDRESS).order_by("id").first()
     if first:
         deciding.correct_address(
-            incident=incident, entry=first, address="confirmed.by.telephone@example.org", author=cast.officer,
+            incident=incident,
+            entry=first,
+            address="confirmed.by.telephone@example.org",
+            author=cast.officer,
             reason="The client read the address out to the boutique, which wrote it down and read it back.",
-        )  # fmt: skip
-    for kind, reason in HOLD_REASONS.items():
-        deciding.hold(
-            incident=incident, entries=queue.filter(kind=kind), until=until, reason=reason, author=cast.officer
         )
+    for kind, reason in HOLD_REASONS.items():
+        deciding.hold(incident=incident, entries=queue.filter(kind=kind), until=until, reason=reason, author=cast.officer)
     rows = queue.filter(kind=QueueKind.ROW)
     deciding.propose_rejection(incident=incident, entries=rows, reason="The row names nobody.", author=cast.officer)
     deciding.confirm_rejection(incident=incident, entries=incident.queue.all(), author=cast.counsel)
@@ -210,8 +220,8 @@ def _sent(campaign: Campaign, progress: Progress) -> None:
     seen, since = -1, time.monotonic()
     while True:
         campaign.refresh_from_db()
-        check = check_campaign(campaign=campaign)
-        settled = sum(n for state, n in check.states.items() if state not in _WAITING)
+        states = count_states(campaign=campaign)
+        settled = sum(n for state, n in states.items() if state not in _WAITING)
         progress("send the letters", settled, campaign.people)
         if campaign.state != CampaignState.DISPATCHING:
             return
@@ -219,7 +229,7 @@ def _sent(campaign: Campaign, progress: Progress) -> None:
             seen, since = settled, time.monotonic()
         if time.monotonic() - since > SILENCE_SECONDS:
             raise StoryStuck(
-                f"No letter moved for {SILENCE_SECONDS} seconds; the campaign stands at {check.states}. Look at var/log, or "
+                f"No letter moved for {SILENCE_SECONDS} seconds; the campaign stands at {states}. Look at var/log, or "
                 f"send without workers: manage.py dispatch {campaign.reference}"
             )
         time.sleep(0.5)
@@ -230,9 +240,7 @@ _WAITING = (MessageState.PLANNED, MessageState.READY, MessageState.SENDING, Mess
 
 def _filed(incident: Incident, cast: Cast) -> None:
     """The drill's notices to the authorities, as if handed in the day before each was due."""
-    due = incident.obligations.filter(owed="yes", cohort=None, superseded=False, filings=None).exclude(
-        addressee="person"
-    )
+    due = incident.obligations.filter(owed="yes", cohort=None, superseded=False, filings=None).exclude(addressee="person")
     for duty in due.order_by("jurisdiction", "id"):
         when = (duty.due_at or duty.internal_target_at or incident.facts.recorded_at) - timedelta(hours=20)
         reference = f"DRILL-{duty.jurisdiction}-{duty.pk:04d}"
@@ -276,15 +284,26 @@ def as_json(*, outcome: Outcome, scenario: str, size: str) -> dict[str, Any]:
         at[owed] = at.get(owed, 0) + 1
     head = log.log_of(incident).checkpoints.order_by("-id").first()
     return {
-        "scenario": scenario, "size": size, "rows_in": counts.rows_in, "people": counts.people, "merged": counts.merged,
-        "needs_attention": counts.needs_attention, "rejected": counts.rejected, "held": counts.held,
-        "rejection_pending": counts.rejection_pending, "cohorts": incident.cohorts.filter(count__gt=0).count(),
-        "obligations": duties, "campaign": outcome.campaign.reference,
+        "scenario": scenario,
+        "size": size,
+        "rows_in": counts.rows_in,
+        "people": counts.people,
+        "merged": counts.merged,
+        "needs_attention": counts.needs_attention,
+        "rejected": counts.rejected,
+        "held": counts.held,
+        "rejection_pending": counts.rejection_pending,
+        "cohorts": incident.cohorts.filter(count__gt=0).count(),
+        "obligations": duties,
+        "campaign": outcome.campaign.reference,
         "messages": check_campaign(campaign=outcome.campaign).states,
         "audit": {"entries": head.size if head else 0, "root": head.root if head else "", "key": log.fingerprint_of_key()},
-        "bundle": str(outcome.bundle), "checks": outcome.checks, "open_questions": outcome.open_questions,
-        "seconds": outcome.seconds, "found_finished": outcome.found_finished,
-    }  # fmt: skip
+        "bundle": str(outcome.bundle),
+        "checks": outcome.checks,
+        "open_questions": outcome.open_questions,
+        "seconds": outcome.seconds,
+        "found_finished": outcome.found_finished,
+    }
 
 
 def save_json(*, value: dict[str, Any], path: Path) -> None:

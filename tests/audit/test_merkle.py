@@ -111,9 +111,7 @@ def test_a_frontier_written_down_and_taken_up_again_goes_on_as_if_nothing_had_be
     assert Frontier(tree.size, tree.hashes).root() == ROOTS[size]
 
 
-@pytest.mark.parametrize(
-    ("size", "hashes"), [(1, []), (2, LEAVES[:2]), (3, LEAVES[:1]), (-1, LEAVES[:1]), (1, [b"short"])]
-)
+@pytest.mark.parametrize(("size", "hashes"), [(1, []), (2, LEAVES[:2]), (3, LEAVES[:1]), (-1, LEAVES[:1]), (1, [b"short"])])
 def test_a_frontier_that_cannot_be_is_refused(size: int, hashes: list[bytes]) -> None:
     with pytest.raises(ValueError):
         Frontier(size, hashes)
@@ -178,9 +176,7 @@ def test_a_rewritten_beginning_is_never_consistent() -> None:
     rewritten = [leaf_hash(b"rewritten"), *LEAVES[1:50]]
     for old in range(1, 50):
         proof = consistency_proof(leaf_hashes=rewritten, old_size=old)
-        assert not verify_consistency(
-            old_size=old, new_size=50, old_root=ROOTS[old], new_root=root(rewritten), proof=proof
-        )
+        assert not verify_consistency(old_size=old, new_size=50, old_root=ROOTS[old], new_root=root(rewritten), proof=proof)
 
 
 def test_the_empty_tree_begins_every_tree_but_only_under_its_own_root() -> None:

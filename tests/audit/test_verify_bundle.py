@@ -209,12 +209,8 @@ def test_a_nasty_line_is_named_and_never_a_traceback(tmp_path: Path, name: str, 
 
 
 @pytest.mark.parametrize("value", [None, 1, [], {}, "", "x", True, -1, 2**53 - 1])
-@pytest.mark.parametrize(
-    "part", ["data", "campaign", "state", "states", "n", "size", "root", "chunk", "second", "register_root"]
-)
-def test_a_field_of_another_kind_is_a_failure_and_never_a_crash_of_the_checker(
-    tmp_path: Path, part: str, value: object
-) -> None:
+@pytest.mark.parametrize("part", ["data", "campaign", "state", "states", "n", "size", "root", "chunk", "second", "register_root"])
+def test_a_field_of_another_kind_is_a_failure_and_never_a_crash_of_the_checker(tmp_path: Path, part: str, value: object) -> None:
     draft = honest()
     for entry in draft.entries:
         if part == "data":
@@ -263,9 +259,7 @@ def test_an_entry_changed_without_the_key_fails_though_the_sums_fit(tmp_path: Pa
 def test_the_first_anchor_after_a_change_fails_so_the_change_lies_before_it(tmp_path: Path, kind: str) -> None:
     folder = unpack(honest().write(tmp_path / "bundle.zip"))
     by_hand(folder, CHANGES[kind])
-    anchors = [
-        line for line in failures(folder) if "do not have the root given here" in line or "not there yet" in line
-    ]
+    anchors = [line for line in failures(folder) if "do not have the root given here" in line or "not there yet" in line]
     assert any(line.startswith(f"FAILED  {ENTRIES}, line 1") for line in anchors)
     assert not any("entries 1 to 4 " in line for line in anchors)
 
@@ -382,9 +376,7 @@ def test_a_release_before_the_content_was_approved_is_named(tmp_path: Path) -> N
 
 
 def test_a_chunk_claimed_before_the_release_is_named(tmp_path: Path) -> None:
-    assert f"{ENTRIES}, line 6: comes before release.approved" in found(
-        moved(honest(), "chunk.claimed", to=6), tmp_path
-    )
+    assert f"{ENTRIES}, line 6: comes before release.approved" in found(moved(honest(), "chunk.claimed", to=6), tmp_path)
 
 
 @pytest.mark.parametrize("action", ["attempt.accepted", "attempt.refused", "attempt.doubt"])
@@ -539,9 +531,7 @@ def test_an_entry_that_repeats_an_id_is_named(tmp_path: Path) -> None:
     assert f"{ENTRIES}, line 19: has a malformed field, or the id of an earlier entry" in found(draft, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "spelling", [b' {"a":1}', b'{"b":1,"a":1}', b'{"a": 1}', b'{"a":1.0}', b'{"a":"\\u00e9"}', b'{"a":-0}']
-)
+@pytest.mark.parametrize("spelling", [b' {"a":1}', b'{"b":1,"a":1}', b'{"a": 1}', b'{"a":1.0}', b'{"a":"\\u00e9"}', b'{"a":-0}'])
 def test_a_line_in_another_spelling_than_the_canonical_one_is_named(tmp_path: Path, spelling: bytes) -> None:
     draft = honest()
     files = draft.files()
@@ -554,9 +544,7 @@ def test_a_last_line_without_newline_is_named(tmp_path: Path) -> None:
     draft = honest()
     files = draft.files()
     files[ENTRIES] = files[ENTRIES][:-1]
-    assert f"FAILED  {ENTRIES}, line 18: does not end with a newline" in failures(
-        draft.write(tmp_path / "b.zip", files=files)
-    )
+    assert f"FAILED  {ENTRIES}, line 18: does not end with a newline" in failures(draft.write(tmp_path / "b.zip", files=files))
 
 
 # Ed25519 in plain Python

@@ -86,9 +86,7 @@ def test_an_answered_question_is_not_asked_again() -> None:
         assert (answered.owed, answered.questions) == (owed, ())
 
 
-@pytest.mark.parametrize(
-    ("encrypted", "key_taken", "owed"), [(False, False, "yes"), (True, False, "no"), (True, True, "yes")]
-)
+@pytest.mark.parametrize(("encrypted", "key_taken", "owed"), [(False, False, "yes"), (True, False, "no"), (True, True, "yes")])
 @pytest.mark.parametrize("state", ["US-CA", "US-NY", "US-ND", "JP"])
 def test_encryption_helps_only_while_the_key_is_safe(state: str, encrypted: bool, key_taken: bool, owed: str) -> None:
     found = run(group(state, "name", "ssn", "payment_card"), encrypted=encrypted, key_taken=key_taken)

@@ -121,9 +121,7 @@ def test_the_californian_title_and_headings_are_exact_and_in_order() -> None:
     assert codes(findings(california(CALIFORNIA_HEADINGS), required=required)) == set()
     assert "content.headings" in codes(findings(california(CALIFORNIA_HEADINGS[::-1]), required=required))
     assert "content.headings" in codes(findings(california(CALIFORNIA_HEADINGS[:4]), required=required))
-    assert "content.headings" in codes(
-        findings(california(CALIFORNIA_HEADINGS, "Notice of data breach"), required=required)
-    )
+    assert "content.headings" in codes(findings(california(CALIFORNIA_HEADINGS, "Notice of data breach"), required=required))
 
 
 def test_each_of_the_readers_elements_has_to_be_named() -> None:
@@ -185,9 +183,7 @@ def test_html_that_links_loads_or_runs_blocks(markup: str) -> None:
     assert "html.refused" in codes(findings(changed))
 
 
-@pytest.mark.parametrize(
-    "address", ["https://cartier.com", "ftp://x.y", "www.cartier.com", "mailto:privacy@cartier.com"]
-)
+@pytest.mark.parametrize("address", ["https://cartier.com", "ftp://x.y", "www.cartier.com", "mailto:privacy@cartier.com"])
 def test_a_link_that_comes_in_through_a_field_blocks(address: str) -> None:
     assert "links.link" in codes(findings(make(website=address), website=address))
 

@@ -47,18 +47,14 @@ def test_the_cause_is_not_stated_by_saying_what_happened() -> None:
 def test_password_advice_is_due_only_when_credentials_leaked() -> None:
     required = ["password_change_advice"]
     assert missing_statements(required=required, said=NOTHING, facts={"has.email": True}) == ()
-    assert missing_statements(required=required, said=NOTHING, facts={"has.online_credentials": True}) == tuple(
-        required
-    )
+    assert missing_statements(required=required, said=NOTHING, facts={"has.online_credentials": True}) == tuple(required)
     assert missing_statements(required=required, said=NOTHING, facts={"has.password_hash": True}) == tuple(required)
 
 
 def test_california_wants_the_bureaus_for_three_identifiers_and_washington_always() -> None:
     required = ["credit_bureau_contacts"]
     assert missing_statements(required=required, said=NOTHING, facts={"in.us_ca": True, "has.email": True}) == ()
-    assert missing_statements(required=required, said=NOTHING, facts={"in.us_ca": True, "has.ssn": True}) == tuple(
-        required
-    )
+    assert missing_statements(required=required, said=NOTHING, facts={"in.us_ca": True, "has.ssn": True}) == tuple(required)
     assert missing_statements(required=required, said=NOTHING, facts={"in.us_wa": True}) == tuple(required)
 
 
@@ -74,9 +70,7 @@ def test_form_items_and_bars_are_not_missing_statements() -> None:
 
 @pytest.mark.parametrize("said", ["what_happened", "nature_of_breach", "circumstances", "cause"])
 def test_a_letter_that_must_not_describe_the_nature_says_none_of_its_names(said: str) -> None:
-    assert barred_statements(barred=["must_not_describe_nature"], said=frozenset({said})) == (
-        "must_not_describe_nature",
-    )
+    assert barred_statements(barred=["must_not_describe_nature"], said=frozenset({said})) == ("must_not_describe_nature",)
 
 
 def test_a_bar_that_nothing_touches_is_kept() -> None:

@@ -148,9 +148,7 @@ def test_inline_ifs_count_towards_the_same_nesting() -> None:
 def test_an_output_over_200_kilobytes_is_refused() -> None:
     tree = letter("[[#if in.us]]\n" + "[[legal_entity]] " * 4_000 + "\n[[/if]]")
     with pytest.raises(LetterSyntaxError, match="200000"):
-        compile_letter(
-            tree=tree, facts={"in.us": True}, fields={**FIELD_VALUES, "legal_entity": "x" * 900}, language="en"
-        )
+        compile_letter(tree=tree, facts={"in.us": True}, fields={**FIELD_VALUES, "legal_entity": "x" * 900}, language="en")
 
 
 def test_facts_choose_paragraphs_items_and_words() -> None:
@@ -178,9 +176,7 @@ def test_a_list_becomes_one_bullet_per_item_and_an_empty_one_states_nothing() ->
 
 
 def test_only_paragraphs_that_remain_state_something() -> None:
-    body = (
-        "[[says what_happened]]\n[[#if is.attack]]An attack.[[/if]]\n\n[[#if in.us]]\n[[says contact]]\nCall.\n[[/if]]"
-    )
+    body = "[[says what_happened]]\n[[#if is.attack]]An attack.[[/if]]\n\n[[#if in.us]]\n[[says contact]]\nCall.\n[[/if]]"
     assert compiled(body).said == frozenset()
     assert compiled(body, facts={"is.attack": True}).said == {"what_happened", "nature_of_breach"}
     assert "contact" in compiled(body, facts={"in.us": True}).said
@@ -192,9 +188,7 @@ def test_statements_can_stand_before_a_paragraph_heading_or_item() -> None:
 
 
 def test_a_law_block_is_fetched_by_id_and_marked_as_law() -> None:
-    block = parse_law_block(
-        source="## Bureaus\n\n[[says credit_bureau_contacts]]\n- Equifax: 1-888-298-0045\n", name="law"
-    )
+    block = parse_law_block(source="## Bureaus\n\n[[says credit_bureau_contacts]]\n- Equifax: 1-888-298-0045\n", name="law")
     result = compile_letter(
         tree=letter("Text.\n\n[[law:us-wa/credit-bureaus]]"),
         facts={},
@@ -252,9 +246,7 @@ def test_the_page_is_whole_names_its_language_and_direction_and_loads_nothing() 
     page = compiled("# Title\n\n## Part\n\nText [[person_name]].", language="fr").html
     assert page.startswith('<!doctype html>\n<html lang="fr" dir="ltr">') and page.endswith("</html>\n")
     assert "<h1 " in page and "<h2 " in page and "max-width:640px" in page and "font-size:17px" in page
-    assert not any(
-        word in page for word in ("<a", "<img", "<script", "<link", "<style", "href", "src=", "url(", "http")
-    )
+    assert not any(word in page for word in ("<a", "<img", "<script", "<link", "<style", "href", "src=", "url(", "http"))
     assert 'dir="rtl"' in compiled("x", language="ar").html
 
 

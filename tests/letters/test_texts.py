@@ -27,9 +27,7 @@ from incidents.letters.reading import Reading, read, word_count
 from incidents.letters.wording import SUPPORTED, element_labels, long_date, long_period, neutral_name
 
 LETTERS = Path(__file__).parents[2] / "templates" / "letters"
-TEXTS = [(form, language) for form in ("notice", "courtesy") for language in ("en", "fr", "de", "ja")] + [
-    ("us-ca", "en")
-]
+TEXTS = [(form, language) for form in ("notice", "courtesy") for language in ("en", "fr", "de", "ja")] + [("us-ca", "en")]
 
 EUROPE = ("nature_of_breach", "dpo_contact", "likely_consequences", "measures_taken", "recommendations_to_individual")
 KOREA = ("data_categories", "date", "circumstances", "recommendations_to_individual", "measures_taken", "contact")
@@ -190,9 +188,7 @@ def made(form: str, language: str, place: str, elements: frozenset[str], given: 
 
 def _measured(letter: CompiledLetter) -> tuple[tuple[str, ...], Reading]:
     own = re.sub(r"(?s)<section.*?</section>|<header.*?</header>|<head>.*?</head>", "", letter.html)
-    body = tuple(
-        re.sub(r"<[^>]+>", "", block) for block in re.findall(r"(?s)<(?:p|h1|h2|li)\b.*?</(?:p|h1|h2|li)>", own)
-    )
+    body = tuple(re.sub(r"<[^>]+>", "", block) for block in re.findall(r"(?s)<(?:p|h1|h2|li)\b.*?</(?:p|h1|h2|li)>", own))
     prose = [words for words in body if not words.startswith(("your ", "Your "))]
     return body, read(prose=prose, language=letter.language)
 
@@ -230,9 +226,7 @@ def test_the_text_and_the_html_say_the_same_words(form: str, language: str) -> N
 @pytest.mark.parametrize(("form", "language"), TEXTS)
 def test_each_reader_sees_exactly_her_own_data(form: str, language: str) -> None:
     for letter, elements in ((typical(form, language, key), value) for key, value in ELEMENT_SETS.items()):
-        bullets = re.findall(
-            r"(?m)^- (.+)$", letter.letter.text.split("\n1. ")[0] if form != "us-ca" else letter.letter.text
-        )
+        bullets = re.findall(r"(?m)^- (.+)$", letter.letter.text.split("\n1. ")[0] if form != "us-ca" else letter.letter.text)
         expected = element_labels(elements=elements, language=language)
         assert tuple(bullets[: len(expected)]) == expected
         assert set(bullets[len(expected) :]) - set(_law_bullets()) == set(
@@ -336,9 +330,7 @@ def test_a_mistake_is_not_called_an_attack_and_an_unknown_cause_neither() -> Non
 
 @pytest.mark.parametrize("language", sorted(SUPPORTED))
 def test_every_law_block_exists_in_every_language(language: str) -> None:
-    named = {
-        name for file in LETTERS.rglob("*.txt") for name in re.findall(r"\[\[law:([^\]]+)\]\]", file.read_text("utf-8"))
-    }
+    named = {name for file in LETTERS.rglob("*.txt") for name in re.findall(r"\[\[law:([^\]]+)\]\]", file.read_text("utf-8"))}
     assert named
     for name in named:
         law_of(name, language)

@@ -105,9 +105,7 @@ def is_mail_address(text: str) -> bool:
 
 
 def has_plain_address(person: Row) -> bool:
-    return person["email"].rpartition("@")[2] not in {"hard-bounce.test", "soft-bounce.test"} and is_mail_address(
-        person["email"]
-    )
+    return person["email"].rpartition("@")[2] not in {"hard-bounce.test", "soft-bounce.test"} and is_mail_address(person["email"])
 
 
 def is_conflicting(person: Row) -> bool:
@@ -198,9 +196,7 @@ def test_a_free_number_of_people_is_allocated_in_full(cartier: Scenario, people:
 def test_an_element_set_may_be_kept_to_some_residences(cartier: Scenario) -> None:
     sets = {**cartier.population.element_sets, "ssn": ElementSet(("name",), Fraction(1, 2), only_in=("US-",))}
     scenario = dataclasses.replace(cartier, population=dataclasses.replace(cartier.population, element_sets=sets))
-    with_ssn = {
-        residency for residency, element_set in allocate_cells(scenario=scenario, people=50_000) if element_set == "ssn"
-    }
+    with_ssn = {residency for residency, element_set in allocate_cells(scenario=scenario, people=50_000) if element_set == "ssn"}
     assert with_ssn == {residency for residency in cartier.population.residency_shares if residency.startswith("US-")}
 
 
@@ -261,9 +257,7 @@ def test_the_order_of_the_file_says_nothing_about_the_cells(medium: Table) -> No
 
 
 def test_no_phone_and_no_postal_column_is_filled(medium: Table) -> None:
-    assert not {row[column] for row in medium.rows for column in ("phone", "street", "city", "region", "postcode")} - {
-        ""
-    }
+    assert not {row[column] for row in medium.rows for column in ("phone", "street", "city", "region", "postcode")} - {""}
 
 
 def test_the_elements_follow_the_element_set(medium: Table) -> None:
@@ -323,9 +317,7 @@ def test_small_carries_exactly_these_edge_cases(small: Table) -> None:
         ("erasure_pending", Edge.ERASURE_PENDING, 30),
     ],
 )
-def test_each_flag_is_set_as_often_as_counted(
-    flag: str, edge: Edge, in_medium: int, small: Table, medium: Table
-) -> None:
+def test_each_flag_is_set_as_often_as_counted(flag: str, edge: Edge, in_medium: int, small: Table, medium: Table) -> None:
     assert medium.counts.edge_cases[edge] == in_medium
     for table in (small, medium):
         assert table.count(lambda person: flag in flags_of(person)) == table.counts.edge_cases[edge]
@@ -518,8 +510,7 @@ def test_conflicting_evidence_is_painted_exactly_and_apart_from_the_other_queues
         assert len(conflicting) == table.counts.edge_cases[Edge.RESIDENCY_CONFLICT] == people
         assert not [person for person in conflicting if is_in_us_without_state(person)]
         assert all(
-            person["truth_residency"][:2] in (person["stated_country"], person["billing_country"])
-            for person in conflicting
+            person["truth_residency"][:2] in (person["stated_country"], person["billing_country"]) for person in conflicting
         )
 
 

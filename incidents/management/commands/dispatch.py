@@ -23,9 +23,7 @@ class Command(OperatorCommand):
         found = campaign_named(campaign)
         if found.state in (CampaignState.FROZEN, CampaignState.CONTENT_APPROVED, CampaignState.PAUSED):
             raise Refused(f"The campaign is '{found.get_state_display()}'; it has to be released (or resumed) first.")
-        dispatch(
-            campaign=found, progress=lambda done: self.say(f"answered {done['answered']}") if done["answered"] else None
-        )
+        dispatch(campaign=found, progress=lambda done: self.say(f"answered {done['answered']}") if done["answered"] else None)
         check = check_campaign(campaign=found)
         self.say(f"{check.campaign} is {check.state}: {check.states}")
         return None if check.holds else FAILED

@@ -12,9 +12,7 @@ from incidents.management.operator import OperatorCommand, incident_named, opera
 
 
 class Command(OperatorCommand):
-    help = (
-        "Make the letters where they are missing, freeze register and letters, and print the campaign: freeze INCIDENT"
-    )
+    help = "Make the letters where they are missing, freeze register and letters, and print the campaign: freeze INCIDENT"
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("incident")

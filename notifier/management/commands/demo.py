@@ -14,9 +14,7 @@ from notifier.processes import house_command, supervised, worker_command
 
 
 class Command(OperatorCommand):
-    help = (
-        "Play a scenario with real workers: demo [--scenario ID] [--size small|medium|large|N] [--json FILE] [--fresh]"
-    )
+    help = "Play a scenario with real workers: demo [--scenario ID] [--size small|medium|large|N] [--json FILE] [--fresh]"
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--scenario", default="cartier-2025")
@@ -26,7 +24,7 @@ class Command(OperatorCommand):
 
     def work(self, *, scenario: str, size: str, json_file: Path | None, fresh: bool, **_: Any) -> int | None:
         order = drill.read_order(scenario=scenario, size=size, fresh=fresh)
-        out, var = self.stdout._out, environment.place().var
+        out, var = self.out, environment.place().var
         drill.make_room(order, out)
         with supervised(var) as children:
             if not environment.workers_run():

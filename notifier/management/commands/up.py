@@ -36,7 +36,7 @@ class Command(OperatorCommand):
         processes.require_free_port(settings.PORT)
         environment.only_one_supervisor()
         if order:
-            drill.make_room(order, self.stdout._out)
+            drill.make_room(order, self.out)
         self._live(order, stop, environment.place().var)
         return None
 
@@ -49,7 +49,7 @@ class Command(OperatorCommand):
             children.add("house", processes.house_command(var))
             children.watch()
             if order:
-                drill.report(drill.play(order, self.stdout._out), order, self.stdout._out)
+                drill.report(drill.play(order, self.out), order, self.out)
             processes.wait_for_web(settings.PORT)
             self._welcome(passwords)
             stop.wait()

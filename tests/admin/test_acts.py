@@ -1,0 +1,280 @@
+"""What people do at the desk: each act, and each refusal with its remedy."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from datetime import date
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from incidents.admin.facts_form import FactsForm
+from incidents.dispatch.campaign import release
+from incidents.letters.approving import approve_content
+from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Incident, Letter
+from incidents.models.people import QueueKind, QueueStatus
+from tests.admin.case import FRAME_POLICY, at, posted, signed_in
+
+
+def sent(campaign: Campaign, officer: User, counsel: User) -> Campaign:
+    approve_content(campaign=campaign, author=counsel, reason="read")
+    campaign.refresh_from_db()
+    release(campaign=campaign, author=officer, reason="go")
+    return campaign
+
+
+# -- facts ---------------------------------------------------------------------------------------------------------
+
+
+def form_of(incident: Incident, **changed: str) -> dict[str, str]:
+    """The incident form as the browser would post it, with some boxes changed."""
+    form = FactsForm(stored=incident.facts.facts)
+    values = {field.name: field.value() for field in form if field.value() not in (None, False, "")}
+    return {**{name: "on" if value is True else str(value) for name, value in values.items()}, **changed}
+
+
+def test_an_incident_is_opened_by_the_form(desk: Client, opened: Incident) -> None:
+    response = desk.post(at("incidents_incident_add"), form_of(opened, reference="sole-2026", drill="on"))
+    incident = Incident.objects.get(reference="sole-2026")
+    assert response["Location"] == at("desk", incident.pk) and incident.is_drill
+    assert incident.facts.facts["anchors"]["aware_at"] == "2025-05-30T11:00:00+02:00"
+
+
+def test_an_untouched_form_makes_no_new_version(desk: Client, opened: Incident) -> None:
+    desk.post(at("facts", opened.pk), form_of(opened, reason="nothing new"))
+    assert opened.fact_versions.count() == 1
+
+
+def test_a_change_makes_a_version_with_author_and_reason(desk: Client, opened: Incident) -> None:
+    desk.post(at("facts", opened.pk), form_of(opened, reason="the log was read", elements_phone="exposed"))
+    page = desk.get(at("facts", opened.pk)).content.decode()
+    assert opened.facts.number == 2 and "the log was read" in page and "elements.phone" in page
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"anchors_aware_at": ""}, "anchors.aware_at: missing"),
+        ({"anchors_aware_at": "2025-03-30T02:30"}, "does not exist in Europe/Paris"),
+        ({"anchors_aware_at": "yesterday"}, "anchors.aware_at"),
+        ({"zone": "Mars/Olympus"}, "zone"),
+        ({"controller_dpo_email": "two@a.example, other@b.example"}, "controller.dpo_email"),
+        ({"expected_people": "many"}, "expected_people"),
+        ({"reason": ""}, "Say why the facts change"),
+    ],
+)
+def test_refused_facts_say_which_field_and_keep_what_was_typed(
+    desk: Client, opened: Incident, changed: dict[str, str], line: str
+) -> None:
+    fields = {**form_of(opened, reason="a reason", title="A title to keep"), **changed}
+    response = desk.post(at("facts", opened.pk), fields)
+    body = response.content.decode()
+    assert response.status_code == 200 and line in body and "A title to keep" in body
+    assert opened.fact_versions.count() == 1
+
+
+def test_a_taken_reference_is_refused(desk: Client, opened: Incident) -> None:
+    response = desk.post(at("incidents_incident_add"), form_of(opened, reference=opened.reference))
+    assert "exists already" in response.content.decode() and Incident.objects.count() == 1
+
+
+# -- people and queues ---------------------------------------------------------------------------------------------
+
+
+def upload(client: Client, incident: Incident, text: str | bytes) -> str:
+    raw = text if isinstance(text, bytes) else text.encode()
+    return posted(client, "upload", incident.pk, list=SimpleUploadedFile("list.csv", raw, "text/csv"))
+
+
+def test_an_upload_reports_where_every_row_went_and_a_second_one_changes_nothing(
+    desk: Client, opened: Incident, list_file: Path
+) -> None:
+    assert "5 rows read" in upload(desk, opened, list_file.read_bytes())
+    assert "imported before" in upload(desk, opened, list_file.read_bytes()) and opened.people.count() == 5
+
+
+@pytest.mark.parametrize("bad", ["", "one;two\n1;2\n", b"\xff\xfe\x00", "full_name,email\n"])
+def test_a_bad_file_is_refused_with_a_remedy_and_nothing_stored(desk: Client, opened: Incident, bad: str | bytes) -> None:
+    assert upload(desk, opened, bad)
+    assert opened.people.count() == opened.imports.count() == 0
+
+
+def test_an_upload_without_a_file_is_asked_for_one(desk: Client, opened: Incident) -> None:
+    assert "Choose a file" in posted(desk, "upload", opened.pk)
+
+
+def test_a_whole_queue_is_held_at_once(desk: Client, case: Incident) -> None:
+    fields = {"scope": "all", "do": "hold", "until": "2099-01-01", "reason": "the shop asks"}
+    assert "1 entry held" in posted(desk, "decide", case.pk, QueueKind.STATE_UNKNOWN, **fields)
+    entry = case.queue.get(kind=QueueKind.STATE_UNKNOWN)
+    assert (entry.status, entry.held_until) == (QueueStatus.HELD, date(2099, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"do": "hold", "until": "2099-01-01", "reason": "x"}, "No entry is chosen"),
+        ({"scope": "all", "do": "hold", "until": "soon", "reason": "x"}, "as year-month-day"),
+        ({"scope": "all", "do": "hold", "until": "2000-01-01", "reason": "x"}, "not in the future"),
+        ({"scope": "all", "do": "hold", "until": "2099-01-01", "reason": " "}, "reason"),
+        ({"scope": "all", "do": "residence", "residence": "Oz", "reason": "x"}, "no residence"),
+        ({"scope": "all", "do": "dance"}, "Choose what to do"),
+    ],
+)
+def test_a_decision_that_does_not_hold_is_refused(desk: Client, case: Incident, fields: dict[str, str], line: str) -> None:
+    assert line in posted(desk, "decide", case.pk, QueueKind.STATE_UNKNOWN, **fields)
+    assert case.queue.filter(status=QueueStatus.OPEN).count() == 2
+
+
+def test_a_state_and_an_address_are_corrected(desk: Client, case: Incident) -> None:
+    state, address = case.queue.get(kind=QueueKind.STATE_UNKNOWN), case.queue.get(kind=QueueKind.ADDRESS)
+    fields = {"entry": str(state.pk), "do": "residence", "residence": "us-wa", "reason": "shop card"}
+    assert "residence is set" in posted(desk, "decide", case.pk, state.kind, **fields)
+    fields = {"entry": str(address.pk), "do": "address", "address": "nora.w@example.org", "reason": "she called"}
+    assert "corrected" in posted(desk, "decide", case.pk, address.kind, **fields)
+    assert case.people.get(reference="sam").residence == "US-WA" and case.people.get(reference="nora").has_email
+
+
+def test_a_rejection_takes_two_people(desk: Client, case: Incident, counsel: User) -> None:
+    kind = QueueKind.ADDRESS
+    posted(desk, "decide", case.pk, kind, scope="all", do="propose", reason="a test row")
+    confirm = {"scope": "all", "do": "confirm", "status": QueueStatus.REJECTION_PROPOSED}
+    assert "second person" in posted(desk, "decide", case.pk, kind, **confirm)
+    assert "1 rejection confirmed" in posted(signed_in(counsel), "decide", case.pk, kind, **confirm)
+    assert case.queue.get(kind=kind).status == QueueStatus.REJECTED
+
+
+def test_a_finding_without_a_reason_is_refused_and_one_with_it_asks_the_law_again(desk: Client, case: Incident) -> None:
+    before = case.findings.count()
+    assert "reason" in posted(desk, "find", case.pk, key="risk", value="high", reason="")
+    assert "no answer" in posted(desk, "find", case.pk, key="risk", value="enormous", reason="x")
+    assert case.findings.count() == before
+    assert "changed" in posted(desk, "find", case.pk, key="risk", value="high", reason="misused already")
+    assert case.obligations.get(jurisdiction="FR", addressee="person", cohort__minors=False, cohort__count=2).owed == "yes"
+
+
+def test_a_filing_in_the_future_or_without_its_reasons_is_refused(desk: Client, case: Incident) -> None:
+    duty = case.obligations.get(jurisdiction="FR", addressee="regulator")
+    fields = {"filed_at": "2099-01-01T10:00", "zone": "Europe/Paris", "reference": "CNIL-1"}
+    assert "future" in posted(desk, "file_notice", case.pk, duty.pk, **fields)
+    fields["filed_at"] = "2025-06-20T10:00"
+    assert "reasons for the delay" in posted(desk, "file_notice", case.pk, duty.pk, **fields)
+    assert "not a date" in posted(desk, "file_notice", case.pk, duty.pk, filed_at="then", zone="UTC", reference="x")
+    fields["reason_for_delay"] = "the scope was not known"
+    assert "CNIL-1" in posted(desk, "file_notice", case.pk, duty.pk, **fields)
+    assert "CNIL-1" in desk.get(at("desk", case.pk)).content.decode()
+
+
+# -- letters -------------------------------------------------------------------------------------------------------
+
+
+def test_a_mistake_in_a_letter_is_named_by_line_and_column_and_the_text_is_kept(desk: Client, case: Incident) -> None:
+    source = "Subject: [[brand]]\n\nDear [[person_name]],\n\nsee http://cartier.com now\n"
+    response = desk.post(at("letter_text", case.pk, "notice", "en"), {"source": source})
+    body = response.content.decode()
+    assert response.status_code == 200 and "Line 5, column 5" in body and "see http://cartier.com now" in body
+    assert not case.letter_texts.exists()
+
+
+def test_a_preview_is_logged_and_its_frame_has_a_policy_of_its_own(desk: Client, campaign: Campaign) -> None:
+    case = campaign.incident
+    claire, letter = case.people.get(reference="claire"), Letter.objects.get(incident=case, language="fr")
+    url = desk.post(at("open_preview", case.pk, letter.pk), {"person": claire.pk})["Location"]
+    page = desk.get(url).content.decode()
+    frame = re.search(r'<iframe[^>]*sandbox=""[^>]*src="([^"]+)"', page)
+    assert frame and "Claire Dubois" in page and "srcdoc" not in page
+    body = desk.get(frame[1])
+    assert body["Content-Security-Policy"] == FRAME_POLICY and "Claire Dubois" in body.content.decode()
+    assert AuditEvent.objects.filter(action="access.viewed", subject=claire.subject, line__contains="preview").exists()
+
+
+def test_nobody_outside_the_cohort_can_be_previewed(desk: Client, campaign: Campaign) -> None:
+    case = campaign.incident
+    yuki, letter = case.people.get(reference="yuki"), Letter.objects.get(incident=case, language="fr")
+    assert desk.post(at("open_preview", case.pk, letter.pk), {"person": yuki.pk}).status_code == 404
+
+
+def test_a_test_letter_reaches_the_inbox_and_opens_there(desk: Client, campaign: Campaign) -> None:
+    case, letter = campaign.incident, Letter.objects.get(incident=campaign.incident, language="ja")
+    assert "own e-mail" in posted(desk, "test_letter", case.pk, letter.pk, to="nobody")
+    posted(desk, "test_letter", case.pk, letter.pk, to="officer@example.com")
+    mail = case.inbox.get(is_test=True)
+    url = desk.post(at("open_message", case.pk, mail.pk))["Location"]
+    page = desk.get(url).content.decode()
+    frame = re.search(r'<iframe[^>]*src="([^"]+)"', page)
+    assert frame and "Auto-Submitted" in page and "officer@example.com" in page
+    assert desk.get(frame[1])["Content-Security-Policy"] == FRAME_POLICY
+
+
+# -- the campaign --------------------------------------------------------------------------------------------------
+
+
+def test_a_freeze_names_everything_that_is_missing(desk: Client, case: Incident) -> None:
+    page = desk.get(at("campaigns", case.pk)).content.decode()
+    assert "2 queue entries have no decision" in page and "There are no letters yet" in page
+    assert "no decision" in posted(desk, "freeze", case.pk) and not case.campaigns.exists()
+
+
+def test_whoever_wrote_the_letters_cannot_sign_them(desk: Client, campaign: Campaign) -> None:
+    page = desk.get(at("campaign", campaign.incident.pk, campaign.pk)).content.decode()
+    assert "You cannot sign" in page and campaign.register_root in page and campaign.letters_root in page
+    answer = posted(desk, "move", campaign.incident.pk, campaign.pk, "approve", reason="looks good to me")
+    assert "somebody who edited" in answer and not Approval.objects.exists()
+    assert AuditEvent.objects.filter(action="approval.refused", actor="officer").exists()
+
+
+def test_two_signatures_by_two_people_release_the_campaign(desk: Client, campaign: Campaign, counsel: User) -> None:
+    where, second = (campaign.incident.pk, campaign.pk), signed_in(counsel)
+    assert "not approved yet" in posted(desk, "move", *where, "release", reason="go")
+    assert "needs its reason" in posted(second, "move", *where, "approve", reason="")
+    assert "signature stands" in posted(second, "move", *where, "approve", reason="read every letter")
+    assert "somebody else" in posted(second, "move", *where, "release", reason="go")
+    assert "releases" in posted(desk, "move", *where, "release", reason="the call centre is open")
+    campaign.refresh_from_db()
+    assert campaign.state == CampaignState.DISPATCHING
+
+
+def test_a_campaign_is_paused_resumed_and_stopped_each_with_a_reason(
+    desk: Client, campaign: Campaign, officer: User, counsel: User
+) -> None:
+    where = (sent(campaign, officer, counsel).incident.pk, campaign.pk)
+    assert "reason" in posted(desk, "move", *where, "pause", reason="")
+    assert "Paused" in posted(desk, "move", *where, "pause", reason="a call from the police")
+    assert "a call from the police" in desk.get(at("campaign", *where)).content.decode()
+    assert "Resumed" in posted(desk, "move", *where, "resume", reason="cleared")
+    assert "cannot be closed" in posted(desk, "move", *where, "close", reason="done")
+    assert "Stopped" in posted(desk, "move", *where, "stop", reason="wrong letter")
+    assert desk.post(at("move", *where, "dance")).status_code == 404
+
+
+def test_the_progress_adds_up_and_stands_alone(desk: Client, campaign: Campaign) -> None:
+    part = desk.get(at("progress", campaign.incident.pk, campaign.pk)).content.decode()
+    assert "<html" not in part and "= 5 in named states" in part and "As of" in part
+
+
+# -- to take away --------------------------------------------------------------------------------------------------
+
+
+def test_the_bundle_is_a_zip_with_its_checker(desk: Client, campaign: Campaign) -> None:
+    response = desk.post(at("bundle", campaign.incident.pk))
+    with zipfile.ZipFile(io.BytesIO(b"".join(response.streaming_content))) as bundle:
+        assert any(name.endswith("verify.py") for name in bundle.namelist())
+    assert AuditEvent.objects.filter(action="access.exported", actor="officer").exists()
+
+
+def test_the_reject_file_is_logged_and_not_kept(desk: Client, case: Incident, tmp_path: Path) -> None:
+    response = desk.post(at("reject_file", case.pk))
+    assert response.content.decode("utf-8-sig").startswith("row,") and "no-store" in response["Cache-Control"]
+    assert AuditEvent.objects.filter(action="access.exported", line__contains="reject file").exists()
+    assert not list(tmp_path.rglob("*rejects*"))
+
+
+def test_the_log_filters_by_action_and_shows_the_fingerprint(desk: Client, campaign: Campaign) -> None:
+    page = desk.get(at("log", campaign.incident.pk) + "?action=register.frozen").content.decode()
+    assert campaign.register_root in page and "Key fingerprint" in page
+    assert "<code>letter.made</code>" not in page

@@ -1,0 +1,163 @@
+"""Who gets into the desk, what a page shows and what it must never show; a look changes nothing."""
+
+from __future__ import annotations
+
+import re
+
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from incidents.admin.urls import PAGES
+from incidents.dispatch.campaign import send_test
+from incidents.models import AffectedPerson, AuditEvent, Campaign, Incident, Letter
+from incidents.models.people import QueueKind
+from tests.admin.case import PERSONAL, at, posted, signed_in
+
+
+def pages_of(incident: Incident) -> list[str]:
+    """Every page that a GET may open, for this incident as it stands."""
+    pk, found = incident.pk, [reverse("admin:index"), at("incidents_incident_changelist"), at("incidents_incident_add")]
+    found += [at(name, pk) for name in ("desk", "facts", "findings", "law", "people", "queues", "letters", "languages")]
+    found += [at(name, pk) for name in ("inbox", "log")]
+    found += [at("jurisdiction", pk, "FR"), at("letter_text", pk, "notice", "en"), at("queue", pk, QueueKind.ADDRESS)]
+    found += [at("queue", pk, QueueKind.STATE_UNKNOWN) + "?status=held"]
+    found += [at("person", pk, person.pk) for person in incident.people.all()[:2]]
+    found += [at("letter", pk, letter.pk) for letter in incident.letters.all()[:3]]
+    found += [at("inbox_message", pk, mail.pk) for mail in incident.inbox.all()[:2]]
+    for one in incident.campaigns.all():
+        found += [at("campaign", pk, one.pk), at("progress", pk, one.pk), at("campaign_people", pk, one.pk, "held")]
+    return found
+
+
+def everything() -> dict[str, int]:
+    """How many rows each of our tables has."""
+    return {model.__name__: model._default_manager.count() for model in apps.get_app_config("incidents").get_models()}
+
+
+# -- who gets in, and what the browser is told ---------------------------------------------------------------------
+
+
+def test_every_page_answers_staff_and_sends_everybody_else_to_the_sign_in(desk: Client, campaign: Campaign) -> None:
+    outsider = User.objects.create_user("outsider", password="a-long-password")
+    for url in pages_of(campaign.incident):
+        assert desk.get(url).status_code == 200, url
+        for client in (Client(), signed_in(outsider)):
+            response = client.get(url)
+            assert (response.status_code, response["Location"].split("?")[0]) == (302, "/admin/login/"), url
+
+
+def test_every_page_stands_on_an_empty_database_and_on_an_incident_without_people(desk: Client, officer: User) -> None:
+    assert desk.get("/admin/").status_code == 200
+
+
+def test_an_incident_without_people_has_pages_too(desk: Client, opened: Incident) -> None:
+    for name in ("desk", "facts", "findings", "law", "people", "queues", "letters", "languages", "campaigns", "inbox", "log"):
+        assert desk.get(at(name, opened.pk)).status_code == 200, name
+    assert "Import the list of people" in desk.get("/admin/").content.decode()
+
+
+def test_a_page_of_another_incident_is_not_found(desk: Client, campaign: Campaign) -> None:
+    stranger = 999_999
+    letter, person = Letter.objects.first(), AffectedPerson.objects.first()
+    assert letter and person
+    for url in (
+        at("desk", stranger),
+        at("person", stranger, person.pk),
+        at("letter", stranger, letter.pk),
+        at("campaign", stranger, campaign.pk),
+        at("queue", campaign.incident.pk, "no-such-queue"),
+        at("campaign_people", campaign.incident.pk, campaign.pk, "no-such-state"),
+        at("letter_text", campaign.incident.pk, "notice", "tlh"),
+    ):
+        assert desk.get(url).status_code == 404, url
+
+
+def test_the_policy_of_every_page_forbids_inline_and_eval(desk: Client, campaign: Campaign) -> None:
+    for url in pages_of(campaign.incident):
+        response = desk.get(url)
+        policy = response["Content-Security-Policy"]
+        body = re.sub(r'="[^"]*"', '=""', response.content.decode())
+        assert "default-src 'self'" in policy and "unsafe" not in policy, url
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|<[^>]*\s(style|on\w+)=", body), url
+
+
+def test_what_people_typed_is_shown_as_text(desk: Client, campaign: Campaign) -> None:
+    for url in pages_of(campaign.incident):
+        assert "<img src=x" not in desk.get(url).content.decode(), url
+    assert "&lt;img src=x" in desk.get(at("desk", campaign.incident.pk)).content.decode()
+
+
+# -- what must not be seen -----------------------------------------------------------------------------------------
+
+
+def test_no_page_shows_personal_data_before_a_purpose_is_given(desk: Client, campaign: Campaign) -> None:
+    letter = Letter.objects.first()
+    assert letter
+    send_test(letter=letter, author=User.objects.get(username="officer"), to="officer@example.com")
+    for url in pages_of(campaign.incident):
+        body = desk.get(url).content.decode()
+        for secret in PERSONAL:
+            assert secret not in body, f"{secret} on {url}"
+
+
+def test_a_person_is_shown_only_for_a_purpose_that_stands_in_the_log(desk: Client, case: Incident) -> None:
+    person = case.people.get(reference="claire")
+    assert "purpose" in posted(desk, "reveal", case.pk, person.pk, purpose="  ")
+    response = desk.post(at("reveal", case.pk, person.pk), {"purpose": "the client called"})
+    assert "Claire Dubois" in desk.get(response["Location"]).content.decode()
+    assert not any(secret in response["Location"] for secret in PERSONAL)
+    entry = AuditEvent.objects.get(action="access.viewed")
+    assert (entry.subject, entry.actor) == (person.subject, "officer")
+    assert "the client called" in entry.line and "Dubois" not in entry.line
+
+
+def test_a_pass_opens_for_nobody_else_and_nothing_else(desk: Client, case: Incident, counsel: User) -> None:
+    claire, yuki = case.people.get(reference="claire"), case.people.get(reference="yuki")
+    url = desk.post(at("reveal", case.pk, claire.pk), {"purpose": "a call"})["Location"]
+    assert signed_in(counsel).get(url).status_code == 302
+    assert desk.get(url.replace(f"/{claire.pk}/open", f"/{yuki.pk}/open")).status_code == 302
+    assert desk.get(url[:-5] + "AAAA/").status_code == 302
+
+
+def test_an_address_finds_its_person_without_standing_in_the_url(desk: Client, case: Incident) -> None:
+    person = case.people.get(reference="yuki")
+    response = desk.post(at("find_person", case.pk), {"address": "yuki@Example.NET"})
+    assert response["Location"] == at("person", case.pk, person.pk)
+    assert "Nobody" in posted(desk, "find_person", case.pk, address="nobody@example.org")
+
+
+# -- a look never writes -------------------------------------------------------------------------------------------
+
+
+def test_a_get_changes_nothing(desk: Client, campaign: Campaign) -> None:
+    desk.get(at("log", campaign.incident.pk))
+    before = everything()
+    for url in pages_of(campaign.incident):
+        desk.get(url)
+    assert everything() == before
+
+
+def test_acts_are_posts(desk: Client, campaign: Campaign) -> None:
+    reads = {"incidents_incident_add", "facts", "letter_text"}
+    values = {"kind": "address", "step": "release", "form": "notice", "language": "en", "name": "FR", "state": "held"}
+    acts = 0
+    for route, _, name in PAGES:
+        keys = re.findall(r"<\w+:(\w+)>", route)
+        url = reverse(f"admin:{name}", kwargs={key: values.get(key, campaign.incident.pk) for key in keys})
+        if desk.get(url).status_code == 405:
+            acts += 1
+        elif name not in reads:
+            assert desk.post(url).status_code == 405, url
+    assert acts == 16
+
+
+def test_the_inbox_counts_no_table(desk: Client, campaign: Campaign) -> None:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        desk.get(at("inbox", campaign.incident.pk))
+    assert not any("COUNT(" in query["sql"] for query in queries)

@@ -1,0 +1,39 @@
+"""Starts a real PostgreSQL and a real Valkey for the tests, before Django reads its settings (so: a plugin, given with -p).
+
+`DATABASE_URL` and `REDIS_URL` in the environment win over the embedded servers.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from notifier import embedded
+
+_stack = contextlib.ExitStack()
+
+
+def _provide() -> None:
+    """Provide servers and secrets; stop the servers at the end, however it comes."""
+    var = Path(tempfile.mkdtemp(prefix="bn-tests-"))
+    _stack.callback(shutil.rmtree, var, ignore_errors=True)
+    os.environ.update(BREACH_VAR=str(var), SECRET_KEY="only-for-tests", MASTER_KEY="07" * 32, AUDIT_ORGANISATION="tests.example")
+    os.environ.update(RETRY_BASE_SECONDS="1", MAIL=os.environ.get("TEST_MAIL", "inbox:"))
+    here, password = embedded.Place(var=var, durable=False), embedded.new_password()
+    own_database, own_broker = "DATABASE_URL" not in os.environ, "REDIS_URL" not in os.environ
+    if own_database or own_broker:
+        _stack.enter_context(embedded.servers(here, password=password, postgres=own_database, valkey=own_broker))
+    if own_database:
+        os.environ["DATABASE_URL"] = embedded.postgres_url(here, user="bootstrap", password=password, database="postgres")
+    if own_broker:
+        os.environ["REDIS_URL"] = embedded.valkey_url(here)
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # the browser's driver runs an event loop in the tests' thread
+
+
+# At import: pytest-django reads the settings in the first hook there is.
+_provide()
+atexit.register(_stack.close)
