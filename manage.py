@@ -6,14 +6,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
+from datetime import UTC, datetime
 
 
 def main() -> int:
     """Provide the services that the command needs, run it, and turn a service that is down into a plain message."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notifier.settings")
     try:
+        import psycopg
+        from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
-        from django.db.utils import OperationalError
+        from django.db.utils import InterfaceError, OperationalError
 
         from notifier import environment
         from notifier.embedded import ServiceDown
@@ -29,13 +33,33 @@ def main() -> int:
     except ServiceDown as error:
         print(error, file=sys.stderr)
         return 3
-    except OperationalError as error:
+    except (OperationalError, InterfaceError, psycopg.OperationalError) as error:
         first = str(error).strip().split("\n")[0]
         print(f"The database went away: {first}. Nothing half-done was kept; run the command again.", file=sys.stderr)
         return 3
+    except ImproperlyConfigured as error:
+        print(error, file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        return fault(error)
     return 0
+
+
+def fault(error: Exception) -> int:
+    """A fault of ours: one plain line, the traceback only in a log file of mode 600 (with DEBUG=1 also here)."""
+    from notifier import environment
+    from notifier.embedded import private_folder
+
+    place = private_folder(environment.place().var / "log") / "faults.log"
+    trace = "".join(traceback.format_exception(error))
+    with os.fdopen(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "a") as out:
+        out.write(f"{datetime.now(UTC).isoformat()} {' '.join(sys.argv[1:2])}\n{trace}\n")
+    if os.environ.get("DEBUG") == "1":
+        print(trace, file=sys.stderr)
+    print(f"This is a fault of the program ({type(error).__name__}), not of your input; details in {place}.", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

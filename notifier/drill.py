@@ -10,13 +10,17 @@ from typing import TextIO
 
 from django.conf import settings
 from django.db import connections
+from django.db.utils import InterfaceError, OperationalError
 
 from incidents.audit.log import fingerprint_of_key
 from incidents.models import ImportRow, Incident
 from incidents.models.refusal import Refused
 from incidents.scenarios.catalog import Scenario, UnknownScenario, load_scenario, people_in, size_label
 from incidents.scenarios.story import Cast, Outcome, run_story
-from notifier import database, schema, signins
+from notifier import database, environment, schema, signins
+
+#: How often in one run the database may go away, and how long its return is waited for.
+INTERRUPTIONS, DATABASE_WAIT_SECONDS = 3, 60
 
 
 @dataclass(frozen=True)
@@ -109,9 +113,23 @@ def play(order: Order, out: TextIO) -> Outcome:
     cast = Cast(users["officer"], users["counsel"])
     progress = Progress(out)
     try:
-        return run_story(scenario=order.scenario, people=order.people, cast=cast, var=Path(settings.VAR), progress=progress)
+        return _told_to_the_end(order, cast, progress)
     finally:
         progress.end()
+
+
+def _told_to_the_end(order: Order, cast: Cast, progress: Progress) -> Outcome:
+    """The story goes on where it stood when the database was away for a moment."""
+    for left in range(INTERRUPTIONS, -1, -1):
+        try:
+            return run_story(scenario=order.scenario, people=order.people, cast=cast, var=Path(settings.VAR), progress=progress)
+        except (OperationalError, InterfaceError):
+            if not left:
+                raise
+            connections.close_all()
+            progress("the database went away; wait for it", 0, 0)
+            environment.wait_for_database(os.environ["DATABASE_URL"], seconds=DATABASE_WAIT_SECONDS)
+    raise AssertionError("unreachable")
 
 
 def report(outcome: Outcome, order: Order, out: TextIO) -> None:

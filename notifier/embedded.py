@@ -18,8 +18,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -29,6 +30,7 @@ import redis
 
 START_SECONDS = 40
 STOP_SECONDS = 20
+WATCH_SECONDS = 1.0
 
 
 class ServiceDown(Exception):
@@ -80,7 +82,8 @@ def read_run(place: Place) -> dict[str, int | str]:
 
 def update_run(place: Place, **values: int | str) -> None:
     """Change some of what `var/run.json` says."""
-    write_private(place.run_file, json.dumps({**read_run(place), **values}, indent=1))
+    with _locked(place.var / "start.lock", fcntl.LOCK_EX):
+        write_private(place.run_file, json.dumps({**read_run(place), **values}, indent=1))
 
 
 def _package_folder(name: str) -> Path:
@@ -211,8 +214,7 @@ def _start_valkey(place: Place) -> int:
     return server.pid
 
 
-def _wait(answers: object, server: subprocess.Popen[bytes], name: str, log: Path) -> None:
-    assert callable(answers)
+def _wait(answers: Callable[[], bool], server: subprocess.Popen[bytes], name: str, log: Path) -> None:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if answers():
@@ -250,10 +252,32 @@ def _valkey_answers(place: Place) -> bool:
 
 
 def _clear_stale_postmaster(place: Place) -> None:
-    """A lock file whose process is gone (a killed machine) must not keep the server from starting."""
+    """A lock file whose server is gone (killed, or the machine was) must not keep the next one from starting.
+
+    Sessions of a killed server end within moments; until the last has let go of its shared memory, its data are not touched.
+    """
     lock = place.var / "postgres" / "postmaster.pid"
-    if lock.exists() and not process_lives(int(lock.read_text().split("\n")[0] or 0)):
-        lock.unlink()
+    if not lock.exists():
+        return
+    lines = lock.read_text().split("\n")
+    if _is_server(int(lines[0] or 0), place):
+        return
+    end = time.monotonic() + STOP_SECONDS
+    while _memory_in_use(lines) and time.monotonic() < end:
+        time.sleep(0.05)
+    if _memory_in_use(lines):
+        raise ServiceDown(f"Sessions of a PostgreSQL that was killed are still at work on {lock.parent}. Try again in a minute.")
+    for stale in (lock, *place.runtime.glob(".s.PGSQL.*.lock")):
+        stale.unlink(missing_ok=True)
+
+
+def _memory_in_use(lock_lines: list[str]) -> bool:
+    """Whether processes still use the shared memory that a postmaster.pid names (its seventh line: key and number)."""
+    named = lock_lines[6].split() if len(lock_lines) > 6 else []
+    with contextlib.suppress(OSError):
+        rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().split("\n")[1:] if line]
+        return any(row[1] == named[-1] and row[6] != "0" for row in rows) if named else False
+    return False
 
 
 def process_lives(pid: int) -> bool:
@@ -263,6 +287,15 @@ def process_lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (OSError, IndexError):
         return False
+
+
+def _is_server(pid: int, place: Place) -> bool:
+    """Whether this process is a server of this installation, and not one that got its number later."""
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return process_lives(pid) and str(place.runtime).encode() in line
 
 
 @contextlib.contextmanager
@@ -279,13 +312,45 @@ def _locked(path: Path, how: int) -> Iterator[bool]:
 
 def _ensure_started(place: Place, password: str, *, postgres: bool, valkey: bool) -> None:
     run = read_run(place)
-    if postgres and not _postgres_answers(place, password):
+    if postgres and not _comes_up(int(run.get("postgres_pid", 0)), place, lambda: _postgres_answers(place, password)):
         _clear_stale_postmaster(place)
         run["postgres_pid"] = _start_postgres(place, password)
-    if valkey and not _valkey_answers(place):
+    if valkey and not _comes_up(int(run.get("valkey_pid", 0)), place, lambda: _valkey_answers(place)):
         run["valkey_pid"] = _start_valkey(place)
     run["sockets"] = str(place.runtime)
     write_private(place.run_file, json.dumps(run, indent=1))
+
+
+def _comes_up(pid: int, place: Place, answers: Callable[[], bool]) -> bool:
+    """Whether the server answers; one that runs and is busy (recovery after a crash) gets the time to."""
+    end = time.monotonic() + START_SECONDS
+    while not answers():
+        if not _is_server(pid, place) or time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+@contextlib.contextmanager
+def kept_alive(place: Place, *, password: str, postgres: bool, valkey: bool) -> Iterator[None]:
+    """Start a server that dies again, for the time of the block."""
+    ending = threading.Event()
+
+    def watch() -> None:
+        while not ending.wait(WATCH_SECONDS):
+            run = read_run(place)
+            wanted = [key for key, needed in (("postgres_pid", postgres), ("valkey_pid", valkey)) if needed]
+            if any(not _is_server(int(run.get(key, 0)), place) for key in wanted):
+                with _locked(place.var / "start.lock", fcntl.LOCK_EX), contextlib.suppress(ServiceDown):
+                    _ensure_started(place, password, postgres=postgres, valkey=valkey)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        watcher.join(timeout=START_SECONDS)
 
 
 def _stop(place: Place) -> None:
@@ -293,7 +358,7 @@ def _stop(place: Place) -> None:
     # SIGINT is PostgreSQL's fast shutdown: sessions end, data are checkpointed.
     for key, how in (("postgres_pid", signal.SIGINT), ("valkey_pid", signal.SIGTERM)):
         pid = int(run.pop(key, 0))
-        if pid and process_lives(pid):
+        if pid and _is_server(pid, place):
             os.kill(pid, how)
             end = time.monotonic() + STOP_SECONDS
             while process_lives(pid) and time.monotonic() < end:

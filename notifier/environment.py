@@ -7,9 +7,11 @@ What the environment already says always wins. What it leaves open comes from `v
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +29,8 @@ NO_SERVICES = frozenset({"law_cases", "scenario", "check_law", "law", "help", "v
 #: Commands that may run on a schema that is not (or not yet) the code's.
 SCHEMA_AS_IT_IS = frozenset({"makemigrations", "shell", "dbshell", "showmigrations", "sqlmigrate", "check"})
 NEED_BROKER = frozenset({"up", "demo"})
+#: Commands that start an embedded server again when it dies under them.
+LONG_RUNNING = frozenset({"up", "demo"})
 
 
 def place() -> Place:
@@ -76,15 +80,12 @@ def services(command: str) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         own_database = "DATABASE_URL" not in os.environ
         own_broker = "REDIS_URL" not in os.environ
-        if own_database or (own_broker and command in NEED_BROKER):
-            stack.enter_context(
-                embedded.servers(
-                    here,
-                    password=known["bootstrap_password"],
-                    postgres=own_database,
-                    valkey=own_broker and command in NEED_BROKER,
-                )
-            )
+        own_broker_needed = own_broker and command in NEED_BROKER
+        if own_database or own_broker_needed:
+            word, wanted = known["bootstrap_password"], {"postgres": own_database, "valkey": own_broker_needed}
+            stack.enter_context(embedded.servers(here, password=word, **wanted))
+            if command in LONG_RUNNING:
+                stack.enter_context(embedded.kept_alive(here, password=word, **wanted))
         _provide_database(here, known, own_database)
         _provide_broker(here, own_broker, needed=command in NEED_BROKER)
         if command == "migrate":
@@ -126,37 +127,52 @@ def check_broker(url: str) -> None:
         ) from None
 
 
-def check_database(url: str) -> None:
-    """Connect once. Raises ServiceDown with the remedy."""
-    try:
-        psycopg.connect(url, connect_timeout=5).close()
-    except psycopg.OperationalError as error:
-        raise database.unreachable(url, error) from None
+def wait_for_database(url: str, *, seconds: float) -> None:
+    """Wait until the database takes connections (again). Raises ServiceDown with the remedy."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=5).close()
+            return
+        except psycopg.OperationalError as error:
+            if time.monotonic() > end:
+                raise database.unreachable(url, error) from None
+        time.sleep(0.5)
 
 
-def supervisor_pid() -> int:
-    """The process that runs web and workers here (`up`), or 0."""
-    pid = int(embedded.read_run(place()).get("supervisor_pid", 0))
-    return pid if pid and embedded.process_lives(pid) else 0
+@contextlib.contextmanager
+def _supervisor_lock() -> Iterator[bool]:
+    """True when nobody else has it. The kernel drops it with its process, however that ends."""
+    with (place().var / "supervisor.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def workers_run() -> bool:
     """Whether workers run already, kept alive by an `up` of this installation."""
-    return bool(supervisor_pid())
+    with _supervisor_lock() as free:
+        return not free
 
 
 def only_one_supervisor() -> None:
     """Raises ServiceDown when another `up` of this installation runs."""
-    pid = supervisor_pid()
-    if pid:
+    if workers_run():
+        pid = embedded.read_run(place()).get("supervisor_pid", 0)
         raise ServiceDown(f"This installation runs already (process {pid}). Use that one, or stop it with Ctrl-C first.")
 
 
 @contextlib.contextmanager
 def supervising() -> Iterator[None]:
-    """Let other commands know that workers run, for the time of the block."""
-    embedded.update_run(place(), supervisor_pid=os.getpid())
-    try:
-        yield
-    finally:
-        embedded.update_run(place(), supervisor_pid=0)
+    """Let other commands know that workers run, for the time of the block. Raises ServiceDown when another `up` was faster."""
+    with _supervisor_lock() as free:
+        if not free:
+            only_one_supervisor()
+        embedded.update_run(place(), supervisor_pid=os.getpid())
+        try:
+            yield
+        finally:
+            embedded.update_run(place(), supervisor_pid=0)

@@ -68,4 +68,3 @@ def migrate(owner: str) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServiceDown(f"The database could not be migrated: {done.stderr.strip()[-600:]}")
-    database.grant_to_app(owner)

@@ -13,7 +13,7 @@ from incidents.dispatch.providers import Provider, SendError, SendErrorKind
 from incidents.letters.language import fill
 from incidents.letters.mail import OutgoingMail, mail_for
 from incidents.letters.render import compiled, personal_values
-from incidents.models import AffectedPerson, Campaign, Incident, Message
+from incidents.models import AffectedPerson, Incident, Message
 from incidents.vault import CannotOpen, Vault
 
 KIND_OF_ERROR = {

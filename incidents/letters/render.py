@@ -236,13 +236,17 @@ def letter_fields(*, incident: Incident, reader: Reader, language: str) -> dict[
     name, site = authority_of(residence=cohort.residence, language=language)
     shown = _english_of(cohort.residence) if language == "en" else language
 
+    def worded(name: str) -> str:
+        return str(controller.get(f"{name}_{language}") or controller[name])
+
     def day(anchor: str) -> str:
         return long_date(moment=datetime.fromisoformat(anchors[anchor]), zone=zone, language=shown) if anchor in anchors else ""
 
     return {
-        **{key: controller[key] for key in ("brand", "legal_entity", "legal_address", "website", "phone", "phone_hours")},
-        "website_page": controller["website_page"] or controller["website"],
-        "dpo_name": controller["dpo_name"], "dpo_email": controller["dpo_email"], "sender_email": controller["sender_email"],
+        **{key: controller[key] for key in ("brand", "legal_entity", "legal_address", "website", "phone")},
+        "website_page": worded("website_page") or controller["website"],
+        "dpo_name": worded("dpo_name"),
+        "phone_hours": worded("phone_hours"), "dpo_email": controller["dpo_email"], "sender_email": controller["sender_email"],
         "letter_date": long_date(moment=database_now(), zone=zone, language=shown),
         "occurred_on": day("occurred_at"), "discovered_on": day("discovered_at") or day("aware_at"),
         "elements": element_labels(elements=cohort.elements, language=language),

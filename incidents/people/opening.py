@@ -30,6 +30,8 @@ CONTROLLER = {
     "brand": True, "legal_entity": True, "legal_address": False, "website": True, "website_page": False, "phone": True,
     "phone_hours": False, "sender_name": True, "sender_email": True, "reply_to": False, "dpo_name": True, "dpo_email": True,
 }  # fmt: skip
+#: What readers see in their own language may be given per language, such as phone_hours_fr; the plain field is English.
+IN_WORDS = re.compile(r"(phone_hours|dpo_name|website_page)_[a-z]{2}")
 FLAGS = (
     "encrypted", "key_taken", "contained", "experts_engaged", "authorities_informed", "occurred_known",
 )  # fmt: skip
@@ -108,7 +110,8 @@ def _country(name: str, value: object, problems: list[str]) -> str | None:
 
 def _controller(value: object, problems: list[str]) -> dict[str, str]:
     given = value if isinstance(value, Mapping) else {}
-    cleaned = {name: " ".join(str(given.get(name) or "").split()) for name in CONTROLLER}
+    worded = [name for name in map(str, given) if IN_WORDS.fullmatch(name)]
+    cleaned = {name: " ".join(str(given.get(name) or "").split()) for name in (*CONTROLLER, *worded)}
     missing = [name for name, needed in CONTROLLER.items() if needed and not cleaned[name]]
     if missing:
         problems.append(f"controller: {', '.join(missing)} missing; the letter needs them.")

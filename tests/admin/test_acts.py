@@ -20,6 +20,8 @@ from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Inci
 from incidents.models.people import QueueKind, QueueStatus
 from tests.admin.case import FRAME_POLICY, at, posted, signed_in
 
+pytestmark = pytest.mark.django_db
+
 
 def sent(campaign: Campaign, officer: User, counsel: User) -> Campaign:
     approve_content(campaign=campaign, author=counsel, reason="read")

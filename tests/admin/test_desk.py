@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connection
@@ -16,6 +17,8 @@ from incidents.dispatch.campaign import send_test
 from incidents.models import AffectedPerson, AuditEvent, Campaign, Incident, Letter
 from incidents.models.people import QueueKind
 from tests.admin.case import PERSONAL, at, posted, signed_in
+
+pytestmark = pytest.mark.django_db
 
 
 def pages_of(incident: Incident) -> list[str]:

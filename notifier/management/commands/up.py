@@ -33,8 +33,8 @@ class Command(OperatorCommand):
             stop.wait()
             return None
         order = drill.read_order(scenario=scenario, size=size, fresh=fresh) if scenario else None
-        processes.require_free_port(settings.PORT)
         environment.only_one_supervisor()
+        processes.require_free_port(settings.PORT)
         if order:
             drill.make_room(order, self.out)
         self._live(order, stop, environment.place().var)
@@ -43,7 +43,7 @@ class Command(OperatorCommand):
     def _live(self, order: drill.Order | None, stop: threading.Event, var: Path) -> None:
         passwords = signins.demo_passwords(var)
         signins.ensure_users(passwords)
-        with processes.supervised(var) as children, environment.supervising():
+        with environment.supervising(), processes.supervised(var) as children:
             children.add("web", processes.web_command(settings.PORT))
             children.add("worker", processes.worker_command(concurrency=2))
             children.add("house", processes.house_command(var))
