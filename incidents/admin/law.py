@@ -39,6 +39,11 @@ class Duty:
     open: bool = True
 
     @property
+    def place(self) -> str:
+        """The zone in which the deadline ends: the authority's, else the incident's."""
+        return str((self.row.duty.get("deadline") or {}).get("zone") or self.zone)
+
+    @property
     def owed(self) -> str:
         """Owed, not owed, or a question."""
         return OWED[self.row.owed]
@@ -51,22 +56,22 @@ class Duty:
     @property
     def due(self) -> Shown | None:
         """The safe target."""
-        return shown(self.row.due_at, zone=self.zone)
+        return shown(self.row.due_at, zone=self.place)
 
     @property
     def legal_end(self) -> Shown | None:
         """The end under Regulation 1182/71, where it differs."""
-        return shown(self.row.legal_end_at, zone=self.zone)
+        return shown(self.row.legal_end_at, zone=self.place)
 
     @property
     def ours(self) -> Shown | None:
         """Our own target where the law gives no number."""
-        return shown(self.row.internal_target_at, zone=self.zone)
+        return shown(self.row.internal_target_at, zone=self.place)
 
     @property
     def second(self) -> Shown | None:
         """The second report, where there is one."""
-        return shown(self.row.second_due_at, zone=self.zone)
+        return shown(self.row.second_due_at, zone=self.place)
 
     @property
     def relative(self) -> str:

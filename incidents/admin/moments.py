@@ -19,6 +19,7 @@ class Shown:
     text: str
     left: str
     tone: str
+    left_seconds: float
 
 
 def shown(moment: datetime | None, *, zone: str = "UTC", now: datetime | None = None) -> Shown | None:
@@ -28,7 +29,7 @@ def shown(moment: datetime | None, *, zone: str = "UTC", now: datetime | None = 
     current = now or timezone.now()
     left = moment - current
     tone = "late" if left < timedelta() else "soon" if left < SOON else "ahead"
-    return Shown(moment.isoformat(), local_text(moment, zone), span(left), tone)
+    return Shown(moment.isoformat(), local_text(moment, zone), span(left), tone, left.total_seconds())
 
 
 def shown_text(iso: str, *, zone: str) -> Shown | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from math import inf
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -99,6 +100,7 @@ class Overview:
             "due_at",
             "internal_target_at",
             "duty__questions",
+            "duty__deadline__zone",
         )
         standing = self.incident.obligations.filter(superseded=False).exclude(cohort__count=0)
         filed = Exists(Filing.objects.filter(obligation=OuterRef("pk")))
@@ -159,7 +161,7 @@ class Overview:
     def due(self) -> list[Item]:
         """What is due next, the earliest first: authorities not told yet, letters not sent yet, held people."""
         found = [*self._authorities_due(), *self._letters_due(), *self._held_due()]
-        return sorted(found, key=lambda item: item.moment.iso if item.moment else "9")[:SHOWN_ITEMS]
+        return sorted(found, key=lambda item: item.moment.left_seconds if item.moment else inf)[:SHOWN_ITEMS]
 
     def _authorities_due(self) -> Iterable[Item]:
         for duty in self.duties:
@@ -182,7 +184,8 @@ class Overview:
     def _due_item(self, duty: dict[str, Any], text: str, link: str) -> Item:
         at = duty["due_at"] or duty["internal_target_at"]
         note = "" if duty["due_at"] or not at else "our target"
-        return Item(text, self._url(link), shown(at, zone=self.facts["zone"], now=self.now), note)
+        zone = duty["duty__deadline__zone"] or self.facts["zone"]
+        return Item(text, self._url(link), shown(at, zone=zone, now=self.now), note)
 
     def _held_due(self) -> Iterable[Item]:
         held = self.incident.queue.filter(status=QueueStatus.HELD)

@@ -190,9 +190,10 @@ def _readable(why: dict[str, Any], zone: str) -> dict[str, Any]:
         duty["handling"] = Handling(duty["handling"]).label
         duty["verified"] = VERIFIED.get(str(duty["verified"]), "no pack")
         duty["clock"] = str(deadline.get("kind", "")).replace("_", " ")
-        duty["due"] = _moment_or_day(deadline.get("shown_at"), zone)
-        duty["legal_end"] = _moment_or_day(deadline.get("legal_end_at"), zone)
-        duty["ours"] = _moment_or_day(duty["internal_target_at"], zone)
+        place = deadline.get("zone") or zone
+        duty["due"] = _moment_or_day(deadline.get("shown_at"), place)
+        duty["legal_end"] = _moment_or_day(deadline.get("legal_end_at"), place)
+        duty["ours"] = _moment_or_day(duty["internal_target_at"], place)
     for message in why["messages"]:
         message["accepted_at"] = _moment_or_day(message["accepted_at"], "UTC")
     for event in why["log"]:

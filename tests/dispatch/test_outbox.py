@@ -1,0 +1,220 @@
+"""The outbox: the claim is the intent, the marker is what is known, a dead worker's chunk is settled from both."""
+
+from __future__ import annotations
+
+import json
+
+import psycopg
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test import override_settings
+
+from incidents.dispatch.conservation import check_campaign
+from incidents.dispatch.outbox import Fenced, Outcome, Owner, backoff, claim, finish, mark, take_over
+from incidents.models import Attempt, AuditEvent, Campaign, CampaignState, Chunk, ChunkState, Doubt, Message
+from incidents.models import MessageState as S
+from tests.dispatch.campaigns import answer, sql, states, taken
+
+ACCEPTED = Outcome("accepted", "p-1")
+GIVEN = {
+    "accepted": ("accepted", S.ACCEPTED),
+    "refused": ("refused", S.NEEDS_OTHER_CHANNEL),
+    "failed": ("failed", S.READY),
+    "quarantined": ("quarantined", S.QUARANTINED),
+    "doubt": ("doubt", S.IN_DOUBT),
+}
+
+
+def states_in_order(ids: tuple[int, ...]) -> list[str]:
+    known = dict(Message.objects.filter(pk__in=ids).values_list("pk", "state"))
+    return [known[pk] for pk in ids]
+
+
+# The claim
+
+
+def test_a_claim_is_in_the_log_and_committed_before_anything_is_sent(five: Campaign, owner: Owner, admin_url: str) -> None:
+    claimed = taken(five, owner)
+    with psycopg.connect(admin_url) as other:
+        chunk = other.execute("SELECT id, state, confirmed, message_ids FROM incidents_chunk").fetchall()
+        line = other.execute("SELECT line FROM incidents_auditevent WHERE action = 'chunk.claimed'").fetchone()
+        sending = other.execute("SELECT count(*) FROM incidents_message WHERE state = 'sending'").fetchone()
+    assert chunk == [(claimed.chunk_id, "claimed", 0, list(claimed.message_ids))]
+    assert sending == (5,)
+    assert line
+    assert json.loads(line[0])["data"] | {"list_sha256": ""} == {
+        "campaign": five.reference, "chunk": claimed.chunk_id, "token": claimed.token, "n": 5, "list_sha256": "",
+    }  # fmt: skip
+
+
+def test_nothing_can_be_claimed_before_the_release(five_frozen: Campaign, owner: Owner) -> None:
+    assert claim(campaign_id=five_frozen.pk, owner=owner) is None
+    assert not Chunk.objects.exists()
+
+
+def test_the_database_refuses_a_chunk_before_the_release_even_by_hand(five_frozen: Campaign) -> None:
+    with pytest.raises(IntegrityError, match="before the release is signed"), transaction.atomic():
+        sql(
+            "INSERT INTO incidents_chunk (campaign_id, message_ids, state, token, owner_lock, lease_until, confirmed, "
+            "exceptions, claimed_at) VALUES (%s, '{1}', 'claimed', 1, 1, now(), 0, '{}', now())",
+            five_frozen.pk,
+        )
+
+
+def test_a_campaign_that_does_not_exist_has_nothing_to_claim(five: Campaign, owner: Owner) -> None:
+    assert claim(campaign_id=five.pk + 1000, owner=owner) is None
+
+
+def test_the_most_urgent_letters_are_claimed_first_and_those_without_a_deadline_last(five: Campaign, owner: Owner) -> None:
+    ids = list(five.messages.order_by("id").values_list("pk", flat=True))
+    five.messages.update(due_at=None)
+    sql("UPDATE incidents_message SET due_at = '2026-12-01' WHERE id = %s", ids[3])
+    sql("UPDATE incidents_message SET due_at = '2026-11-01' WHERE id = %s", ids[4])
+    assert taken(five, owner).message_ids == (ids[4], ids[3], ids[0], ids[1], ids[2])
+
+
+def test_a_message_is_not_claimed_before_its_time(five: Campaign, owner: Owner) -> None:
+    sql("UPDATE incidents_message SET not_before = clock_timestamp() + interval '1 hour'")
+    assert claim(campaign_id=five.pk, owner=owner) is None
+    sql("UPDATE incidents_message SET not_before = clock_timestamp() - interval '1 second'")
+    assert len(taken(five, owner).message_ids) == 5
+
+
+def test_two_workers_never_claim_the_same_message(five: Campaign, owner: Owner) -> None:
+    with Owner() as second:
+        first, other = taken(five, owner, size=3), taken(five, second, size=3)
+        assert not set(first.message_ids) & set(other.message_ids)
+        assert len(first.message_ids + other.message_ids) == 5
+        assert other.token > first.token
+        assert claim(campaign_id=five.pk, owner=owner) is None
+
+
+# The marker and the end of a chunk
+
+
+def test_the_marker_moves_with_every_answer_and_renews_the_lease(five: Campaign, owner: Owner) -> None:
+    claimed = taken(five, owner)
+    sql("UPDATE incidents_chunk SET lease_until = clock_timestamp() - interval '1 hour'")
+    assert mark(owner=owner, claimed=claimed, confirmed=1, outcome=ACCEPTED)
+    chunk = Chunk.objects.get()
+    assert (chunk.confirmed, chunk.exceptions) == (1, {})
+    assert take_over(provider="inbox") == 0
+    assert mark(owner=owner, claimed=claimed, confirmed=2, outcome=Outcome("refused", detail="550"))
+    assert Chunk.objects.get().exceptions == {"1": {"kind": "refused", "detail": "550", "provider_id": ""}}
+
+
+def test_the_marker_tells_a_worker_that_its_campaign_no_longer_dispatches(five: Campaign, owner: Owner) -> None:
+    claimed = taken(five, owner)
+    Campaign.objects.filter(pk=five.pk).update(state=CampaignState.PAUSED)
+    assert mark(owner=owner, claimed=claimed, confirmed=1, outcome=ACCEPTED) is False
+
+
+def test_every_outcome_leads_to_its_state_with_an_attempt_and_an_entry(five: Campaign, owner: Owner) -> None:
+    claimed = taken(five, owner)
+    finish(claimed=claimed, outcomes=[Outcome(kind, detail=kind) for kind in GIVEN], provider="inbox")
+    assert states_in_order(claimed.message_ids) == [state for _, state in GIVEN.values()]
+    assert Chunk.objects.get().state == ChunkState.DONE
+    assert sorted(Attempt.objects.values_list("outcome", flat=True)) == sorted(GIVEN)
+    written = AuditEvent.objects.filter(action__startswith="attempt.").values_list("action", flat=True)
+    assert sorted(written) == ["attempt.accepted", "attempt.doubt", "attempt.failed_certain", "attempt.refused"]
+    assert AuditEvent.objects.filter(action="message.moved", line__contains='"quarantined"').count() == 1
+    assert Doubt.objects.get().reason == "doubt"
+    assert check_campaign(campaign=five).holds
+
+
+def test_what_was_not_begun_leaves_no_attempt_and_does_not_count_as_one(five: Campaign, owner: Owner) -> None:
+    claimed = taken(five, owner)
+    finish(claimed=claimed, outcomes=[Outcome("unsent", detail="paused")] * 5, provider="inbox")
+    assert not Attempt.objects.exists()
+    assert set(five.messages.values_list("state", "attempts")) == {(S.READY, 0)}
+
+
+def test_a_certain_failure_is_tried_again_later(five: Campaign, owner: Owner) -> None:
+    claimed = taken(five, owner)
+    finish(claimed=claimed, outcomes=[Outcome("failed", detail="451")] * 5, provider="inbox")
+    assert claim(campaign_id=five.pk, owner=owner) is None
+    waits = "extract(epoch FROM not_before - clock_timestamp())"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT min({waits}), max({waits}) FROM incidents_message")
+        least, most = cursor.fetchone()
+    assert 0 < least <= most <= 2
+
+
+def test_the_wait_doubles_with_jitter_and_never_passes_an_hour() -> None:
+    with override_settings(RETRY_BASE_SECONDS=30):
+        for attempts in range(1, 20):
+            longest = min(3600, 30 * 2**attempts)
+            waits = [backoff(attempts=attempts, drill=False) for _ in range(50)]
+            assert all(longest / 2 <= wait <= longest for wait in waits)
+            assert len(set(waits)) > 40
+    assert backoff(attempts=3, drill=True) <= 8
+
+
+# Take-over
+
+
+def test_a_living_worker_is_left_alone(five: Campaign, owner: Owner) -> None:
+    taken(five, owner)
+    assert take_over(provider="inbox") == 0
+    assert states(five) == {S.SENDING: 5}
+
+
+def test_a_worker_whose_connection_is_gone_is_taken_over_at_once(five: Campaign) -> None:
+    with Owner() as dying:
+        claimed = taken(five, dying)
+        answer(dying, claimed, ACCEPTED, ACCEPTED)
+    assert Chunk.objects.get().lease_until > Chunk.objects.get().claimed_at
+    assert take_over(provider="inbox") == 1
+    assert states(five) == {S.ACCEPTED: 2, S.IN_DOUBT: 1, S.READY: 2}
+
+
+def test_a_worker_that_only_stalls_is_taken_over_after_its_lease(five: Campaign, owner: Owner) -> None:
+    claimed = taken(five, owner)
+    answer(owner, claimed, ACCEPTED)
+    assert take_over(provider="inbox") == 0
+    sql("UPDATE incidents_chunk SET lease_until = clock_timestamp() - interval '1 millisecond'")
+    assert take_over(provider="inbox") == 1
+    assert states(five) == {S.ACCEPTED: 1, S.IN_DOUBT: 1, S.READY: 3}
+
+
+@pytest.mark.parametrize("confirmed", range(6))
+def test_before_the_marker_is_known_at_it_in_doubt_after_it_ready(five: Campaign, confirmed: int) -> None:
+    kinds = ["accepted", "refused", "failed", "quarantined", "doubt"]
+    with Owner() as dying:
+        claimed = taken(five, dying)
+        answer(dying, claimed, *(Outcome(kind, detail=f"was {kind}") for kind in kinds[:confirmed]))
+    assert take_over(provider="inbox") == 1
+
+    expected = [GIVEN[kind][1] for kind in kinds[:confirmed]] + [S.IN_DOUBT, *[S.READY] * 4]
+    assert states_in_order(claimed.message_ids) == expected[:5]
+    attempts = dict(Attempt.objects.values_list("message_id", "outcome"))
+    assert [attempts.get(pk) for pk in claimed.message_ids] == [*kinds[:confirmed], "doubt", *[None] * 4][:5]
+    dead = Doubt.objects.filter(reason__contains="died")
+    assert dead.count() == (confirmed < 5)
+    assert Doubt.objects.count() == states(five).get(S.IN_DOUBT, 0)
+    never = five.messages.filter(pk__in=claimed.message_ids[confirmed + 1 :])
+    assert set(never.values_list("attempts", flat=True)) <= {0}
+    assert Chunk.objects.get().state == ChunkState.TAKEN_OVER
+    assert AuditEvent.objects.filter(action="chunk.taken_over").count() == 1
+    assert check_campaign(campaign=five).holds
+
+
+@pytest.mark.parametrize("confirmed", [0, 3])
+def test_a_fenced_worker_changes_nothing(five: Campaign, owner: Owner, confirmed: int) -> None:
+    claimed = taken(five, owner)
+    answer(owner, claimed, *[ACCEPTED] * confirmed)
+    sql("UPDATE incidents_chunk SET lease_until = clock_timestamp() - interval '1 second'")
+    take_over(provider="inbox")
+    before = list(five.messages.order_by("id").values()), list(Chunk.objects.values()), Attempt.objects.count()
+    with pytest.raises(Fenced):
+        mark(owner=owner, claimed=claimed, confirmed=confirmed + 1, outcome=ACCEPTED)
+    with pytest.raises(Fenced):
+        finish(claimed=claimed, outcomes=[ACCEPTED] * 5, provider="inbox")
+    assert before == (list(five.messages.order_by("id").values()), list(Chunk.objects.values()), Attempt.objects.count())
+
+
+def test_a_chunk_is_taken_over_once(five: Campaign) -> None:
+    with Owner() as dying:
+        taken(five, dying)
+    assert [take_over(provider="inbox"), take_over(provider="inbox")] == [1, 0]
+    assert Doubt.objects.count() == 1
