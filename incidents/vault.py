@@ -145,4 +145,4 @@ def mask(value: str) -> str:
     if "@" in value:
         local, _, domain = value.rpartition("@")
         return f"{local[:1]}•••@{domain[:1]}•••"
-    return f"{value[:1]}•••" if value else ""
+    return f"{value[:1]}•••" if len(value) > 2 else "•••" if value else ""

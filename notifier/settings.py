@@ -76,7 +76,17 @@ DEBUG = yes("DEBUG")
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 PORT = number("PORT", 8000, least=1)
 
-MAIL = os.environ.get("MAIL", "inbox:")
+def mail_address() -> str:
+    """Where letters go: `inbox:` or `smtp://...`. A login shell's MAIL (the path of a mailbox) is not meant for us."""
+    value = os.environ.get("MAIL", "")
+    if not value or value.startswith("/"):
+        return "inbox:"
+    if not value.startswith(("inbox:", "smtp://")):
+        raise ImproperlyConfigured(f"MAIL is '{value}'. Use inbox: or smtp://[user:pass@]host:port[?tls=none|starttls|tls].")
+    return value
+
+
+MAIL = mail_address()
 #: Messages in one chunk; the lease in seconds (longer than any provider call); the marker's step.
 CHUNK_SIZE = number("CHUNK_SIZE", 200, least=1)
 LEASE_SECONDS = number("LEASE_SECONDS", 45, least=5)
@@ -155,7 +165,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 X_FRAME_OPTIONS = "SAMEORIGIN"
-SECURE_REFERRER_POLICY = "no-referrer"
+# Not "no-referrer": browsers would send "Origin: null" with every form, which the CSRF check refuses.
+SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 8 * 3600

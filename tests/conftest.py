@@ -100,6 +100,13 @@ def with_database(settings: dict[str, Any], name: str) -> str:
     return f"postgresql://{place}{settings['HOST']}:{settings['PORT'] or 5432}/{name}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that use the cast use the test database, which pytest-django makes only for those that say so."""
+    for item in items:
+        if "database" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("committed"):
+            item.add_marker(pytest.mark.django_db)
+
+
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> None:
     """A transaction that is rolled back, or with @pytest.mark.committed a database of its own."""

@@ -15,6 +15,7 @@ from django.utils import timezone
 from incidents.law.facts import Anchor
 from incidents.law.pack import load_packs
 from incidents.letters.content import GROUPS
+from incidents.letters.wording import SUPPORTED
 from incidents.models.refusal import Refused
 from incidents.people.opening import CONTROLLER, FLAGS, FactsRefused, check_facts, local_moment
 from incidents.people.residence import known_countries
@@ -73,6 +74,9 @@ ELEMENT_GROUPS = {
     "identity": "Identity documents and numbers",
     "health": "Health data",
 }
+#: What readers see in their own language; the plain box is English.
+IN_WORDS = ("website_page", "phone_hours", "dpo_name")
+OTHER_LANGUAGES = tuple(sorted(SUPPORTED - {"en"}))
 WALL_CLOCK = "%Y-%m-%dT%H:%M"
 
 
@@ -95,6 +99,10 @@ class FactsForm(forms.Form):
         self.fields.update(_head(new=not self.stored))
         for name, (label, help_text) in CONTROLLER_LABELS.items():
             self.fields[f"controller_{name}"] = _text(label, help_text, required=CONTROLLER[name])
+        for language in OTHER_LANGUAGES:
+            for name in IN_WORDS:
+                label = f"{CONTROLLER_LABELS[name][0]}, in {Locale(language).get_display_name('en')}"
+                self.fields[f"words_{name}_{language}"] = _text(label)
         for anchor, (label, help_text) in ANCHOR_LABELS.items():
             clock = forms.TextInput(attrs={"type": "datetime-local", "step": "60"})
             self.fields[f"anchors_{anchor}"] = forms.CharField(
@@ -114,6 +122,11 @@ class FactsForm(forms.Form):
     def controller(self) -> list[forms.BoundField]:
         """Brand, contact, officer, trusted site."""
         return self.group("controller_")
+
+    @property
+    def words(self) -> list[forms.BoundField]:
+        """The same in the other languages of the letters."""
+        return self.group("words_")
 
     @property
     def clocks(self) -> list[forms.BoundField]:
@@ -145,7 +158,7 @@ class FactsForm(forms.Form):
             **{name: self._said(name) for name in ("reference", "title", "zone", "cause", "role", "sector")},
             **{name: self._said(name) or None for name in ("based_in", "established_in")},
             **{flag: flag in self.data for flag in FLAGS},
-            "controller": {name: self._said(f"controller_{name}") for name in CONTROLLER},
+            "controller": self._controller(),
             "anchors": self._anchors(problems),
             "elements": self._elements(),
             "expected_people": self._expected(problems),
@@ -156,6 +169,13 @@ class FactsForm(forms.Form):
 
     def _said(self, name: str) -> str:
         return str(self.data.get(name, "")).strip()
+
+    def _controller(self) -> dict[str, str]:
+        """The boxes, and whatever was stored for which there is no box."""
+        boxes = {field.name.removeprefix("words_"): self._said(field.name) for field in self.words}
+        kept = {name: value for name, value in self.stored.get("controller", {}).items() if name not in boxes}
+        said = {name: value for name, value in boxes.items() if value}
+        return {**kept, **said, **{name: self._said(f"controller_{name}") for name in CONTROLLER}}
 
     def _elements(self) -> dict[str, str]:
         states = {field.name.removeprefix("elements_"): self._said(field.name) for field in self.group("elements_")}
@@ -244,6 +264,7 @@ def initial_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **plain,
         **{f"controller_{name}": value for name, value in stored["controller"].items()},
+        **{f"words_{name}": value for name, value in stored["controller"].items() if name not in CONTROLLER},
         **{f"anchors_{name}": wall_clock(iso, stored["zone"]) for name, iso in stored["anchors"].items()},
         **{f"elements_{name}": state for name, state in stored["elements"].items()},
     }

@@ -67,13 +67,13 @@ def export_evidence(*, incident: Incident, out: Path, actor: str) -> Path:
 def _files(incident: Incident, size: int) -> Iterator[tuple[str, bytes]]:
     yield "README.txt", README.format(reference=incident.reference, fingerprint=log.fingerprint_of_key()).encode()
     yield from _entries(incident, size)
-    yield from _registers(incident)
+    yield from _registers(incident, size)
     yield from _letters(incident)
     yield "facts.json", _pretty(_facts(incident))
     yield "findings.json", _pretty(_findings(incident))
     yield "duties.json", _pretty(_duties(incident))
     yield "filings.json", _pretty(_filings(incident))
-    for head in log.log_of(incident).checkpoints.order_by("id"):
+    for head in log.log_of(incident).checkpoints.filter(size__lte=size).order_by("id"):
         yield f"checkpoints/{head.size:010d}.txt", head.note.encode()
 
 
@@ -98,8 +98,11 @@ def _batched(lines: Iterable[str], number: int) -> Iterator[tuple[str, ...]]:
         yield part
 
 
-def _registers(incident: Incident) -> Iterator[tuple[str, bytes]]:
-    for campaign in incident.campaigns.order_by("id"):
+def _registers(incident: Incident, size: int) -> Iterator[tuple[str, bytes]]:
+    """The registers of which the exported entries tell; one frozen while we write is not among them."""
+    told = AuditEvent.objects.filter(log=log.log_of(incident), action=Action.REGISTER_FROZEN, leaf__seq__lt=size)
+    names = {json.loads(line)["data"]["campaign"] for line in told.values_list("line", flat=True)}
+    for campaign in incident.campaigns.filter(reference__in=names).order_by("id"):
         # Subjects are lower-case hexadecimal: the database's order and Python's agree.
         lines = campaign.register.order_by("person__subject").values_list("line", flat=True).iterator(chunk_size=5000)
         yield f"register/{campaign.reference}.jsonl", _lines(lines)

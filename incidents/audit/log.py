@@ -7,6 +7,8 @@ gapless places and keeps the tree's frontier. Checkpoints are C2SP signed notes.
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ from django.db import connection, transaction
 from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json, checkpoint_text, fingerprint, sign_note
 from incidents.audit.merkle import Frontier, leaf_hash
+from incidents.audit.merkle import root as tree_root
 from incidents.models import AuditCheckpoint, AuditEvent, AuditLog, Incident
 
 SEQUENCER_LOCK = 0x62_6E_5F_73_65_71  # "bn_seq"
@@ -151,13 +154,14 @@ def signing_key() -> Ed25519PrivateKey:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        temporary = path.with_suffix(".new")
-        temporary.write_bytes(pem)
-        temporary.chmod(0o400)
-        # A link fails when another process was first; both then read the same key.
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(temporary)
-        temporary.unlink()
+        # Private from its first byte on, and under a name of its own: several processes may be first.
+        with tempfile.NamedTemporaryFile(dir=path.parent) as temporary:
+            temporary.write(pem)
+            temporary.flush()
+            os.fchmod(temporary.fileno(), 0o400)
+            # A link fails when another process was first; both then read the same key.
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(temporary.name)
     key = load_pem_private_key(path.read_bytes(), password=None)
     assert isinstance(key, Ed25519PrivateKey)
     return key
@@ -190,22 +194,32 @@ def _head_file(log: AuditLog) -> Path:
 
 
 def _refuse_to_go_back(log: AuditLog, root: str) -> None:
-    """The last signed head is kept outside the database too: that is what shows a restored backup."""
+    """The last signed head is kept outside the database too: that is what shows a restored backup, also one that grew on."""
     try:
         size, known = _head_file(log).read_text().split()
     except OSError:
         return
-    if int(size) > log.size or (int(size) == log.size and known != root):
+    if int(size) > log.size or known != (root if int(size) == log.size else _root_at(log, int(size), known)):
         raise TreeWentBack(
             f"The log {log.origin} holds {log.size} entries, but {size} were signed before. The database was restored "
             "or changed; nothing is signed until this is explained."
         )
 
 
+def _root_at(log: AuditLog, size: int, known: str) -> str:
+    """The root of the first `size` entries: as signed, or (the signer died before its commit) from the leaves."""
+    if log.checkpoints.filter(size=size, root=known).exists():
+        return known
+    leaves = log.leaves.filter(seq__lt=size).order_by("seq").values_list("leaf_hash", flat=True)
+    return tree_root(bytes(leaf) for leaf in leaves.iterator(chunk_size=5000)).hex()
+
+
 def _remember_head(log: AuditLog, root: str) -> None:
     path = _head_file(log)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{log.size} {root}")
+    temporary = path.with_suffix(".new")
+    temporary.write_text(f"{log.size} {root}")
+    temporary.replace(path)  # a crash leaves the old head or the new one, never half of one
 
 
 def events_of(*, incident: Incident, subject: str) -> list[AuditEvent]:

@@ -145,7 +145,9 @@ def release(*, campaign: Campaign, author: User, reason: str) -> Campaign:
     return locked
 
 
-def _switch(campaign: Campaign, to: str, action: Action, actor: str, reason: str, allowed: tuple[str, ...]) -> Campaign:
+def _switch(
+    campaign: Campaign, to: str, action: Action, actor: str, reason: str, allowed: tuple[str, ...], **more: Any
+) -> Campaign:
     locked = Campaign.objects.select_for_update().select_related("incident").get(pk=campaign.pk)
     if locked.state not in allowed:
         raise CampaignRefused(f"The campaign is '{locked.get_state_display()}'; this step does not fit.")
@@ -157,7 +159,7 @@ def _switch(campaign: Campaign, to: str, action: Action, actor: str, reason: str
         incident=locked.incident,
         action=action,
         actor=actor,
-        data={"campaign": locked.reference, "reason": reason.strip()},
+        data={"campaign": locked.reference, "reason": reason.strip(), **more},
     )
     return locked
 
@@ -275,10 +277,8 @@ def close(*, campaign: Campaign, author: User, reason: str) -> Campaign:
     questions = closing_questions(campaign=campaign)
     if questions:
         raise CampaignRefused("The campaign cannot be closed yet:", *questions)
-    data = {"campaign": campaign.reference, "states": count_states(campaign=campaign)}
-    locked = _switch(campaign, CampaignState.CLOSED, Action.CAMPAIGN_RESUMED, author.username, reason, (CampaignState.DRAINED,))
-    record(incident=locked.incident, action=Action.CAMPAIGN_CLOSED, actor=author.username, data=data)
-    return locked
+    drained, states = (CampaignState.DRAINED,), count_states(campaign=campaign)
+    return _switch(campaign, CampaignState.CLOSED, Action.CAMPAIGN_CLOSED, author.username, reason, drained, states=states)
 
 
 def send_test(*, letter: Letter, author: User, to: str) -> str:

@@ -11,6 +11,7 @@ import smtplib
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP, default
@@ -153,7 +154,7 @@ class SmtpProvider:
     def _connect(self) -> smtplib.SMTP:
         if self._server is not None:
             return self._server
-        at, seconds = self._address, settings.PROVIDER_TIMEOUT_SECONDS
+        at, seconds, server = self._address, settings.PROVIDER_TIMEOUT_SECONDS, None
         try:
             context = ssl.create_default_context()
             server = (
@@ -166,8 +167,10 @@ class SmtpProvider:
             if at.user:
                 server.login(at.user, at.password)
         except smtplib.SMTPAuthenticationError as error:
+            _hang_up(server)
             raise SendError(kind=SendErrorKind.ACCOUNT, detail=f"the relay refused our sign-in ({error.smtp_code})") from None
         except (OSError, smtplib.SMTPException) as error:
+            _hang_up(server)
             raise SendError(kind=SendErrorKind.NOT_SENT, detail=f"no connection to the relay: {type(error).__name__}") from None
         self._server = server
         return server
@@ -192,6 +195,10 @@ class SmtpProvider:
                 server.rset()
                 kind = SendErrorKind.REFUSED if code >= 500 else SendErrorKind.NOT_SENT
                 raise SendError(kind=kind, detail=f"the relay refused the recipient ({code})")
+        except UnicodeEncodeError:
+            # RFC 6531 would need every relay on the way to speak SMTPUTF8.
+            server.rset()
+            raise SendError(kind=SendErrorKind.REFUSED, detail="the address needs SMTPUTF8, which is not used") from None
         except (OSError, smtplib.SMTPServerDisconnected) as error:
             self.close()
             raise SendError(kind=SendErrorKind.NOT_SENT, detail=f"lost before the letter: {type(error).__name__}") from None
@@ -200,9 +207,11 @@ class SmtpProvider:
         try:
             code, answer = server.data(raw)
         except smtplib.SMTPDataError as error:
-            raise SendError(
-                kind=SendErrorKind.NOT_SENT, detail=f"the relay did not want the letter ({error.smtp_code})"
-            ) from None
+            # DATA itself was refused, so the transaction is still open: without an end the next sender would be refused.
+            with suppress(OSError, smtplib.SMTPException):
+                server.rset()
+            kind = SendErrorKind.REFUSED if error.smtp_code >= 500 else SendErrorKind.NOT_SENT
+            raise SendError(kind=kind, detail=f"the relay did not want the letter ({error.smtp_code})") from None
         except (OSError, smtplib.SMTPException) as error:
             self.close()
             raise SendError(kind=SendErrorKind.DOUBTFUL, detail=f"no answer to the letter: {type(error).__name__}") from None
@@ -218,12 +227,16 @@ class SmtpProvider:
 
     def close(self) -> None:
         """End the session, politely if possible."""
-        if self._server is not None:
-            try:
-                self._server.quit()
-            except (OSError, smtplib.SMTPException):
-                self._server.close()
-            self._server = None
+        _hang_up(self._server)
+        self._server = None
+
+
+def _hang_up(server: smtplib.SMTP | None) -> None:
+    if server is not None:
+        try:
+            server.quit()
+        except (OSError, smtplib.SMTPException):
+            server.close()
 
 
 def read_inbox_message(*, message: InboxMessage) -> EmailMessage:

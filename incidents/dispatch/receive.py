@@ -129,6 +129,10 @@ def _save(effects: Mapping[str, list[ProviderEvent]], entries: Mapping[Campaign,
 def _wait_before_retry(message: Message) -> None:
     seconds = backoff(attempts=message.attempts, drill=message.campaign.incident.is_drill)
     Message.objects.filter(pk=message.pk).update(not_before=database_now() + timedelta(seconds=seconds))
+    # Looked at without a lock first (stop locks the campaign before its messages, we the other way round): it cannot drain
+    # in the meantime, since our event counts as not applied until we commit.
+    if not Campaign.objects.filter(pk=message.campaign_id, state=CampaignState.DRAINED).exists():
+        return
     campaign = Campaign.objects.select_for_update().get(pk=message.campaign_id)
     if campaign.state == CampaignState.DRAINED:
         campaign.state = CampaignState.DISPATCHING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 
@@ -36,7 +37,8 @@ class ChunkReport:
 def make_mail(*, message: Message, vault: Vault) -> OutgoingMail:
     """The mail of a planned message, exactly as it was hashed at the freeze. Raises CannotOpen."""
     entry = message.entry
-    assert entry.letter is not None
+    if entry.letter is None:
+        raise CannotOpen("no letter was frozen for this person")
     return person_mail(
         person=entry.person, letter_sha256=entry.letter.sha256, body=entry.letter.compiled,
         message_ref=message.message_ref, headers=message.campaign.headers, vault=vault,
@@ -61,10 +63,15 @@ def send_chunk(*, claimed: Claim, owner: Owner, provider: Provider) -> ChunkRepo
     found = Message.objects.filter(pk__in=claimed.message_ids).select_related("entry__person", "entry__letter", "campaign")
     messages = {message.pk: message for message in found}
     vault, outcomes, stopped, account = Vault(incident=claimed.campaign.incident), [], "", ""
+    renewed = time.monotonic()
     for message_id in claimed.message_ids:
+        if time.monotonic() - renewed > longest_pause():
+            stopped = "the worker stood still too long to be sure that it still holds the chunk"
+            break
         outcome = _send_one(messages[message_id], claimed.campaign.incident, vault, provider)
         outcomes.append(outcome)
         still = mark(owner=owner, claimed=claimed, confirmed=len(outcomes), outcome=outcome)
+        renewed = time.monotonic()
         if outcome.kind == "failed" and outcome.detail.startswith("account:"):
             account = outcome.detail
         if account or not still:
@@ -76,12 +83,26 @@ def send_chunk(*, claimed: Claim, owner: Owner, provider: Provider) -> ChunkRepo
     return ChunkReport(len(outcomes) - rest, stopped, account)
 
 
+def longest_pause() -> float:
+    """Seconds since the last marker after which a call to the provider could outlive the lease; then none is begun."""
+    return max(settings.LEASE_SECONDS - settings.PROVIDER_TIMEOUT_SECONDS, settings.LEASE_SECONDS / 3)
+
+
+def _approved_sha256(message: Message) -> str:
+    """The content's hash as the register's line has it: that line is in the signed root and can never be changed."""
+    approved = json.loads(message.entry.line)["content_sha256"]
+    return str(approved)
+
+
 def _send_one(message: Message, incident: Incident, vault: Vault, provider: Provider) -> Outcome:
     try:
         mail = make_mail(message=message, vault=vault)
     except CannotOpen as error:
         return Outcome("quarantined", detail=str(error))
-    if mail.content_sha256 != message.content_sha256:
+    except (ValueError, TypeError, KeyError, AttributeError):
+        # Whatever stands there now, it is not the form in which letters are stored.
+        return Outcome("quarantined", detail="the letter cannot be read as it is stored")
+    if mail.content_sha256 != _approved_sha256(message):
         return Outcome("quarantined", detail="the letter is not the one that was approved")
     started = time.monotonic()
     try:

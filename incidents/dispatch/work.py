@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,7 +16,7 @@ from incidents.audit import log
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
 from incidents.dispatch import receive
-from incidents.dispatch.campaign import cancel_unsent, drain_if_done, pause
+from incidents.dispatch.campaign import CampaignRefused, cancel_unsent, drain_if_done, pause
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.outbox import Fenced, Owner, claim, move, take_over
 from incidents.dispatch.providers import Provider, provider_for, simulated_events
@@ -48,9 +49,15 @@ def send_ready(*, campaign_id: int, owner: Owner, provider: Provider, seconds: f
             continue
         answered += report.answered
         if report.account_refused:
-            pause(campaign=claimed.campaign, author=None, reason=f"the provider refuses us: {report.account_refused}")
+            _pause(claimed.campaign, f"the provider refuses us: {report.account_refused}")
             return Slice(answered, False)
     return Slice(answered, True)
+
+
+def _pause(campaign: Campaign, reason: str) -> None:
+    """The system's own pause; a campaign that somebody paused or stopped in the meantime needs none."""
+    with suppress(CampaignRefused):
+        pause(campaign=campaign, author=None, reason=reason)
 
 
 def keep_house() -> list[int]:
@@ -154,19 +161,14 @@ def check_running_campaigns() -> int:
         if not check.holds:
             data = {"campaign": campaign.reference, "violations": check.violations, "sum_ok": check.sum_ok}
             record(incident=campaign.incident, action=Action.CHECK_FAILED, actor="system", data=data)
-            pause(
-                campaign=campaign,
-                author=None,
-                reason="the conservation check failed: " + "; ".join(check.violations or ["sum"]),
-            )
+            _pause(campaign, "the conservation check failed: " + "; ".join(check.violations or ["sum"]))
             paused += 1
     return paused
 
 
 def dispatch(*, campaign: Campaign, progress: Callable[[dict[str, int]], None] | None = None) -> None:
     """Do the workers' work here, without a broker, until nothing is left to do."""
-    provider = provider_for()
-    with Owner() as owner:
+    with closing(provider_for()) as provider, Owner() as owner:
         while True:
             keep_house()
             work = send_ready(campaign_id=campaign.pk, owner=owner, provider=provider, seconds=5)
@@ -177,4 +179,5 @@ def dispatch(*, campaign: Campaign, progress: Callable[[dict[str, int]], None] |
                 break
             if not work.answered:
                 time.sleep(0.5)
-    provider.close()
+    if campaign.state == CampaignState.STOPPED:
+        keep_house()  # what a chunk gave back after the stop is cancelled now, not at somebody's next tick

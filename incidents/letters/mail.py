@@ -50,10 +50,11 @@ class OutgoingMail:
         message["Subject"] = self.subject
         message["Date"] = format_datetime(date)
         message["Message-ID"] = self.message_id
-        message["Content-Language"] = self.language
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
         message.set_content(self.text, charset="utf-8", cte="quoted-printable")
         message.add_alternative(self.html, subtype="html", charset="utf-8", cte="quoted-printable")
+        # After the parts: making a message multipart moves every Content-* head into its first part.
+        message["Content-Language"] = self.language
         return message
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
+import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -18,9 +20,16 @@ from incidents.models.refusal import Refused
 
 LARGEST_FILE = 2 * 1024**3
 LARGEST_FIELD = 200_000
+LONGEST_LINE = 4_000_000
 MOST_COLUMNS = 200
+LONGEST_COLUMN = 60
 NAMES = frozenset({"full_name", "given_name", "family_name"})
-SIGNATURES = {b"PK\x03\x04": "a ZIP or Excel file", b"%PDF": "a PDF", b"\x7fELF": "a program", b"\x89PNG": "a picture"}
+SIGNATURES = {
+    b"PK\x03\x04": "a ZIP or Excel file", b"\xd0\xcf\x11\xe0": "an old Excel file", b"\x1f\x8b": "a compressed file",
+    b"%PDF": "a PDF", b"\x7fELF": "a program", b"\x89PNG": "a picture",
+}  # fmt: skip
+#: Python calls these encodings too; no export is ever written in them, and some let lone surrogates through.
+NOT_OF_FILES = frozenset({"utf-7", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
 KNOWN_COLUMNS = (
     "person_id", "customer_number", "given_name", "family_name", "full_name", "email", "phone", "street", "city", "region",
     "postcode", "billing_country", "shipping_country", "stated_country", "phone_prefix", "loyalty_home_store", "ip_country",
@@ -53,22 +62,28 @@ def inspect(*, path: Path, encoding: str | None = None) -> ListFile:
             first = text.readline(LARGEST_FIELD)
         except UnicodeDecodeError as error:
             raise _not_encoded(chosen, 1, error) from None
-    delimiter = _delimiter(first)
-    columns = _columns(next(csv.reader([first], delimiter=delimiter), []))
-    return ListFile(path, sha256, chosen, delimiter, columns)
+    if first.lower().startswith("sep="):
+        raise FileRefused("Row 1: 'sep=' is a hint for Excel, not a header. Remove this line and import again.")
+    file = ListFile(path, sha256, chosen, _delimiter(first), ())
+    # Read as the rows are: a quoted header may go over several lines.
+    header = next(_all_rows(file=file), (1, []))[1]
+    return replace(file, columns=_columns(header))
 
 
 def _fingerprint(path: Path) -> str:
     try:
-        size = path.stat().st_size
+        found = path.stat()
+        size = found.st_size
+        if not stat.S_ISREG(found.st_mode):
+            raise IsADirectoryError
         if size > LARGEST_FILE:
             raise FileRefused(f"The file is larger than {LARGEST_FILE // 1024**3} GiB. Split it and import the parts.")
         with path.open("rb") as raw:
             return hashlib.file_digest(raw, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise FileRefused("There is no such file. Give the path of the CSV file.") from None
     except (IsADirectoryError, PermissionError):
         raise FileRefused("The file cannot be opened. Give a readable CSV file, not a folder.") from None
+    except (OSError, ValueError):
+        raise FileRefused("There is no such file. Give the path of the CSV file.") from None
 
 
 def _head(path: Path) -> bytes:
@@ -84,10 +99,7 @@ def _head(path: Path) -> bytes:
 
 def _encoding(path: Path, head: bytes, asked: str | None) -> str:
     if asked:
-        try:
-            return codecs.lookup(asked).name
-        except LookupError:
-            raise FileRefused(f"The encoding '{asked}' is not known. Use utf-8, utf-16, cp1252, shift_jis, gb18030 ...") from None
+        return _asked(head, asked)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if b"\x00" in head:
@@ -99,15 +111,38 @@ def _encoding(path: Path, head: bytes, asked: str | None) -> str:
     return "utf-8-sig"
 
 
+def _asked(head: bytes, asked: str) -> str:
+    """The encoding somebody says, under its own name; a byte-order mark is always understood and never part of the text."""
+    try:
+        name = codecs.lookup(asked).name
+        "".encode(name)  # hex, rot13 and the like turn no bytes into text
+    except (LookupError, ValueError):
+        name = ""
+    if not name or name.replace("_", "-") in NOT_OF_FILES:
+        raise FileRefused(f"The encoding '{asked}' is not known. Use utf-8, utf-16, cp1252, shift_jis, gb18030 ...")
+    marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if name == "utf-16" and not marked:
+        raise FileRefused("The file has no byte-order mark. Say which UTF-16 it is: --encoding utf-16-le or utf-16-be.")
+    if name in {"utf-16-le", "utf-16-be"} and marked:
+        return "utf-16"
+    return "utf-8-sig" if name == "utf-8" else name
+
+
 def _all_utf8(path: Path) -> None:
+    decoder, number = codecs.getincrementaldecoder("utf-8")(), 1
     with path.open("rb") as raw:
-        for number, line in enumerate(raw, start=1):
+        while True:
+            part = raw.read(1024**2)
             try:
-                line.decode("utf-8")
+                text = decoder.decode(part, final=not part)
             except UnicodeDecodeError as error:
-                raise _not_encoded("UTF-8", number, error) from None
-            if b"\x00" in line:
+                raise _not_encoded("UTF-8", number + error.object[: error.start].count(b"\n"), error) from None
+            if "\0" in text:
+                number += text[: text.index("\0")].count("\n")
                 raise FileRefused(f"Line {number}: a NUL byte. The file is damaged; export it again.")
+            if not part:
+                return
+            number += text.count("\n")
 
 
 def _not_encoded(name: str, line: int, error: UnicodeDecodeError) -> FileRefused:
@@ -126,12 +161,14 @@ def _delimiter(first: str) -> str:
 
 
 def _columns(header: list[str]) -> tuple[str, ...]:
-    columns = tuple("_".join(name.replace("\xa0", " ").strip().lower().split()) for name in header)
+    columns = tuple("_".join(unicodedata.normalize("NFKC", name).lower().split()) for name in header)
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     if twice:
         raise FileRefused(f"Row 1: the column '{twice[0]}' stands there twice. Rename or remove one.")
     if len(columns) > MOST_COLUMNS:
         raise FileRefused(f"Row 1: {len(columns)} columns; at most {MOST_COLUMNS} are read. Remove what is not needed.")
+    if any(len(name) > LONGEST_COLUMN or not name.isprintable() for name in columns):
+        raise FileRefused(f"Row 1: a column's name has to be plain text of at most {LONGEST_COLUMN} characters. Is this the header?")
     known = set(columns)
     if not known & (NAMES | {"customer_number"}):
         raise FileRefused(
@@ -153,12 +190,26 @@ def _csv_limit() -> Iterator[None]:
 
 def rows(*, file: ListFile) -> Iterator[tuple[int, list[str]]]:
     """Row number (header = 1) and cells, streamed; empty lines are left out. Raises FileRefused naming the row."""
+    for number, cells in _all_rows(file=file):
+        if number > 1 and any(cell.strip() for cell in cells):
+            yield number, cells
+
+
+def _all_rows(*, file: ListFile) -> Iterator[tuple[int, list[str]]]:
     with _csv_limit(), file.path.open(encoding=file.encoding, newline="", errors="strict") as text:
         yield from _numbered(text, file)
 
 
+def _lines(text: TextIO) -> Iterator[str]:
+    """The lines, none of them without end: a file without line breaks must not fill the memory."""
+    while line := text.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise csv.Error(f"a line of more than {LONGEST_LINE} characters")
+        yield line
+
+
 def _numbered(text: TextIO, file: ListFile) -> Iterator[tuple[int, list[str]]]:
-    reader, number = csv.reader(text, delimiter=file.delimiter, strict=True), 0
+    reader, number = csv.reader(_lines(text), delimiter=file.delimiter, strict=True), 0
     while True:
         number += 1
         try:
@@ -171,6 +222,7 @@ def _numbered(text: TextIO, file: ListFile) -> Iterator[tuple[int, list[str]]]:
                 "and import again. Nothing was imported."
             ) from None
         except UnicodeDecodeError as error:
-            raise _not_encoded(file.encoding, reader.line_num, error) from None
-        if number > 1 and any(cell.strip() for cell in cells):
-            yield number, cells
+            # The lines before this piece of the file are read; those inside it before the bad byte are not yet.
+            inside = error.object[: error.start].decode(file.encoding, errors="ignore")
+            raise _not_encoded(file.encoding, reader.line_num + 1 + inside.count("\n"), error) from None
+        yield number, cells

@@ -18,6 +18,10 @@ UNKNOWN, US_STATE_UNKNOWN = "ZZ", "US"
 #: In order of trust; the IP address alone never decides.
 EVIDENCE = ("stated_country", "region", "billing_country", "shipping_country", "phone_prefix", "loyalty_home_store")
 TERRITORIES = {"PR": "US-PR", "GU": "US-GU", "VI": "US-VI", "AS": "US-AS", "MP": "US-MP"}
+#: They share an area code with a neighbour, so that only a region or a person can name them.
+WITHOUT_OWN_CODE = frozenset({*TERRITORIES.values(), "CA-NS", "CA-PE", "CA-NT", "CA-NU", "CA-YT"})
+#: In CLDR, but no code of ISO 3166-1: inventions, exceptional reservations, and 'UK'.
+NOT_ISO = frozenset({"ZZ", "XA", "XB", "XK", "EU", "EZ", "UN", "QO", "UK", "AC", "CP", "CQ", "DG", "EA", "IC", "TA"})
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Residence:
 def known_countries() -> frozenset[str]:
     """ISO 3166-1 alpha-2 codes (CLDR's territories, without its own inventions)."""
     codes = {str(code) for code in Locale("en").territories if re.fullmatch(r"[A-Z]{2}", str(code))}
-    return frozenset(codes - {"ZZ", "XA", "XB", "XK", "EU", "EZ", "UN", "QO", "UK"})
+    return frozenset(codes - NOT_ISO)
 
 
 @lru_cache(maxsize=1)
@@ -48,7 +52,7 @@ def _prefixes() -> tuple[dict[str, str], dict[str, str]]:
 @lru_cache(maxsize=1)
 def subdivisions() -> frozenset[str]:
     """The states, territories and provinces that evidence can name."""
-    return frozenset(_prefixes()[1].values())
+    return frozenset(_prefixes()[1].values()) | WITHOUT_OWN_CODE
 
 
 def is_residence(text: str) -> bool:
@@ -91,8 +95,10 @@ def unreadable_country(row: Mapping[str, str]) -> str:
 
 def decide(row: Mapping[str, str]) -> Residence:
     """Weigh one row's evidence."""
-    stated = row.get("stated_country", "").strip().upper()
-    found = [(column, place) for column in EVIDENCE if (place := _place(column, row.get(column, ""), stated or "US"))]
+    # 'WA' is Washington or Western Australia: without a country beside it a region says nothing.
+    named = (row.get(column, "").strip().upper() for column in ("stated_country", "billing_country", "shipping_country"))
+    country = next((text for text in named if is_residence(text)), "")
+    found = [(column, place) for column in EVIDENCE if (place := _place(column, row.get(column, ""), country))]
     hint = _place("ip_country", row.get("ip_country", ""), "")
     if not found:
         return Residence(UNKNOWN, "", (hint,) if hint else (), "residence_unknown", hint)

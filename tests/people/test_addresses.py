@@ -1,0 +1,143 @@
+"""An address is used as it was given, or not at all; the reason never repeats it, because reasons are shown and logged."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from incidents.people.addresses import AddressProblem, check_address, normal_address, normal_name
+
+LONG_LOCAL = "a" * 65 + "@example.org"
+LONG_WHOLE = "a" * 64 + "@" + ".".join(["b" * 60] * 4) + ".example"
+
+
+def problem_of(raw: str) -> AddressProblem:
+    ready, problem = check_address(raw)
+    assert ready == "" and problem is not None
+    return problem
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "claire@example.org",
+        "Claire.DUBOIS@example.org",
+        "first.last+jewels@example.org",
+        "o'brien@example.org",
+        "g.m.a.i.l@example.com",
+        "a@b.co",
+        "a" * 64 + "@example.org",
+        "123@456.example",
+        "under_score-hyphen@sub.sub.example.org",
+        "x@bounce.test",
+    ],
+)
+def test_a_good_address_stays_as_it_was_given(address: str) -> None:
+    assert check_address(address) == (address, None)
+
+
+@pytest.mark.parametrize(
+    ("raw", "ready"),
+    [
+        ("  claire@example.org ", "claire@example.org"),
+        ("Claire@EXAMPLE.Org", "Claire@example.org"),
+        ("user@bücher.example", "user@xn--bcher-kva.example"),
+        ("用户@例子.广告", "用户@xn--fsqu00a.xn--4rr70v"),
+    ],
+)
+def test_only_the_domain_is_written_for_the_wire(raw: str, ready: str) -> None:
+    assert check_address(raw) == (ready, None)
+
+
+@pytest.mark.parametrize("raw", ["", "   ", "n/a", "N/A", "none", "NULL", "-", "unknown", "none@none", "No email"])
+def test_a_placeholder_is_no_address_and_no_mistake(raw: str) -> None:
+    assert check_address(raw) == ("", None)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "claire@example.org\r\nBcc: spy@example.net",
+        "claire@example.org\nBcc:spy@example.net",
+        "claire\t@example.org",
+        "claire@example.org%0aBcc:spy@example.net",
+        "claire@example.org%0D%0ABcc:spy@example.net",
+        "cla\0ire@example.org",
+        "cla\u200bire@example.org",
+        "cla\u00adire@example.org",
+        "claire@exam\u2060ple.org",
+        "\ufeffclaire@example.org",
+        "\u202eclaire@example.org",
+        "claire\x7f@example.org",
+    ],
+    ids=lambda raw: re.sub(r"[^a-z@.%0-9]", "_", str(raw), flags=re.IGNORECASE),
+)
+def test_what_could_become_a_header_is_called_hostile(raw: str) -> None:
+    problem = problem_of(raw)
+    assert problem.hostile and "claire" not in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("claire@example.org,carl@example.com", "two addresses"),
+        ("claire@example.org;carl@example.com", "two addresses"),
+        ("claire@example.org carl@example.com", "two addresses"),
+        ("Claire <claire@example.org>, carl@example.com", "two addresses"),
+        ("Claire <claire@example.org>", "comma, semicolon, bracket or space"),
+        ('"claire d"@example.org', "comma, semicolon, bracket or space"),
+        ("claire@example.org\u2028x", "comma, semicolon, bracket or space"),
+        (LONG_WHOLE + "x" * 80, "longer than 254"),
+        ("claire@" + "b" * 313, "longer than 254"),
+        (LONG_LOCAL, "not an e-mail address"),
+        ("claire", "not an e-mail address"),
+        ("claire@", "not an e-mail address"),
+        ("@example.org", "not an e-mail address"),
+        ("claire@@example.org", "not an e-mail address"),
+        ("claire@carl@example.org", "not an e-mail address"),
+        ("claire..d@example.org", "not an e-mail address"),
+        (".claire@example.org", "not an e-mail address"),
+        ("claire.@example.org", "not an e-mail address"),
+        ("claire@example.org.", "not an e-mail address"),
+        ("claire@example..org", "not an e-mail address"),
+        ("claire@-example.org", "not an e-mail address"),
+        ("claire@example-.org", "not an e-mail address"),
+        ("claire@exa_mple.org", "not an e-mail address"),
+        ("claire@[127.0.0.1]", "not an e-mail address"),
+        ("claire@[IPv6:::1]", "not an e-mail address"),
+        ("claire(home)@example.org", "not an e-mail address"),
+        ('"cl\\"@aire"@example.org', "not an e-mail address"),
+        ("claire@127.0.0.1", "cannot be reached from outside"),
+        ("claire@localhost", "special-use"),
+        ("claire@example", "cannot be reached from outside"),
+        ("claire@mail.internal", "cannot be reached from outside"),
+        ("claire@printer.local", "special-use"),
+        ("claire@pаypal.example", "look-alike alphabets"),
+        ("claire@exαmple.org", "look-alike alphabets"),
+    ],
+)
+def test_a_bad_address_has_a_reason_and_a_remedy_that_do_not_quote_it(raw: str, reason: str) -> None:
+    problem = problem_of(raw)
+    assert reason in problem.reason and problem.remedy and not problem.hostile
+    shown = f"{problem.reason} {problem.remedy}"
+    assert not any(part in shown for part in ("claire", "carl", "aire", "example", "127.0", "paypal")), shown
+    assert len(problem.reason) <= 200
+
+
+def test_dots_plus_tags_and_case_of_the_local_part_are_never_normalised_away() -> None:
+    given = ["Claire@example.org", "claire@example.org", "c.laire@example.org", "claire+x@example.org"]
+    assert len({normal_address(address) for address in given}) == 4
+    assert normal_address("claire@EXAMPLE.org") == "claire@example.org"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Claire  Dubois", "claire dubois"), ("Ｃlaire Dubois", "Claire Dubois"), ("STRASSE", "straße"), ("e\u0301", "é")],
+)
+def test_names_are_compared_without_case_width_and_spacing(one: str, other: str) -> None:
+    assert normal_name(one) == normal_name(other)
+
+
+def test_different_names_stay_different() -> None:
+    assert normal_name("Claire Dubois") != normal_name("Clara Dubois")
