@@ -91,15 +91,15 @@ def new_incident_key(*, reference: str) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _unwrap(wrapped: bytes, reference: str) -> bytes:
-    return _decrypt(settings.MASTER_KEY, wrapped, f"incidents_incident|{reference}|{KEY_VERSION}")
+def _unwrap(master: bytes, wrapped: bytes, reference: str) -> bytes:
+    return _decrypt(master, wrapped, f"incidents_incident|{reference}|{KEY_VERSION}")
 
 
 class Vault:
     """The keys of one incident, held for the time of one piece of work."""
 
     def __init__(self, *, incident: Incident) -> None:
-        key = _unwrap(bytes(incident.wrapped_key), incident.reference)
+        key = _unwrap(settings.MASTER_KEY, bytes(incident.wrapped_key), incident.reference)
         self._wrap, self._blind, self._blob = (_derive(key, name) for name in ("wrap", "blind", "blob"))
 
     def seal(self, *, fields: PersonFields, subject: str) -> SealedPerson:

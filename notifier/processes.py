@@ -154,6 +154,10 @@ def supervised(var: Path) -> Iterator[Supervisor]:
     try:
         yield supervisor
     finally:
+        # A second Ctrl-C must not cut short what the first one began: nothing may be left behind.
+        with contextlib.suppress(ValueError):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
         supervisor.stop()
 
 

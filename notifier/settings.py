@@ -76,6 +76,7 @@ DEBUG = yes("DEBUG")
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 PORT = number("PORT", 8000, least=1)
 
+
 def mail_address() -> str:
     """Where letters go: `inbox:` or `smtp://...`. A login shell's MAIL (the path of a mailbox) is not meant for us."""
     value = os.environ.get("MAIL", "")
@@ -184,7 +185,6 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_DB_REUSE_MAX = 1000
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 15, "max_retries": 0}

@@ -110,6 +110,9 @@ def _send_one(message: Message, incident: Incident, vault: Vault, provider: Prov
     except SendError as error:
         detail = f"account: {error.detail}" if error.kind == SendErrorKind.ACCOUNT else error.detail
         return Outcome(KIND_OF_ERROR[error.kind], detail=detail, content_sha256=mail.content_sha256)
+    except ValueError as error:
+        # Raised while the mail is put into bytes, before anything was handed over (an address that SMTP cannot carry).
+        return Outcome("quarantined", detail=f"the mail cannot be written as bytes: {type(error).__name__}")
     if time.monotonic() - started > settings.LEASE_SECONDS:
         raise Fenced  # slower than the lease: another worker may hold the chunk by now; the marker would say so too
     return Outcome("accepted", provider_id, content_sha256=mail.content_sha256, answered_at=database_now())

@@ -33,9 +33,7 @@ def check_address(raw: str) -> tuple[str, AddressProblem | None]:
         return "", problem
     try:
         # .test (RFC 6761) is let through: drills bounce by it, and elsewhere it bounces of its own accord.
-        checked = validate_email(
-            text, check_deliverability=False, globally_deliverable=False, test_environment=True, strict=True
-        )
+        checked = validate_email(text, check_deliverability=False, globally_deliverable=False, test_environment=True, strict=True)
     except EmailNotValidError as error:
         return "", AddressProblem(f"not an e-mail address: {_impersonal(str(error))}", "correct it from another source, or hold")
     last = checked.ascii_domain.rpartition(".")[2]

@@ -35,6 +35,9 @@ IN_WORDS = re.compile(r"(phone_hours|dpo_name|website_page)_[a-z]{2}")
 FLAGS = (
     "encrypted", "key_taken", "contained", "experts_engaged", "authorities_informed", "occurred_known",
 )  # fmt: skip
+LONGEST_TITLE = 200
+#: What cannot have come before what.
+ORDERS = ((Anchor.OCCURRED, Anchor.FIRST_HINT, Anchor.AWARE), (Anchor.OCCURRED, Anchor.DISCOVERED))
 ELEMENT_STATES = frozenset({"exposed", "exposed_for_some", "not_involved", "unknown"})
 CAUSES = frozenset({"attack", "error", "loss", "insider", "unknown"})
 FINDING_VALUES: dict[str, frozenset[str]] = {
@@ -55,7 +58,7 @@ def read_facts(raw: str | bytes) -> dict[str, Any]:
     """Parse and check a facts file (YAML, UTF-8). Raises FactsRefused."""
     try:
         found = yaml.safe_load(raw)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise FactsRefused(f"The facts file is not readable YAML in UTF-8: {str(error).splitlines()[0]}") from None
     if not isinstance(found, dict):
         raise FactsRefused("The facts file must be a YAML mapping; see docs/facts.md for its fields.")
@@ -68,7 +71,7 @@ def check_facts(found: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     controller = _controller(found.get("controller"), problems)
     facts = {
         "reference": _reference(found.get("reference"), problems),
-        "title": str(found.get("title") or "").strip() or str(found.get("reference") or ""),
+        "title": _title(found.get("title") or found.get("reference"), problems),
         "controller": controller,
         "based_in": _country("based_in", found.get("based_in"), problems),
         "established_in": _country("established_in", found.get("established_in"), problems),
@@ -78,8 +81,8 @@ def check_facts(found: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
         "zone": _one_of("zone", found.get("zone") or "UTC", available_timezones(), problems),
         "anchors": _anchors(found.get("anchors"), now, problems),
         "elements": _elements(found.get("elements"), problems),
-        "expected_people": found.get("expected_people"),
-        **{flag: bool(found.get(flag, False)) for flag in FLAGS},
+        "expected_people": _count("expected_people", found.get("expected_people"), problems),
+        **{flag: _yes_or_no(flag, found.get(flag), problems) for flag in FLAGS},
     }
     if problems:
         raise FactsRefused(*problems)
@@ -93,8 +96,29 @@ def _reference(value: object, problems: list[str]) -> str:
     return text
 
 
+def _title(value: object, problems: list[str]) -> str:
+    text = " ".join(str(value or "").split())
+    if len(text) > LONGEST_TITLE:
+        problems.append(f"title: {len(text)} characters; at most {LONGEST_TITLE} are kept. Shorten it.")
+    return text
+
+
+def _count(name: str, value: object, problems: list[str]) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    problems.append(f"{name}: '{value}' is not a whole number of people; leave it out if it is not known.")
+    return None
+
+
+def _yes_or_no(name: str, value: object, problems: list[str]) -> bool:
+    # 'false' in quotes is a text, and every text would count as yes.
+    if value is not None and not isinstance(value, bool):
+        problems.append(f"{name}: '{value}' is neither yes nor no; write true or false, without quotes.")
+    return value is True
+
+
 def _one_of(name: str, value: object, allowed: frozenset[str] | set[str], problems: list[str]) -> str:
-    if value not in allowed:
+    if str(value) not in allowed:
         shown = ", ".join(sorted(allowed)) if len(allowed) < 20 else "an IANA zone such as Europe/Paris"
         problems.append(f"{name}: '{value}' is not known; use one of: {shown}.")
     return str(value)
@@ -137,7 +161,7 @@ def _elements(value: object, problems: list[str]) -> dict[str, str]:
 def _anchors(value: object, now: datetime, problems: list[str]) -> dict[str, str]:
     given = value if isinstance(value, Mapping) else {}
     moments = {name: m for name in given if (m := _moment(str(name), given[name], problems)) is not None}
-    if Anchor.AWARE.value not in given:
+    if given.get(Anchor.AWARE.value) is None:
         problems.append(
             "anchors.aware_at: missing. Every clock runs from it: give the moment of reasonable certainty that personal "
             "data are affected, with its offset, such as 2026-03-02T14:30+01:00."
@@ -145,11 +169,11 @@ def _anchors(value: object, now: datetime, problems: list[str]) -> dict[str, str
     for name, moment in moments.items():
         if moment > now:
             problems.append(f"anchors.{name}: {moment.isoformat()} lies in the future.")
-    order = [anchor.value for anchor in (Anchor.OCCURRED, Anchor.FIRST_HINT, Anchor.AWARE)]
-    known = [(name, moments[name]) for name in order if name in moments]
-    for (early, first), (late, second) in itertools.pairwise(known):
-        if second < first:
-            problems.append(f"anchors.{late}: {second.isoformat()} is before {early} ({first.isoformat()}).")
+    for order in ORDERS:
+        known = [(anchor.value, moments[anchor.value]) for anchor in order if anchor.value in moments]
+        for (early, first), (late, second) in itertools.pairwise(known):
+            if second < first:
+                problems.append(f"anchors.{late}: {second.isoformat()} is before {early} ({first.isoformat()}).")
     return {name: moment.isoformat() for name, moment in moments.items()}
 
 
@@ -175,9 +199,10 @@ def local_moment(*, text: str, zone: str) -> datetime:
     try:
         naive = datetime.fromisoformat(text)
         moment = naive.replace(tzinfo=ZoneInfo(zone)) if naive.tzinfo is None else naive
-    except (ValueError, KeyError):
+        back = moment.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    except (ValueError, KeyError, OSError, OverflowError):
         raise FactsRefused(f"'{text}' is not a date and time, or '{zone}' is not a known zone.") from None
-    if naive.tzinfo is None and moment.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) != naive:
+    if naive.tzinfo is None and back != naive:
         raise FactsRefused(f"{text} does not exist in {zone}: the clocks were put forward over it. Give the right hour.")
     return moment
 
@@ -202,6 +227,8 @@ def amend_facts(*, incident: Incident, facts: Mapping[str, Any], author: User, r
     """Add a version of the facts; unchanged facts add none. Raises FactsRefused without a reason."""
     if not reason.strip():
         raise FactsRefused("Say why the facts change; the reason is kept beside the new version.")
+    if facts["reference"] != incident.reference:
+        raise FactsRefused(f"reference: the reference cannot be changed; this incident is '{incident.reference}'.")
     current = incident.facts
     if digest(facts) == current.sha256:
         return current

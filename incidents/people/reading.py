@@ -168,7 +168,9 @@ def _columns(header: list[str]) -> tuple[str, ...]:
     if len(columns) > MOST_COLUMNS:
         raise FileRefused(f"Row 1: {len(columns)} columns; at most {MOST_COLUMNS} are read. Remove what is not needed.")
     if any(len(name) > LONGEST_COLUMN or not name.isprintable() for name in columns):
-        raise FileRefused(f"Row 1: a column's name has to be plain text of at most {LONGEST_COLUMN} characters. Is this the header?")
+        raise FileRefused(
+            f"Row 1: a column's name has to be plain text of at most {LONGEST_COLUMN} characters. Is this the header?"
+        )
     known = set(columns)
     if not known & (NAMES | {"customer_number"}):
         raise FileRefused(

@@ -92,7 +92,7 @@ def prepare(*, number: int, cells: list[str], columns: tuple[str, ...], expected
     row = dict(zip(columns, (cell.strip(" \xa0") for cell in cells), strict=False))
     problems = _shape(cells, columns)
     email, about_email = check_address(row.get("email", ""))
-    rejected = _impossible(row, about_email is not None and about_email.hostile)
+    rejected = _impossible(row, cells, about_email is not None and about_email.hostile)
     if about_email:
         problems.append(Problem(QueueKind.ADDRESS, "email", about_email.reason, about_email.remedy))
     elif not email:
@@ -122,8 +122,8 @@ def _shape(cells: list[str], columns: tuple[str, ...]) -> list[Problem]:
     return [Problem(QueueKind.DATA, "", reason, "look for a missing or extra delimiter, correct the values")]
 
 
-def _impossible(row: Mapping[str, str], hostile: bool) -> Problem | None:
-    for column, text in row.items():
+def _impossible(row: Mapping[str, str], cells: list[str], hostile: bool) -> Problem | None:
+    for column, text in (*row.items(), *(("", cell) for cell in cells[len(row) :])):
         if CONTROL.search(text):
             reason = "a line break or control character inside the field"
             return Problem(QueueKind.ROW, column, reason, "remove it in the source and import the corrected row")
@@ -160,14 +160,15 @@ def _fields(row: Mapping[str, str], email: str) -> PersonFields:
 def _place(row: Mapping[str, str], problems: list[Problem]) -> residence.Residence:
     place = residence.decide(row)
     unreadable = residence.unreadable_country(row)
-    if unreadable and place.place == residence.UNKNOWN:
-        reason = "the country is no ISO code"
-        problems.append(Problem(QueueKind.RESIDENCE_UNKNOWN, unreadable, reason, "set the residence with its evidence, or hold"))
-    elif unreadable:
-        problems.append(Problem(QueueKind.DATA, unreadable, "the country is no ISO code", "check the residence"))
-    elif place.question:
+    if place.question and not (unreadable and place.place == residence.UNKNOWN):
         kind, reason, remedy = RESIDENCE_QUESTIONS[place.question]
         problems.append(Problem(kind, place.decided_by, reason, remedy))
+    elif unreadable:
+        # Weaker evidence may have decided; it is asked all the same, in a queue where the residence can be set.
+        known = place.place != residence.UNKNOWN
+        kind = QueueKind.RESIDENCE_CONFLICT if known else QueueKind.RESIDENCE_UNKNOWN
+        remedy = "set the residence with its evidence, or hold"
+        problems.append(Problem(kind, unreadable, "the country is no ISO code", remedy))
     return place
 
 
@@ -191,7 +192,7 @@ def _elements(row: Mapping[str, str], columns: tuple[str, ...], expected: Expect
     if any(expected.states.get(word) == "not_involved" for word in known):
         reason = "an element that the incident's facts call not involved"
         problems.append(Problem(QueueKind.DATA, "elements", reason, "correct the row or the incident's facts"))
-    return known
+    return known or expected.for_all
 
 
 def _flags(row: Mapping[str, str], problems: list[Problem]) -> tuple[str, ...]:

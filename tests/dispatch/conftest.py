@@ -24,9 +24,7 @@ SORTS = {"frozen": (FIVE, False), "released": (FIVE, True), "crowd": (CROWD, Tru
 
 
 @pytest.fixture(scope="session")
-def prepared_in(
-    migrated_template: str, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], str]:
+def prepared_in(migrated_template: str, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """The name of a database that holds such a campaign; made at first use."""
     made: dict[str, str] = {}
     folder = tmp_path_factory.mktemp("prepared")

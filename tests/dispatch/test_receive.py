@@ -109,7 +109,9 @@ def test_an_event_that_comes_before_our_own_commit_waits_for_it(five: Campaign, 
 def test_waiting_events_do_not_hold_up_the_others(claire: Message, five: Campaign) -> None:
     sql("UPDATE incidents_message SET state = 'ready' WHERE id = %s", person(five, "carl").pk)
     sql("UPDATE incidents_message SET state = 'sending' WHERE id = %s", person(five, "carl").pk)
-    store_events(provider="inbox", events=[{"event_key": "a", "message_ref": person(five, "carl").message_ref, "kind": "delivered"}])
+    store_events(
+        provider="inbox", events=[{"event_key": "a", "message_ref": person(five, "carl").message_ref, "kind": "delivered"}]
+    )
     store_events(provider="inbox", events=[{"event_key": "b", "message_ref": claire.message_ref, "kind": "delivered"}])
     assert apply_events() == 1
     assert state_of(claire) == S.DELIVERED

@@ -146,9 +146,7 @@ def test_a_worker_that_stood_still_begins_no_letter_it_may_no_longer_hold(
 
 
 @pytest.mark.parametrize("change", ["another word", "no letter at all", "half a letter"])
-def test_a_letter_changed_after_the_approval_is_not_sent_and_the_others_are(
-    five: Campaign, owner: Owner, change: str
-) -> None:
+def test_a_letter_changed_after_the_approval_is_not_sent_and_the_others_are(five: Campaign, owner: Owner, change: str) -> None:
     letter = person(five, "claire").entry.letter
     assert letter
     body = {
@@ -334,7 +332,7 @@ def test_dispatch_without_a_broker_leaves_nothing_ready_in_a_stopped_campaign(
     provider = Scripted()
     provider.failures = dict.fromkeys(
         ["claire@example.org", "carl@example.com", "yuki@example.net", "hanna@hard-bounce.test", "sven@soft-bounce.test"],
-        lambda: provider.failures.clear() or stop(campaign=five, author=officer, reason="wrong") and None,
+        lambda: provider.failures.clear() or (stop(campaign=five, author=officer, reason="wrong") and None),
     )
     monkeypatch.setattr(work, "provider_for", lambda: provider)
     dispatch(campaign=five)

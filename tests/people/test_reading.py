@@ -69,7 +69,14 @@ def test_windows_text_is_accepted_when_its_encoding_is_said(source: Path) -> Non
 
 @pytest.mark.parametrize(
     "tail",
-    [b"\xc0\x80,x\n", b"\xed\xa0\x80,x\n", b"\xff,x\n", "佐藤,x\n".encode("shift_jis"), "佐藤,x\n".encode("gb18030"), b"\xe2\x82"],
+    [
+        b"\xc0\x80,x\n",
+        b"\xed\xa0\x80,x\n",
+        b"\xff,x\n",
+        "佐藤,x\n".encode("shift_jis"),
+        "佐藤,x\n".encode("gb18030"),
+        b"\xe2\x82",
+    ],
     ids=["overlong", "lone-surrogate", "0xff", "shift-jis", "gb18030", "cut"],
 )
 def test_bytes_that_are_no_utf8_are_asked_and_never_guessed(source: Path, tail: bytes) -> None:

@@ -6,11 +6,8 @@ import pytest
 
 from incidents.people.residence import EVIDENCE, decide, from_prefix, is_residence, subdivisions, unreadable_country
 
-STATES = (
-    "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI "
-    "SC SD TN TX UT VT VA WA WV WI WY"
-).split()
-PROVINCES = "AB BC MB NB NL NS NT NU ON PE QC SK YT".split()
+STATES = ["AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS", "KY", "LA", "ME", "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND", "OH", "OK", "OR", "PA", "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA", "WV", "WI", "WY"]
+PROVINCES = ["AB", "BC", "MB", "NB", "NL", "NS", "NT", "NU", "ON", "PE", "QC", "SK", "YT"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +75,10 @@ def test_the_united_states_without_a_state_are_asked() -> None:
         ({"stated_country": "FR", "billing_country": "DE"}, ("FR", "DE")),
         ({"stated_country": "US", "loyalty_home_store": "US-CA x", "phone_prefix": "+1-206"}, ("US-WA", "US-CA")),
         ({"stated_country": "PR", "loyalty_home_store": "US-NY x"}, ("US-PR", "US-NY")),
-        ({"stated_country": "FR", "region": "US-CA", "shipping_country": "GB", "phone_prefix": "+49"}, ("FR", "US-CA", "GB", "DE")),
+        (
+            {"stated_country": "FR", "region": "US-CA", "shipping_country": "GB", "phone_prefix": "+49"},
+            ("FR", "US-CA", "GB", "DE"),
+        ),
         ({"stated_country": "CA", "phone_prefix": "+1-206"}, ("CA", "US-WA")),
         ({"stated_country": "GE", "phone_prefix": "+1-404"}, ("GE", "US-GA")),
     ],
@@ -106,7 +106,25 @@ def test_a_region_of_a_country_without_states_of_its_own_says_nothing() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["UK", "England", "Schottland", "USA", "Georgia", "XX", "ZZ", "EU", "XK", "Northern Cyprus", "Jersey", "F", "FRA", "IC", "EA", "AC", "TA"],
+    [
+        "UK",
+        "England",
+        "Schottland",
+        "USA",
+        "Georgia",
+        "XX",
+        "ZZ",
+        "EU",
+        "XK",
+        "Northern Cyprus",
+        "Jersey",
+        "F",
+        "FRA",
+        "IC",
+        "EA",
+        "AC",
+        "TA",
+    ],
 )
 @pytest.mark.parametrize("column", ["stated_country", "billing_country", "shipping_country"])
 def test_what_is_no_iso_code_becomes_a_question(text: str, column: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import signal
 import threading
 from pathlib import Path
@@ -25,22 +25,28 @@ class Command(OperatorCommand):
         parser.add_argument("--fresh", action="store_true", help="start the scenario anew")
 
     def work(self, *, services_only: bool, scenario: str | None, size: str, fresh: bool, **_: Any) -> int | None:
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set() if stop.is_set() is False else os._exit(130))
-        if services_only:
-            self.say("Database and broker run; Ctrl-C stops them.")
-            stop.wait()
-            return None
-        order = drill.read_order(scenario=scenario, size=size, fresh=fresh) if scenario else None
-        environment.only_one_supervisor()
-        processes.require_free_port(settings.PORT)
-        if order:
-            drill.make_room(order, self.out)
-        self._live(order, stop, environment.place().var)
+        # A shell that starts us in the background has told us to ignore SIGINT.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt):
+            if services_only:
+                self.say("Database and broker run; Ctrl-C stops them.")
+                self._until_stopped()
+            order = drill.read_order(scenario=scenario, size=size, fresh=fresh) if scenario else None
+            environment.only_one_supervisor()
+            processes.require_free_port(settings.PORT)
+            if order:
+                drill.make_room(order, self.out)
+            self._live(order, environment.place().var)
         return None
 
-    def _live(self, order: drill.Order | None, stop: threading.Event, var: Path) -> None:
+    def _until_stopped(self) -> None:
+        """A plain kill raises SystemExit (see `manage.py`), Ctrl-C KeyboardInterrupt; both end what is around."""
+        try:
+            threading.Event().wait()
+        finally:
+            self.say("Stopping ...")
+
+    def _live(self, order: drill.Order | None, var: Path) -> None:
         passwords = signins.demo_passwords(var)
         signins.ensure_users(passwords)
         with environment.supervising(), processes.supervised(var) as children:
@@ -52,8 +58,7 @@ class Command(OperatorCommand):
                 drill.report(drill.play(order, self.out), order, self.out)
             processes.wait_for_web(settings.PORT)
             self._welcome(passwords)
-            stop.wait()
-            self.say("Stopping ...")
+            self._until_stopped()
 
     def _welcome(self, passwords: dict[str, str]) -> None:
         self.say(f"\nThe desk: http://127.0.0.1:{settings.PORT}/admin/")

@@ -1,0 +1,260 @@
+"""The campaign's life: what must be done before the freeze, whose two signatures, and what may follow what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from incidents.audit.log import database_now
+from incidents.dispatch.campaign import (
+    CampaignRefused,
+    close,
+    closing_questions,
+    freeze,
+    freeze_obstacles,
+    pause,
+    release,
+    resume,
+    send_test,
+    stop,
+)
+from incidents.dispatch.conservation import count_states
+from incidents.dispatch.providers import read_inbox_message
+from incidents.dispatch.work import dispatch
+from incidents.letters.approving import ApprovalRefused, approve_content
+from incidents.letters.render import make_letters
+from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Chunk, InboxMessage, Incident
+from incidents.models import MessageState as S
+from incidents.people.assessing import assess_incident, record_filing
+from incidents.people.importing import import_people
+from incidents.people.opening import amend_facts, check_facts, record_finding
+from tests.conftest import CAST, CLAIRE, NOW
+from tests.dispatch.campaigns import let_go, states, together
+
+NORA = {**CLAIRE, "person_id": "nora", "customer_number": "C9", "full_name": "Nora", "email": "a@example.org, b@example.org"}
+
+
+def people(name: str) -> User:
+    return User.objects.get(username=name)
+
+
+# The freeze
+
+
+def test_an_incident_without_people_law_or_letters_names_all_that_is_missing(incident: Incident) -> None:
+    text = "\n".join(freeze_obstacles(incident=incident))
+    for part in ("import the list", "The law has not been asked", "There are no letters yet"):
+        assert part in text
+
+
+def test_a_queue_entry_without_a_decision_stops_the_freeze(
+    incident: Incident, officer: User, write_list: Callable[..., Path]
+) -> None:
+    import_people(incident=incident, path=write_list(*CAST, NORA), author=officer)
+    assert any(line.startswith("1 queue entries have no decision") for line in freeze_obstacles(incident=incident))
+
+
+def test_open_questions_of_the_law_stop_the_freeze(imported: Incident, officer: User) -> None:
+    assess_incident(incident=imported, author=officer)
+    assert any(line.startswith("Decisions are missing for") for line in freeze_obstacles(incident=imported))
+
+
+def test_facts_newer_than_the_letters_stop_the_freeze(assessed: Incident, officer: User, facts: dict[str, Any]) -> None:
+    changed = check_facts({**facts, "contained": not facts.get("contained")}, now=NOW)
+    amend_facts(incident=assessed, facts=changed, author=officer, reason="new knowledge")
+    assert freeze_obstacles(incident=assessed) == ["The facts have changed since the assessment: run it again."]
+
+
+def test_another_number_of_people_than_the_facts_say_must_be_explained(
+    assessed: Incident, officer: User, facts: dict[str, Any]
+) -> None:
+    amend_facts(
+        incident=assessed, facts=check_facts({**facts, "expected_people": 40}, now=NOW), author=officer, reason="the count"
+    )
+    assess_incident(incident=assessed, author=officer)
+    make_letters(incident=assessed, author=officer)
+    assert any("speak of 40 people, the lists of 3" in line for line in freeze_obstacles(incident=assessed))
+    record_finding(incident=assessed, key="count_difference", value="explained", reason="doubles", author=officer)
+    assert not any("speak of" in line for line in freeze_obstacles(incident=assessed))
+
+
+def test_a_refused_freeze_says_everything_at_once_and_changes_nothing(incident: Incident, officer: User) -> None:
+    before = AuditEvent.objects.count()
+    with pytest.raises(CampaignRefused) as refusal:
+        freeze(incident=incident, author=officer)
+    assert refusal.value.lines == tuple(freeze_obstacles(incident=incident))
+    assert len(refusal.value.lines) >= 3
+    assert (Campaign.objects.count(), AuditEvent.objects.count()) == (0, before)
+
+
+def test_a_register_is_frozen_once(frozen: Campaign, officer: User) -> None:
+    with pytest.raises(CampaignRefused, match="frozen already"):
+        freeze(incident=frozen.incident, author=officer)
+    assert Campaign.objects.count() == 1
+
+
+def test_the_frozen_register_has_everybody_once_and_nothing_is_ready(frozen: Campaign) -> None:
+    assert frozen.people == frozen.register.count() == 3
+    assert count_states(campaign=frozen) == {S.PLANNED: 3}
+    assert len(frozen.register_root) == len(frozen.letters_root) == 64
+    assert sorted(frozen.register.values_list("person__reference", flat=True)) == ["carl", "claire", "yuki"]
+
+
+def test_letters_can_no_longer_be_made_once_they_are_frozen(frozen: Campaign, officer: User) -> None:
+    with pytest.raises(Exception, match="new campaign"):
+        make_letters(incident=frozen.incident, author=officer)
+
+
+# The signatures
+
+
+def test_whoever_wrote_or_froze_cannot_approve_and_the_refusal_is_in_the_log(frozen: Campaign, officer: User) -> None:
+    with pytest.raises(ApprovalRefused, match="somebody who edited none of it"):
+        approve_content(campaign=frozen, author=officer, reason="fine")
+    assert not Approval.objects.exists()
+    assert AuditEvent.objects.get(action="approval.refused").actor == "officer"
+
+
+def test_the_release_without_an_approval_is_refused(frozen: Campaign, officer: User) -> None:
+    with pytest.raises(ApprovalRefused, match="not approved yet"):
+        release(campaign=frozen, author=officer, reason="go")
+
+
+def test_the_approver_cannot_release(frozen: Campaign, counsel: User) -> None:
+    approve_content(campaign=frozen, author=counsel, reason="read")
+    frozen.refresh_from_db()
+    with pytest.raises(ApprovalRefused, match="somebody else has to release"):
+        release(campaign=frozen, author=counsel, reason="go")
+    assert count_states(campaign=frozen) == {S.PLANNED: 3}
+
+
+@pytest.mark.parametrize("reason", ["", "  \n"])
+def test_a_signature_needs_its_reason(frozen: Campaign, officer: User, counsel: User, reason: str) -> None:
+    with pytest.raises(ApprovalRefused, match="reason"):
+        approve_content(campaign=frozen, author=counsel, reason=reason)
+    approve_content(campaign=frozen, author=counsel, reason="read")
+    frozen.refresh_from_db()
+    with pytest.raises(ApprovalRefused, match="reason"):
+        release(campaign=frozen, author=officer, reason=reason)
+
+
+def test_two_releases_at_once_make_one_dispatch(five_frozen: Campaign) -> None:
+    officer = people("officer")
+    approve_content(campaign=five_frozen, author=people("counsel"), reason="read")
+    five_frozen.refresh_from_db()
+    results = together(*[lambda: release(campaign=five_frozen, author=officer, reason="go")] * 4)
+    assert sum(isinstance(result, Campaign) for result in results) == 1
+    assert sum(isinstance(result, ApprovalRefused) for result in results) == 3
+    assert Approval.objects.filter(kind="release").count() == 1
+    assert AuditEvent.objects.filter(action="release.approved").count() == 1
+
+
+def test_two_approvals_at_once_are_one(five_frozen: Campaign) -> None:
+    counsel = people("counsel")
+    results = together(*[lambda: approve_content(campaign=five_frozen, author=counsel, reason="read")] * 3)
+    assert sum(isinstance(result, Approval) for result in results) == 1
+    assert AuditEvent.objects.filter(action="content.approved").count() == 1
+
+
+def test_the_release_makes_everything_ready_and_claims_nothing_by_itself(released: Campaign) -> None:
+    assert released.state == CampaignState.DISPATCHING
+    assert count_states(campaign=released) == {S.READY: 3}
+    assert not Chunk.objects.exists()
+
+
+# Pause, stop, close
+
+
+@pytest.mark.parametrize("step", [pause, resume, stop])
+def test_every_switch_needs_a_reason(released: Campaign, officer: User, step: Callable[..., Campaign]) -> None:
+    if step is resume:
+        pause(campaign=released, author=officer, reason="wait")
+    with pytest.raises(CampaignRefused, match="reason"):
+        step(campaign=released, author=officer, reason=" ")
+
+
+def test_a_step_that_does_not_fit_is_refused_in_words(frozen: Campaign, officer: User) -> None:
+    for step in (pause, resume):
+        with pytest.raises(CampaignRefused, match="'frozen'; this step does not fit"):
+            step(campaign=frozen, author=officer, reason="why not")
+    stop(campaign=frozen, author=officer, reason="wrong list")
+    assert count_states(campaign=frozen) == {S.CANCELLED: 3}
+    for step in (pause, resume, stop):
+        with pytest.raises(CampaignRefused, match="does not fit"):
+            step(campaign=frozen, author=officer, reason="why not")
+
+
+def test_a_stopped_campaign_can_be_neither_approved_nor_released(frozen: Campaign, officer: User, counsel: User) -> None:
+    stop(campaign=frozen, author=officer, reason="wrong list")
+    frozen.refresh_from_db()
+    for step, who in ((approve_content, counsel), (release, officer)):
+        with pytest.raises(ApprovalRefused):
+            step(campaign=frozen, author=who, reason="go")
+
+
+def test_a_campaign_with_questions_cannot_be_closed_and_they_are_all_named(five: Campaign) -> None:
+    dispatch(campaign=five)
+    with pytest.raises(CampaignRefused) as refusal:
+        close(campaign=five, author=people("officer"), reason="done")
+    text = "\n".join(refusal.value.lines)
+    assert "1 people are 'needs another channel'" in text
+    assert "has not been notified" in text
+    assert Campaign.objects.get().state == CampaignState.DRAINED
+
+
+def test_a_campaign_without_questions_is_closed_with_one_entry(released: Campaign, officer: User) -> None:
+    incident = released.incident
+    released.messages.update(state=S.SENDING)
+    released.messages.update(state=S.ACCEPTED)
+    released.messages.update(state=S.DELIVERED)
+    released.state = CampaignState.DRAINED
+    released.save(update_fields=["state"])
+    for duty in incident.obligations.filter(owed="yes", cohort=None).exclude(addressee="person"):
+        when = min(duty.due_at or database_now(), database_now()) - timedelta(hours=1)
+        record_filing(obligation=duty, filed_at=when, reference="R-1", author=officer)
+    incident.obligations.filter(owed="ask").update(superseded=True)
+    assert closing_questions(campaign=released) == []
+    close(campaign=released, author=officer, reason="everybody knows")
+    assert Campaign.objects.get().state == CampaignState.CLOSED
+    written = AuditEvent.objects.filter(action__startswith="campaign.").order_by("id").values_list("action", flat=True)
+    assert list(written) == ["campaign.closed"]
+
+
+def test_a_running_campaign_cannot_be_closed(released: Campaign, officer: User) -> None:
+    with pytest.raises(CampaignRefused):
+        close(campaign=released, author=officer, reason="done")
+
+
+# A test to oneself
+
+
+def test_a_test_letter_to_oneself_is_marked_and_counted_nowhere(frozen: Campaign, officer: User) -> None:
+    letter = frozen.incident.letters.filter(language="fr").first()
+    assert letter
+    before = count_states(campaign=frozen)
+    send_test(letter=letter, author=officer, to="officer@cartier.example")
+    stored = InboxMessage.objects.get()
+    mail = read_inbox_message(message=stored)
+    assert (stored.is_test, stored.pending_event) == (True, "")
+    assert mail["To"] == "officer@cartier.example"
+    assert mail["Subject"].startswith("[Test] ")
+    assert "Claire Dubois" in mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert count_states(campaign=frozen) == before
+    assert not frozen.messages.filter(message_ref=stored.message_ref).exists()
+    entry = AuditEvent.objects.get(action="access.viewed")
+    assert entry.subject
+    assert "officer@cartier.example" not in entry.line
+
+
+def test_test_letters_do_not_keep_a_campaign_from_draining(five_frozen: Campaign) -> None:
+    letter = five_frozen.incident.letters.filter(language="fr").first()
+    assert letter
+    send_test(letter=letter, author=people("officer"), to="officer@cartier.example")
+    dispatch(campaign=let_go(five_frozen))
+    assert Campaign.objects.get().state == CampaignState.DRAINED
+    assert states(five_frozen)[S.DELIVERED] == 4

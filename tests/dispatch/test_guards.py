@@ -1,0 +1,187 @@
+"""What the database refuses by itself, whatever the code does: moves, signatures, frozen values, changes of the log."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from typing import Any
+
+import psycopg
+import pytest
+from django.contrib.auth.models import User
+from django.db import Error, IntegrityError, connection, transaction
+
+from incidents.letters.approving import approve_content
+from incidents.models import Approval, Campaign, CampaignState, MessageState
+from incidents.models.letters import ApprovalKind
+from incidents.models.messages import CAMPAIGN_MOVES, FINAL_STATES, MESSAGE_MOVES
+from notifier.database import APPEND_ONLY
+from tests.dispatch.campaigns import sql, superuser
+
+guards = importlib.import_module("incidents.migrations.0002_guards")
+
+
+def pairs(moves: dict[str, frozenset[str]]) -> set[tuple[str, str]]:
+    return {(str(old), str(new)) for old, allowed in moves.items() for new in allowed}
+
+
+# The state machines
+
+
+def test_the_database_knows_the_same_moves_as_the_code() -> None:
+    assert set(guards.MESSAGE_MOVES) == pairs(MESSAGE_MOVES)
+    assert set(guards.CAMPAIGN_MOVES) == pairs(CAMPAIGN_MOVES)
+    assert guards.APPEND_ONLY == APPEND_ONLY
+
+
+def test_every_state_has_its_moves_and_final_ones_have_none() -> None:
+    assert set(MESSAGE_MOVES) == set(MessageState)
+    assert set(CAMPAIGN_MOVES) == set(CampaignState)
+    ends = {state for state, allowed in MESSAGE_MOVES.items() if not allowed}
+    assert ends <= FINAL_STATES
+    assert {state for state in FINAL_STATES if MESSAGE_MOVES[state]} == {MessageState.ACCEPTED_UNCONFIRMED}
+
+
+def moved(table: str, old: str, new: str) -> bool:
+    """Whether a row that stands in the old state may take the new one."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(f"UPDATE {table} SET state = %s", [old])
+        cursor.execute("SET LOCAL session_replication_role = origin")
+        try:
+            with transaction.atomic():
+                cursor.execute(f"UPDATE {table} SET state = %s", [new])
+        except Error as error:
+            assert f"cannot move from {old} to {new}" in str(error)
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("table", "states", "moves"),
+    [
+        ("incidents_message", MessageState, MESSAGE_MOVES),
+        ("incidents_campaign", CampaignState, CAMPAIGN_MOVES),
+    ],
+)
+def test_of_all_pairs_of_states_exactly_the_listed_moves_pass(
+    frozen: Campaign, table: str, states: Any, moves: dict[str, frozenset[str]]
+) -> None:
+    for old, new in itertools.permutations(map(str, states), 2):
+        assert moved(table, old, new) == ((old, new) in pairs(moves)), (old, new)
+
+
+def test_an_unknown_state_is_refused(frozen: Campaign) -> None:
+    for table in ("incidents_message", "incidents_campaign"):
+        with pytest.raises(IntegrityError, match="cannot move"), transaction.atomic():
+            sql(f"UPDATE {table} SET state = 'sent'")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "register_root = repeat('0', 64)",
+        "letters_root = repeat('0', 64)",
+        "register_root = ''",
+        "people = people + 1",
+        "author_ids = '{}'",
+        "state = 'content_approved', people = 0",
+    ],
+)
+def test_what_was_frozen_cannot_change(frozen: Campaign, change: str) -> None:
+    with pytest.raises(IntegrityError, match="what was frozen cannot change"), transaction.atomic():
+        sql(f"UPDATE incidents_campaign SET {change}")
+
+
+# The signatures
+
+
+def signature(campaign: Campaign, kind: ApprovalKind, author: User, **other: str) -> None:
+    """A signature by hand, around all code."""
+    roots = {"register_root": campaign.register_root, "letters_root": campaign.letters_root, **other}
+    with transaction.atomic():
+        sql(
+            "INSERT INTO incidents_approval (campaign_id, kind, register_root, letters_root, reason, author_id, approved_at) "
+            "VALUES (%s, %s, %s, %s, 'by hand', %s, now())",
+            campaign.pk, kind.value, roots["register_root"], roots["letters_root"], author.pk,
+        )  # fmt: skip
+
+
+def test_the_database_refuses_a_signature_of_the_wrong_hand(five_frozen: Campaign) -> None:
+    officer, counsel = User.objects.get(username="officer"), User.objects.get(username="counsel")
+    with pytest.raises(IntegrityError, match="an author of the campaign cannot approve"):
+        signature(five_frozen, ApprovalKind.CONTENT, officer)
+    with pytest.raises(IntegrityError, match="not approved yet"):
+        signature(five_frozen, ApprovalKind.RELEASE, officer)
+    with pytest.raises(IntegrityError, match="not over what was frozen"):
+        signature(five_frozen, ApprovalKind.CONTENT, counsel, register_root="0" * 64)
+    approve_content(campaign=five_frozen, author=counsel, reason="read")
+    with pytest.raises(IntegrityError, match="cannot release"):
+        signature(five_frozen, ApprovalKind.RELEASE, counsel)
+    with pytest.raises(IntegrityError):
+        signature(five_frozen, ApprovalKind.CONTENT, User.objects.create_user("third"))
+    assert Approval.objects.count() == 1
+
+
+# The roles
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_the_running_role_can_only_add_to_what_is_append_only(five: Campaign, table: str) -> None:
+    for statement in (
+        f"UPDATE {table} SET id = id",
+        f"DELETE FROM {table}",
+        f"TRUNCATE {table} CASCADE",
+        f"ALTER TABLE {table} DISABLE TRIGGER ALL",
+        f"DROP TRIGGER {table}_rows ON {table}",
+        f"DROP TABLE {table} CASCADE",
+        f"CREATE RULE quiet AS ON INSERT TO {table} DO INSTEAD NOTHING",
+    ):
+        with pytest.raises(Error, match="permission denied|must be owner"), transaction.atomic():
+            sql(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET session_replication_role = replica",
+        "ALTER SYSTEM SET fsync = off",
+        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "DROP FUNCTION refuse_change() CASCADE",
+        "ALTER FUNCTION check_signature() RENAME TO gone",
+        "SET ROLE bootstrap",
+        "CREATE TABLE public.mine (a int)",
+        "CREATE ROLE mine",
+    ],
+)
+def test_the_running_role_cannot_switch_the_guards_off(five: Campaign, statement: str) -> None:
+    with pytest.raises(Error), transaction.atomic():
+        sql(statement)
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_even_the_owner_is_refused_by_the_triggers(five: Campaign, admin_url: str, table: str) -> None:
+    with superuser(admin_url) as server:
+        row = server.execute("SELECT current_database()").fetchone()
+        assert row
+        server.execute(f"ALTER TABLE {table} OWNER TO {row[0]}_owner")
+        server.execute(f"SET ROLE {row[0]}_owner")
+        for statement in (f"UPDATE {table} SET id = id", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
+            with pytest.raises(psycopg.Error, match="append-only|permission denied for table"):
+                server.execute(statement)
+        server.execute("RESET ROLE")
+        with pytest.raises(psycopg.errors.RestrictViolation):
+            server.execute(f"TRUNCATE {table} CASCADE")
+
+
+def test_an_entry_that_is_written_is_pending_for_the_tree_by_the_database_itself(five: Campaign, admin_url: str) -> None:
+    with superuser(admin_url) as server:
+        server.execute(
+            "INSERT INTO incidents_auditevent (log_id, action, subject, actor, happened_at, line) "
+            "SELECT id, 'by.hand', '', 'x', now(), '{}' FROM incidents_auditlog"
+        )
+        waiting = server.execute(
+            "SELECT count(*) FROM incidents_auditpending p JOIN incidents_auditevent e ON e.id = p.event_id "
+            "WHERE e.action = 'by.hand'"
+        ).fetchone()
+    assert waiting == (1,)
