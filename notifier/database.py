@@ -43,6 +43,8 @@ def with_user(url: str, *, user: str, password: str) -> str:
 
 def database_name(url: str) -> str:
     """The database that an address names; ServiceDown when it names none or it is not a plain name."""
+    if urlsplit(url).scheme not in {"postgres", "postgresql"}:
+        raise ServiceDown("DATABASE_URL must be a postgresql:// address; PostgreSQL is the only database.")
     name = unquote(urlsplit(url).path.lstrip("/"))
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,50}", name):
         raise ServiceDown(f"DATABASE_URL must end in a plain database name (letters, digits, underscore); it ends in '{name}'.")
@@ -67,7 +69,7 @@ def prepare_database(url: str, *, password_owner: str, password_app: str) -> Dat
             f"The role of DATABASE_URL may not create the roles {owner} and {app}: {error.diag.message_primary}. "
             "Give it CREATEROLE and CREATEDB, or create both roles yourself and set DATABASE_OWNER_URL as well."
         ) from None
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
         raise unreachable(url, error) from None
     return DatabaseUrls(
         owner=with_user(url, user=owner, password=password_owner), app=with_user(url, user=app, password=password_app)

@@ -14,6 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from incidents.dispatch.providers import read_mail_setting
 from notifier.embedded import ServiceDown, private_folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,6 +67,14 @@ def house_command(var: Path) -> list[str]:
         "-l",
         "WARNING",
     ]
+
+
+def require_mail_setting() -> None:
+    """Raises ImproperlyConfigured once and here, rather than in every worker."""
+    try:
+        read_mail_setting(settings.MAIL)
+    except ValueError:
+        raise ImproperlyConfigured("MAIL: ports and delay_ms are whole numbers.") from None
 
 
 def require_free_port(port: int) -> None:

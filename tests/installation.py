@@ -83,16 +83,21 @@ class Installation:
         url = f"postgresql://bootstrap:{known['bootstrap_password']}@/breach?host={sockets}"
         return psycopg.connect(url, autocommit=True)
 
-    def children(self, name: str) -> list[int]:
-        """Process ids of this installation's children whose command line holds a text."""
+    def processes(self) -> list[tuple[int, str]]:
+        """Process id and command line of everything that belongs to this installation, servers included."""
         found = []
+        ours = f"BREACH_VAR={self.var}".encode()
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
-                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    environment = (entry / "environ").read_bytes()
+                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    environment = (entry / "environ").read_bytes().split(b"\0")
                 except OSError:
                     continue
-                if name in line and f"BREACH_VAR={self.var}".encode() in environment.split(b"\0"):
-                    found.append(int(entry.name))
+                if line and ours in environment:
+                    found.append((int(entry.name), line))
         return found
+
+    def children(self, name: str) -> list[int]:
+        """Process ids of this installation whose command line holds a text."""
+        return [pid for pid, line in self.processes() if name in line]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from incidents.admin.facts_form import CONTROLLER_LABELS
 from incidents.admin.people import masked
 from incidents.admin.shell import attempt, count, incident_of, officer, page, posted, whole
 from incidents.admin.viewing import expired, framed, grant, granted
@@ -24,6 +27,8 @@ from incidents.vault import CannotOpen, Vault
 
 #: How many people of a cohort are looked at, and offered, for a preview.
 LOOKED_AT, OFFERED = 300, 20
+#: How the letter language says that a field is empty.
+MISSING = re.compile(r"\[\[(\w+)\]\] has no value")
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,10 @@ def make(request: HttpRequest, incident_id: int) -> HttpResponse:
     incident = incident_of(incident_id)
 
     def step() -> str:
-        report = make_letters(incident=incident, author=officer(request))
+        try:
+            report = make_letters(incident=incident, author=officer(request))
+        except Refused as refusal:
+            raise Refused(*refusal.lines, *_remedies(refusal)) from None
         return (
             f"{count(report.letters, 'letter')} made and checked: {report.blocked:,} blocked, "
             f"{count(report.warnings, 'warning')}."
@@ -91,6 +99,13 @@ def make(request: HttpRequest, incident_id: int) -> HttpResponse:
 
     attempt(request, step)
     return redirect("admin:letters", incident_id)
+
+
+def _remedies(refusal: Refused) -> Iterator[str]:
+    """For a field of the letter that is empty: the box of the facts where its value belongs."""
+    for name in MISSING.findall(str(refusal)):
+        if name in CONTROLLER_LABELS:
+            yield f"The letters need '{CONTROLLER_LABELS[name][0]}'. Fill it in under Facts, then make the letters again."
 
 
 @require_GET

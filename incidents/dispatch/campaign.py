@@ -288,8 +288,8 @@ def send_test(*, letter: Letter, author: User, to: str) -> str:
         raise CampaignRefused("Nobody in this cohort has an address to preview with.")
     incident = letter.incident
     mail = person_mail(
-        person=person, letter_sha256=letter.sha256, body=letter.compiled, message_ref="0" * 32,
-        headers=campaign_headers(campaign_facts=incident.facts.facts), vault=Vault(incident=incident),
+        fields=Vault(incident=incident).open(person=person), letter_sha256=letter.sha256, body=letter.compiled,
+        message_ref="0" * 32, headers=campaign_headers(campaign_facts=incident.facts.facts),
     )  # fmt: skip
     own = OutgoingMail(**{**mail.__dict__, "to": to, "subject": f"[Test] {mail.subject}", "message_ref": secrets.token_hex(16)})
     record(

@@ -19,7 +19,7 @@ from incidents.letters.wording import choose_language
 from incidents.models import AffectedPerson, Campaign, Incident, Letter, Obligation, PersonStatus
 from incidents.models import MessageState as S
 from incidents.models.refusal import Refused
-from incidents.vault import Vault
+from incidents.vault import CannotOpen, PersonFields, Vault
 
 BATCH = 1000
 
@@ -54,19 +54,33 @@ class Planner:
         self.due = earliest_deadlines(incident=incident)
 
     def plan(self, person: AffectedPerson) -> Planned:
-        """Decide what happens to one person at the release."""
-        message_ref = secrets.token_hex(16)
-        reader = self.readers.get(person.cohort_id or 0)
-        if person.status == PersonStatus.HELD:
-            return self._without_letter(person, message_ref, S.HELD, "held by a recorded decision")
-        if reader is None:
-            return self._without_letter(person, message_ref, S.NOT_OWED, "no law asks for a notice and none was chosen")
-        letter = self._letter(person, reader)
-        mail = person_mail(
-            person=person, letter_sha256=letter.sha256, body=letter.compiled, message_ref=message_ref,
-            headers=self.headers, vault=self.vault,
+        """Decide what happens to one person at the release. A record that does not open holds up nobody else."""
+        message_ref, commitment, content = secrets.token_hex(16), "", ""
+        letter, state, reason = self._decide(person)
+        try:
+            fields = self.vault.open(person=person)
+            commitment = self.vault.commitment(person=person, fields=fields)
+            if letter:
+                content = self._content(fields, letter, message_ref)
+        except CannotOpen as error:
+            letter, state, reason = None, S.QUARANTINED, str(error)
+        line = {
+            "subject": person.subject, "cohort": str(person.cohort_id or ""), "letter": letter.sha256 if letter else "",
+            "commitment": commitment, "content_sha256": content, "state": state,
+        }  # fmt: skip
+        return Planned(
+            person_id=person.pk, cohort_id=person.cohort_id, letter_id=letter.pk if letter else None,
+            line=canonical_json(line).decode(), state=state, reason=reason, message_ref=message_ref,
+            due_at=self.due.get(person.cohort_id or 0), content_sha256=content,
         )  # fmt: skip
-        return self._planned(person, message_ref, S.PLANNED, "", letter, mail.content_sha256)
+
+    def _decide(self, person: AffectedPerson) -> tuple[Letter | None, str, str]:
+        if person.status == PersonStatus.HELD:
+            return None, S.HELD, "held by a recorded decision"
+        reader = self.readers.get(person.cohort_id or 0)
+        if reader is None:
+            return None, S.NOT_OWED, "no law asks for a notice and none was chosen"
+        return self._letter(person, reader), S.PLANNED, ""
 
     def _letter(self, person: AffectedPerson, reader: Reader) -> Letter:
         known = available(form=reader.form, texts=self.texts)
@@ -76,22 +90,11 @@ class Planner:
             raise PlanRefused("The letters are older than the people or the duties. Make them again, then freeze.")
         return letter
 
-    def _without_letter(self, person: AffectedPerson, message_ref: str, state: str, reason: str) -> Planned:
-        return self._planned(person, message_ref, state, reason, None, "")
-
-    def _planned(
-        self, person: AffectedPerson, message_ref: str, state: str, reason: str, letter: Letter | None, content: str
-    ) -> Planned:
-        line = {
-            "subject": person.subject, "cohort": str(person.cohort_id or ""), "letter": letter.sha256 if letter else "",
-            "commitment": self.vault.commitment(person=person, fields=self.vault.open(person=person)),
-            "content_sha256": content, "state": state,
-        }  # fmt: skip
-        return Planned(
-            person_id=person.pk, cohort_id=person.cohort_id, letter_id=letter.pk if letter else None,
-            line=canonical_json(line).decode(), state=state, reason=reason, message_ref=message_ref,
-            due_at=self.due.get(person.cohort_id or 0), content_sha256=content,
-        )  # fmt: skip
+    def _content(self, fields: PersonFields, letter: Letter, message_ref: str) -> str:
+        mail = person_mail(
+            fields=fields, letter_sha256=letter.sha256, body=letter.compiled, message_ref=message_ref, headers=self.headers
+        )
+        return mail.content_sha256
 
 
 def earliest_deadlines(*, incident: Incident) -> dict[int, datetime]:

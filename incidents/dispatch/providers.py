@@ -82,16 +82,22 @@ class MailAddress:
 @lru_cache(maxsize=4)
 def read_mail_setting(value: str) -> MailAddress:
     """Read `inbox:[?delay_ms=N]` or `smtp://[user:pass@]host:port[?tls=none|starttls|tls]`. Raises ImproperlyConfigured."""
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+        port = parts.port or 25
+    except ValueError as error:
+        raise ImproperlyConfigured(f"MAIL: {error}.") from None
     asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     if parts.scheme == "inbox":
+        if not asked.get("delay_ms", "0").isdecimal():
+            raise ImproperlyConfigured("MAIL: delay_ms is a whole number of milliseconds.")
         return MailAddress("inbox", delay_ms=int(asked.get("delay_ms", "0")))
     if parts.scheme == "smtp" and parts.hostname:
         tls = asked.get("tls", "none")
         if tls not in {"none", "starttls", "tls"}:
             raise ImproperlyConfigured(f"MAIL: tls={tls} is not known; use none, starttls or tls.")
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        return MailAddress("smtp", parts.hostname, parts.port or 25, user, password, tls)
+        return MailAddress("smtp", parts.hostname, port, user, password, tls)
     raise ImproperlyConfigured("MAIL must be inbox: or smtp://[user:pass@]host:port[?tls=none|starttls|tls].")
 
 

@@ -14,8 +14,8 @@ from incidents.dispatch.providers import Provider, SendError, SendErrorKind
 from incidents.letters.language import fill
 from incidents.letters.mail import OutgoingMail, mail_for
 from incidents.letters.render import compiled, personal_values
-from incidents.models import AffectedPerson, Incident, Message
-from incidents.vault import CannotOpen, Vault
+from incidents.models import Incident, Message
+from incidents.vault import CannotOpen, PersonFields, Vault
 
 KIND_OF_ERROR = {
     SendErrorKind.NOT_SENT: "failed",
@@ -40,16 +40,15 @@ def make_mail(*, message: Message, vault: Vault) -> OutgoingMail:
     if entry.letter is None:
         raise CannotOpen("no letter was frozen for this person")
     return person_mail(
-        person=entry.person, letter_sha256=entry.letter.sha256, body=entry.letter.compiled,
-        message_ref=message.message_ref, headers=message.campaign.headers, vault=vault,
+        fields=vault.open(person=entry.person), letter_sha256=entry.letter.sha256, body=entry.letter.compiled,
+        message_ref=message.message_ref, headers=message.campaign.headers,
     )  # fmt: skip
 
 
 def person_mail(
-    *, person: AffectedPerson, letter_sha256: str, body: str, message_ref: str, headers: dict[str, str], vault: Vault
+    *, fields: PersonFields, letter_sha256: str, body: str, message_ref: str, headers: dict[str, str]
 ) -> OutgoingMail:
     """Fill a compiled letter for one person. The first address is the one used. Raises CannotOpen."""
-    fields = vault.open(person=person)
     if not fields.emails:
         raise CannotOpen("no address to send to")
     letter = compiled(letter_sha256, body)

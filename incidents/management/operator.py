@@ -12,6 +12,7 @@ from typing import Any, TextIO, cast
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand
 
+from incidents.audit.log import TreeWentBack
 from incidents.models import Campaign, Incident
 from incidents.models.refusal import Refused
 
@@ -35,6 +36,9 @@ class OperatorCommand(BaseCommand):
             for line in refusal.lines:
                 self.stderr.write(line)
             sys.exit(BAD_INPUT)
+        except TreeWentBack as alarm:
+            self.stderr.write(str(alarm))
+            sys.exit(FAILED)
         if code:
             sys.exit(code)
 

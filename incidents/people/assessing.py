@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -30,6 +31,8 @@ SUMMARY_FIELDS = (
     "owed", "handling", "handling_reason", "deadline_kind", "due_at", "legal_end_at", "second_due_at", "relative",
     "internal_target_at", "duty", "pack_sha256", "superseded",
 )  # fmt: skip
+
+LONGEST_REFERENCE = 120
 
 
 class FilingRefused(Refused):
@@ -114,8 +117,13 @@ def _store(incident: Incident, cohorts: list[Cohort], assessment: Assessment, au
 
 
 def _digest(obligation: Obligation) -> str:
-    shown = {name: plain(getattr(obligation, name)) for name in SUMMARY_FIELDS}
-    return hashlib.sha256(repr(sorted(shown.items())).encode()).hexdigest()
+    # Compared as stored: moments in UTC, JSON in one order of keys, whatever the database gave back.
+    shown = {name: _in_utc(getattr(obligation, name)) for name in SUMMARY_FIELDS}
+    return hashlib.sha256(json.dumps(plain(shown), sort_keys=True).encode()).hexdigest()
+
+
+def _in_utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 def _entry(obligation: Obligation) -> Entry:
@@ -181,11 +189,15 @@ def record_filing(
     *, obligation: Obligation, filed_at: datetime, reference: str, author: User, reason_for_delay: str = ""
 ) -> Filing:
     """Mark a notice to an authority as filed. Raises FilingRefused: in the future, no reference, or late without reasons."""
+    if filed_at.tzinfo is None:
+        raise FilingRefused("The moment of the filing has no zone. Give it with its offset.")
     late = obligation.due_at is not None and filed_at > obligation.due_at
     if filed_at > database_now():
         raise FilingRefused("The filing lies in the future. Give the moment at which it was handed in.")
     if not reference.strip():
         raise FilingRefused("Give the reference of the filing (the receipt's number).")
+    if len(reference.strip()) > LONGEST_REFERENCE:
+        raise FilingRefused(f"The reference of the filing is too long: at most {LONGEST_REFERENCE} characters.")
     if late and not reason_for_delay.strip():
         raise FilingRefused("The filing is later than the deadline: the reasons for the delay are needed with it.")
     data = {

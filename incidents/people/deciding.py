@@ -46,12 +46,16 @@ def _reason(text: str) -> str:
 
 
 def _may_change(incident: Incident) -> None:
+    with connection.cursor() as cursor:
+        # Waits for a freeze that is under way, and makes one wait for this decision; imports go on beside it.
+        cursor.execute("SELECT 1 FROM incidents_incident WHERE id = %s FOR KEY SHARE", [incident.pk])
     if incident.campaigns.exists():
         raise DecisionRefused("The register is frozen; these people's entries can no longer change it.")
 
 
-def _take(entries: QuerySet[QueueEntry], *statuses: str) -> list[QueueEntry]:
-    return list(entries.filter(status__in=statuses).select_related("person").select_for_update(of=("self",)).order_by("id"))
+def _take(incident: Incident, entries: QuerySet[QueueEntry], *statuses: str) -> list[QueueEntry]:
+    own = entries.filter(incident=incident, status__in=statuses)
+    return list(own.select_related("person").select_for_update(of=("self",)).order_by("id"))
 
 
 def _follow(entries: list[QueueEntry]) -> None:
@@ -80,7 +84,7 @@ def hold(*, incident: Incident, entries: QuerySet[QueueEntry], until: date, reas
     why = _reason(reason)
     if until <= database_now().date():
         raise DecisionRefused(f"{until.isoformat()} is not in the future. Give the day on which this is looked at again.")
-    taken = _take(entries.exclude(kind=QueueKind.ROW), QueueStatus.OPEN)
+    taken = _take(incident, entries.exclude(kind=QueueKind.ROW), QueueStatus.OPEN)
     _write(taken, status=QueueStatus.HELD, reason=why, author=author, until=until)
     _follow(taken)
     _log(incident, author, Action.PERSON_HELD, taken, until=until.isoformat(), reason=why)
@@ -93,6 +97,7 @@ def accept(*, incident: Incident, entries: QuerySet[QueueEntry], reason: str, au
     _may_change(incident)
     why = _reason(reason)
     taken = _take(
+        incident,
         entries.exclude(kind__in=[QueueKind.ROW, QueueKind.NO_CHANNEL, QueueKind.ADDRESS]),
         QueueStatus.OPEN,
         QueueStatus.HELD,
@@ -113,7 +118,7 @@ def correct_residence(*, incident: Incident, entries: QuerySet[QueueEntry], resi
             f"'{residence}' is no residence. Use an ISO code: a country (FR), a US state (US-WA) or a province (CA-QC); "
             "'US' alone means that the state stays unknown."
         )
-    taken = _take(entries.filter(kind__in=RESIDENCE_KINDS), QueueStatus.OPEN, QueueStatus.HELD)
+    taken = _take(incident, entries.filter(kind__in=RESIDENCE_KINDS), QueueStatus.OPEN, QueueStatus.HELD)
     _write(taken, status=QueueStatus.CORRECTED, reason=why, author=author)
     AffectedPerson.objects.filter(pk__in=[entry.person_id for entry in taken]).update(
         residence=residence, residence_from="decision", possible_residences=[]
@@ -133,7 +138,7 @@ def correct_address(*, incident: Incident, entry: QueueEntry, address: str, reas
     if problem or not ready:
         raise DecisionRefused(f"The address cannot be used: {problem.reason if problem else 'it is empty'}.")
     addressed = QueueEntry.objects.filter(person=entry.person, kind__in=[QueueKind.ADDRESS, QueueKind.NO_CHANNEL])
-    taken = _take(addressed, QueueStatus.OPEN, QueueStatus.HELD)
+    taken = _take(incident, addressed, QueueStatus.OPEN, QueueStatus.HELD)
     if not taken or entry.person is None:
         raise DecisionRefused("This entry is not about an address, or it is decided already.")
     vault, person = Vault(incident=incident), entry.person
@@ -152,7 +157,7 @@ def propose_rejection(*, incident: Incident, entries: QuerySet[QueueEntry], reas
     """First of two: say that these are not people of this incident. Nobody is rejected yet."""
     _may_change(incident)
     why = _reason(reason)
-    taken = _take(entries, QueueStatus.OPEN, QueueStatus.HELD)
+    taken = _take(incident, entries, QueueStatus.OPEN, QueueStatus.HELD)
     _write(taken, status=QueueStatus.REJECTION_PROPOSED, reason=why, author=author)
     _follow(taken)
     _log(incident, author, Action.REJECTION_PROPOSED, taken, reason=why)
@@ -163,7 +168,7 @@ def propose_rejection(*, incident: Incident, entries: QuerySet[QueueEntry], reas
 def confirm_rejection(*, incident: Incident, entries: QuerySet[QueueEntry], author: User) -> int:
     """Second of two: only somebody else than the proposer; returns how many. Raises DecisionRefused."""
     _may_change(incident)
-    taken = _take(entries, QueueStatus.REJECTION_PROPOSED)
+    taken = _take(incident, entries, QueueStatus.REJECTION_PROPOSED)
     if any(entry.decided_by_id == author.pk for entry in taken):
         raise DecisionRefused("Whoever proposed a rejection cannot confirm it; a second person has to.")
     ids = [entry.pk for entry in taken]

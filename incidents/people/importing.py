@@ -24,6 +24,7 @@ from incidents.people.rows import Expected, Prepared, Problem, indexes, prepare
 from incidents.vault import Vault
 
 STAGING = """
+DROP TABLE IF EXISTS pg_temp.staging;
 CREATE TEMP TABLE staging (
   number int PRIMARY KEY, reference text, subject text, sealed bytea, wrapped_key bytea, commitment text,
   customer_index bytea, email_index bytea, name_index bytea, name_birth_index bytea,
@@ -38,7 +39,8 @@ INSERT_PEOPLE = """
 INSERT INTO incidents_affectedperson (incident_id, reference, subject, sealed, wrapped_key, customer_index, email_index,
   name_index, name_birth_index, residence, residence_from, possible_residences, elements, flags, language, has_email, status)
 SELECT %(incident)s, CASE WHEN twin > 1 OR EXISTS (SELECT 1 FROM incidents_affectedperson p
-    WHERE p.incident_id = %(incident)s AND p.reference = s.reference) THEN s.reference || '-r' || s.number ELSE s.reference END,
+    WHERE p.incident_id = %(incident)s AND p.reference = s.reference)
+  THEN s.reference || '-' || left(s.subject, 8) ELSE s.reference END,
   subject, sealed, wrapped_key, customer_index, email_index, name_index, name_birth_index, residence, residence_from, possible,
   elements, flags, language, has_email, CASE WHEN jsonb_array_length(problems) > 0 THEN 'attention' ELSE 'clear' END
 FROM (SELECT *, row_number() OVER (PARTITION BY reference ORDER BY number) AS twin FROM staging
@@ -97,14 +99,16 @@ def import_people(
 ) -> ImportReport:
     """Import one list. Raises reading.FileRefused with row, column and remedy; then nothing was stored."""
     file = reading.inspect(path=path, encoding=encoding)
-    if incident.imports.filter(sha256=file.sha256).exists():
-        return ImportReport(True, 0, account(incident=incident))
-    if incident.campaigns.exists():
-        raise reading.FileRefused(
-            "The register is frozen: late-found people join as an amendment of their own, which this version cannot make "
-            "yet. Keep the file; nothing was imported."
-        )
     with transaction.atomic(), connection.cursor() as cursor:
+        # One import at a time, and none beside a freeze: what is looked up here must still hold at the end.
+        Incident.objects.select_for_update(no_key=True).get(pk=incident.pk)
+        if incident.imports.filter(sha256=file.sha256).exists():
+            return ImportReport(True, 0, account(incident=incident))
+        if incident.campaigns.exists():
+            raise reading.FileRefused(
+                "The register is frozen: late-found people join as an amendment of their own, which this version cannot make "
+                "yet. Keep the file; nothing was imported."
+            )
         batch = ImportBatch.objects.create(
             incident=incident, sha256=file.sha256, encoding=file.encoding, delimiter=file.delimiter,
             columns=list(file.columns), author=author, imported_at=database_now(),
@@ -186,14 +190,15 @@ def _settle(cursor: Any, incident: Incident, batch: ImportBatch, author: User) -
 
 def _entries(cursor: Any) -> Iterator[Entry]:
     cursor.execute(
-        "SELECT s.subject, s.commitment, s.merge_reason, coalesce(k.subject, p.subject) FROM staging s "
+        "SELECT s.subject, s.commitment, s.merge_reason, coalesce(p.subject, k.subject), p.id FROM staging s "
         "LEFT JOIN staging k ON k.number = s.keeper LEFT JOIN incidents_affectedperson p ON p.id = s.known_person "
         "WHERE s.rejected IS NULL ORDER BY s.number"
     )
     found = cursor.fetchall()
-    for subject, commitment, merge_reason, into in found:
+    for subject, commitment, merge_reason, into, known in found:
         if merge_reason:
-            yield Entry(Action.PERSON_MERGED, {"reason": merge_reason}, into)
+            again = {"commitment": commitment} if known and commitment else {}
+            yield Entry(Action.PERSON_MERGED, {"reason": merge_reason, **again}, into)
         else:
             yield Entry(Action.PERSON_ADDED, {"commitment": commitment}, subject)
 

@@ -6,12 +6,15 @@ name; without a number, name and birth date. One e-mail with two names stays two
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from incidents.models import AffectedPerson
+from incidents.models import AffectedPerson, PersonStatus, QueueEntry
 from incidents.models.people import QueueKind
+from incidents.people.addresses import normal_address
+from incidents.people.residence import UNKNOWN, US_STATE_UNKNOWN
+from incidents.people.rows import RESIDENCE_QUESTIONS, Problem
 from incidents.vault import Vault
 
 #: Tier -> (columns that must agree, condition, reason shown). The first that applies wins.
@@ -27,19 +30,29 @@ CONFLICT = json.dumps(
     }]
 )  # fmt: skip
 
+#: A row merged into a row that a later tier merged as well belongs where that one went.
+FLATTEN = (
+    "UPDATE staging s SET keeper = k.keeper FROM staging k WHERE s.keeper = k.number AND k.keeper IS NOT NULL",
+    "UPDATE staging s SET known_person = k.known_person FROM staging k "
+    "WHERE s.keeper = k.number AND k.known_person IS NOT NULL AND s.known_person IS NULL",
+)
+ASK_CONFLICT = """
+UPDATE staging s SET problems = problems || %(question)s::jsonb
+WHERE s.customer_index IS NOT NULL AND s.keeper IS NULL AND s.known_person IS NULL AND s.rejected IS NULL AND (
+  EXISTS (SELECT 1 FROM staging f WHERE f.customer_index = s.customer_index AND f.name_index <> s.name_index
+          AND f.number < s.number AND f.keeper IS NULL AND f.rejected IS NULL)
+  OR EXISTS (SELECT 1 FROM incidents_affectedperson p WHERE p.incident_id = %(incident)s
+             AND p.customer_index = s.customer_index AND p.name_index <> s.name_index AND p.status <> 'rejected'))"""
+
 
 def mark_merges(cursor: Any, incident_id: int) -> None:
     """Set `keeper` (a row) or `known_person` (imported before) on every row that is somebody's second row."""
     for columns, condition, reason in TIERS:
         cursor.execute(_merge_in_file(columns, condition), [reason])
         cursor.execute(_merge_with_known(columns, condition), [reason, incident_id])
-    cursor.execute(
-        "UPDATE staging s SET problems = problems || %s::jsonb FROM ("
-        "  SELECT customer_index, min(number) AS first FROM staging WHERE customer_index IS NOT NULL AND keeper IS NULL"
-        "  AND rejected IS NULL GROUP BY customer_index HAVING count(DISTINCT name_index) > 1) c"
-        " WHERE s.customer_index = c.customer_index AND s.number > c.first AND s.keeper IS NULL AND s.rejected IS NULL",
-        [CONFLICT],
-    )
+    for statement in FLATTEN:
+        cursor.execute(statement)
+    cursor.execute(ASK_CONFLICT, {"question": CONFLICT, "incident": incident_id})
 
 
 def _merge_in_file(columns: str, condition: str) -> str:
@@ -54,7 +67,7 @@ def _merge_with_known(columns: str, condition: str) -> str:
     same = " AND ".join(f"p.{name.strip()} = s.{name.strip()}" for name in columns.split(","))
     return f"""
         UPDATE staging s SET known_person = p.id, merge_reason = %s FROM incidents_affectedperson p
-        WHERE p.incident_id = %s AND s.rejected IS NULL AND s.known_person IS NULL
+        WHERE p.incident_id = %s AND p.status <> 'rejected' AND s.rejected IS NULL AND s.known_person IS NULL
           AND {same} AND {
         condition.replace("customer_index", "s.customer_index")
         .replace("email_index IS", "s.email_index IS")
@@ -63,54 +76,116 @@ def _merge_with_known(columns: str, condition: str) -> str:
 
 
 GROUPS = """
-SELECT number, subject, sealed, wrapped_key, elements, flags, problems, coalesce(keeper, number) FROM staging
-WHERE keeper IS NOT NULL OR number IN (SELECT keeper FROM staging WHERE keeper IS NOT NULL) ORDER BY 8, 1"""
+SELECT coalesce(keeper, number), number, subject, sealed, wrapped_key, elements, flags, problems, residence FROM staging
+WHERE known_person IS NULL AND (keeper IS NOT NULL OR number IN (SELECT keeper FROM staging WHERE keeper IS NOT NULL))
+ORDER BY 1, 2"""
+KNOWN = """
+SELECT known_person, number, subject, sealed, wrapped_key, elements, flags, problems, residence FROM staging
+WHERE known_person IS NOT NULL ORDER BY 1, 2"""
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """What several rows of one person say together."""
+
+    emails: tuple[str, ...]
+    elements: list[str]
+    flags: list[str]
+    problems: list[dict[str, str]]
+    homes: list[str]
+
+
+def _join(rows: list[Any], vault: Vault) -> _Joined:
+    opened = [vault.open(person=AffectedPerson(subject=row[2], sealed=row[3], wrapped_key=row[4])) for row in rows]
+    problems = [problem for row in rows for problem in (row[7] if isinstance(row[7], list) else json.loads(row[7]))]
+    return _Joined(
+        emails=tuple(dict.fromkeys(address for fields in opened for address in fields.emails)),
+        elements=sorted({element for row in rows for element in row[5]}),
+        flags=sorted({flag for row in rows for flag in row[6]}),
+        problems=list({json.dumps(problem, sort_keys=True): problem for problem in problems}.values()),
+        homes=[row[8] for row in rows],
+    )
+
+
+def _homes(places: list[str]) -> list[str]:
+    """The different places among several; 'US' beside 'US-CA' is not another place, and unknown is none."""
+    named = [place for place in dict.fromkeys(places) if place != UNKNOWN]
+    return [place for place in named if not any(other.startswith(f"{place}-") for other in named)]
+
+
+def _questions(joined: _Joined, place: str, has_address: bool) -> list[dict[str, str]]:
+    """The questions that are still open for one person of all rows; two homes are a question of their own."""
+    answered = {QueueKind.ADDRESS, QueueKind.NO_CHANNEL} if has_address else set()
+    answered |= {QueueKind.RESIDENCE_UNKNOWN} if place != UNKNOWN else set()
+    answered |= {QueueKind.STATE_UNKNOWN} if place not in {UNKNOWN, US_STATE_UNKNOWN} else set()
+    found = [problem for problem in joined.problems if problem["kind"] not in answered]
+    kind, reason, remedy = RESIDENCE_QUESTIONS["residence_conflict"]
+    if len(_homes([place, *joined.homes])) > 1 and not any(problem["kind"] == kind for problem in found):
+        found.append(asdict(Problem(kind, "", reason, remedy)))
+    return found
 
 
 def join_details(cursor: Any, vault: Vault) -> None:
-    """Give each keeper what its merged rows add: further addresses, elements, flags. Few rows, so one by one."""
+    """Give each keeper what its merged rows add: addresses, elements, flags, questions. Few rows, so one by one."""
     cursor.execute(GROUPS)
-    for keeper, group in groupby(cursor.fetchall(), key=lambda row: row[7]):
+    for keeper, group in groupby(cursor.fetchall(), key=lambda row: row[0]):
         _join_group(cursor, vault, keeper, list(group))
 
 
 def _join_group(cursor: Any, vault: Vault, keeper: int, group: list[Any]) -> None:
-    people = [AffectedPerson(subject=row[1], sealed=row[2], wrapped_key=row[3]) for row in group]
-    opened = [vault.open(person=person) for person in people]
-    emails = tuple(dict.fromkeys(address for fields in opened for address in fields.emails))
-    joined = replace(opened[0], emails=emails)
-    sealed = vault.seal(fields=joined, subject=group[0][1])
-    problems = [problem for row in group for problem in json.loads(row[6]) if _still(problem, bool(emails))]
-    unique = list({json.dumps(problem, sort_keys=True): problem for problem in problems}.values())
+    _, _, subject, sealed_before, key, *_, place = group[0]
+    joined = _join(group, vault)
+    first = vault.open(person=AffectedPerson(subject=subject, sealed=sealed_before, wrapped_key=key))
+    sealed = vault.seal(fields=replace(first, emails=joined.emails), subject=subject)
+    homes = _homes(joined.homes)
     cursor.execute(
         "UPDATE staging SET sealed = %s, wrapped_key = %s, commitment = %s, elements = %s, flags = %s, problems = %s, "
-        "has_email = %s WHERE number = %s",
+        "has_email = %s, possible = CASE WHEN %s THEN %s ELSE possible END WHERE number = %s",
         [
-            sealed.sealed, sealed.wrapped_key, sealed.commitment, sorted({e for row in group for e in row[4]}),
-            sorted({f for row in group for f in row[5]}), json.dumps(unique), bool(emails), keeper,
+            sealed.sealed, sealed.wrapped_key, sealed.commitment, joined.elements, joined.flags,
+            json.dumps(_questions(joined, place, bool(joined.emails))), bool(joined.emails), len(homes) > 1, homes, keeper,
         ],
     )  # fmt: skip
 
 
-def _still(problem: dict[str, str], has_address: bool) -> bool:
-    """A second row with a good address answers the question about a bad or missing one."""
-    return not (has_address and problem["kind"] in {QueueKind.ADDRESS, QueueKind.NO_CHANNEL})
-
-
-def add_to_known(cursor: Any, vault: Vault) -> list[int]:
-    """People imported before who get a further address from this file; returns their ids."""
-    cursor.execute(
-        "SELECT known_person, subject, sealed, wrapped_key FROM staging WHERE known_person IS NOT NULL ORDER BY number"
-    )
-    changed = []
-    for person_id, subject, sealed, wrapped in cursor.fetchall():
-        more = vault.open(person=AffectedPerson(subject=subject, sealed=sealed, wrapped_key=wrapped)).emails
+def add_to_known(cursor: Any, vault: Vault) -> None:
+    """Give people imported before what this file adds to them; what was asked of them already is not asked again."""
+    cursor.execute(KNOWN)
+    found = cursor.fetchall()
+    cursor.execute("UPDATE staging SET commitment = '' WHERE known_person IS NOT NULL")
+    for person_id, group in groupby(found, key=lambda row: row[0]):
+        rows = list(group)
         person = AffectedPerson.objects.select_for_update().get(pk=person_id)
-        fields = vault.open(person=person)
-        emails = tuple(dict.fromkeys((*fields.emails, *more)))
-        if emails != fields.emails:
-            again = vault.seal(fields=replace(fields, emails=emails), subject=person.subject)
-            person.sealed, person.wrapped_key, person.has_email = again.sealed, again.wrapped_key, True
-            person.save(update_fields=["sealed", "wrapped_key", "has_email"])
-            changed.append(person_id)
-    return changed
+        commitment = _add(person, _join(rows, vault), vault)
+        if commitment:
+            cursor.execute("UPDATE staging SET commitment = %s WHERE number = %s", [commitment, rows[-1][1]])
+
+
+def _add(person: AffectedPerson, joined: _Joined, vault: Vault) -> str:
+    """Returns the new commitment when the person's sealed record changed."""
+    fields, commitment = vault.open(person=person), ""
+    emails = tuple(dict.fromkeys((*fields.emails, *joined.emails)))
+    if emails != fields.emails:
+        again = vault.seal(fields=replace(fields, emails=emails), subject=person.subject)
+        person.sealed, person.wrapped_key, person.has_email = again.sealed, again.wrapped_key, True
+        person.email_index = vault.blind(kind="email", value=normal_address(emails[0]))
+        commitment = again.commitment
+    before = (person.elements, person.flags)
+    person.elements = sorted({*person.elements, *joined.elements})
+    person.flags = sorted({*person.flags, *joined.flags})
+    asked = set(person.queue.values_list("kind", "column", "reason"))
+    decided = person.residence_from == "decision"
+    questions = [
+        QueueEntry(incident=person.incident, person=person, **question)
+        for question in _questions(joined, person.residence, person.has_email)
+        if (question["kind"], question["column"], question["reason"]) not in asked
+        and not (decided and question["kind"] == QueueKind.RESIDENCE_CONFLICT)
+    ]
+    if any(question.kind == QueueKind.RESIDENCE_CONFLICT for question in questions):
+        person.possible_residences = _homes([*person.possible_residences, person.residence, *joined.homes])
+    if questions:
+        QueueEntry.objects.bulk_create(questions)
+        person.status = PersonStatus.ATTENTION
+    if commitment or questions or before != (person.elements, person.flags):
+        person.save()
+    return commitment

@@ -279,5 +279,10 @@ def law_facts(*, incident: Incident) -> IncidentFacts:
         filed_at={filing.obligation.jurisdiction: filing.filed_at for filing in filed.select_related("obligation")},
         role=facts["role"], based_in=facts["based_in"], established_in=facts["established_in"], sector=facts["sector"],
         cause=facts["cause"], encrypted=facts["encrypted"], key_taken=facts["key_taken"], contained=facts["contained"],
-        findings=Findings(*(said.get(key, "unknown") for key in ("risk", "misuse_likely", "serious_harm_likely"))),
+        findings=_findings(said),
     )  # fmt: skip
+
+
+def _findings(said: Mapping[str, str]) -> Findings:
+    risk, misuse, harm = (said.get(key, "unknown") for key in ("risk", "misuse_likely", "serious_harm_likely"))
+    return Findings(risk=risk, misuse_likely=misuse, serious_harm_likely=harm)

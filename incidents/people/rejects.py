@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from typing import TextIO
 
 from incidents.models import Incident, QueueEntry
 from incidents.vault import Vault
 
 HEADER = ("row", "queue", "column", "reason", "remedy", "status", "person", "row_as_it_came")
-DANGEROUS = frozenset("=+-@\t\r\n\0＝＋－＠")
+#: The start of a formula: at the start of the cell, or after anything that a reader may take for a delimiter or a quote.
+FORMULA = re.compile(r"""(^|[,;|\t\r\n\0])([\s"]*)(?=[=+\-@＝＋－＠])""")
 
 
 def inert(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula (OWASP ASVS 5.0, 1.2.10)."""
-    return f"'{text}" if text[:1] in DANGEROUS else text
+    """A cell that no spreadsheet takes for a formula, whatever delimiter it assumes (OWASP ASVS 5.0, 1.2.10)."""
+    return FORMULA.sub(r"\1\2'", text.lstrip("\t\r\n\0"))
 
 
 def write_reject_file(*, incident: Incident, out: TextIO) -> int:

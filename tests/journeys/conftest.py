@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from tests.installation import Installation
 
 
+@dataclass(eq=False)
+class Onlooker(threading.Thread):
+    """Writes down what can be seen from outside while a command runs: the broker's traffic and all command lines."""
+
+    at: Installation
+    broker: list[str] = field(default_factory=list)
+    command_lines: set[str] = field(default_factory=set)
+    ending: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        super().__init__(daemon=True)
+
+    def run(self) -> None:
+        threading.Thread(target=self._listen, daemon=True).start()
+        while not self.ending.wait(0.3):
+            self.command_lines |= {line for _, line in self.at.processes()}
+
+    def _listen(self) -> None:
+        while not self.ending.wait(0.1):
+            with contextlib.suppress(OSError, ValueError, KeyError, redis.RedisError):
+                socket_path = f"{json.loads((self.at.var / 'run.json').read_text())['sockets']}/valkey.sock"
+                with redis.Redis(unix_socket_path=socket_path).monitor() as monitor:
+                    for command in monitor.listen():
+                        self.broker.append(command["command"])
+
+
 @dataclass
 class Played:
-    """An installation after `demo --json`, what the demo printed, and its report."""
+    """An installation after `demo --json`: what the demo printed, its report, and what an onlooker saw meanwhile."""
 
     at: Installation
     said: str
     report: dict[str, Any]
+    seen: Onlooker
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +59,21 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     var = tmp_path_factory.mktemp("played") / "var"
     var.mkdir()
     here, report = Installation(var), var.parent / "report.json"
-    done = here.manage("demo", "--scenario", "cartier-2025", "--size", "small", "--json", str(report))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return Played(here, done.stdout + done.stderr, json.loads(report.read_text()))
+    seen = Onlooker(here)
+    seen.start()
+    demo = here.start("demo", "--scenario", "cartier-2025", "--size", "small", "--json", str(report))
+    try:
+        code = demo.wait(timeout=240)
+    finally:
+        here.stop()
+        seen.ending.set()
+    assert code == 0, here.said()
+    said = here.said()
+    (var / "out.log").unlink()
+    return Played(here, said, json.loads(report.read_text()), seen)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def serving(played: Played) -> Iterator[Installation]:
     """The played installation with its servers up, so that a row of commands does not start them each time."""
     played.at.start("up", "--services-only")

@@ -61,23 +61,6 @@ def test_a_second_run_shows_the_finished_campaign_and_sends_nothing(serving: Ins
     assert json.loads((tmp_path / "again.json").read_text())["found_finished"]
 
 
-def test_a_fresh_start_begins_anew_and_another_size_does_too(installation: Installation, tmp_path: Path) -> None:
-    def demo(*more: str) -> tuple[str, int, int]:
-        done = installation.manage("demo", "--json", str(tmp_path / "report.json"), *more)
-        assert done.returncode == 0, done.stderr
-        report = json.loads((tmp_path / "report.json").read_text())
-        return report["audit"]["root"], report["rows_in"], sum(report["messages"].values())
-
-    installation.start("up", "--services-only")
-    installation.wait_for("Database and broker run")
-    first, fresh, larger = demo("--size", "50"), demo("--size", "50", "--fresh"), demo("--size", "60")
-
-    assert first[1:] == fresh[1:], "the same people, and none of them twice"
-    assert first[0] != fresh[0], "another log"
-    assert larger[1] > first[1]
-    assert mails_in_the_inbox(installation) <= larger[2] + 3, "what was sent before is gone with the drill"
-
-
 def test_questions_that_are_asked_afterwards(serving: Installation, tmp_path: Path) -> None:
     check = serving.manage("check_campaign", "cartier-2025-c1", "--json")
     assert check.returncode == 0, check.stderr

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import InternalError, transaction
+from django.db import IntegrityError, transaction
 
 from incidents.models import AuditEvent, FactVersion, Finding, Incident
 from incidents.people.opening import (
@@ -244,7 +244,7 @@ def test_the_name_of_an_incident_cannot_be_amended(incident: Incident, officer: 
 def test_what_was_said_is_never_changed_by_sql_either(incident: Incident, officer: User, model: type) -> None:
     record_finding(incident=incident, key="risk", value="risk", reason="first view", author=officer)
     for act in (lambda: model.objects.update(reason="other"), lambda: model.objects.all()._raw_delete("default")):
-        with pytest.raises(InternalError, match="append-only"), transaction.atomic():
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
             act()
 
 

@@ -2,11 +2,65 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from incidents.people.residence import EVIDENCE, decide, from_prefix, is_residence, subdivisions, unreadable_country
 
-STATES = ["AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS", "KY", "LA", "ME", "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND", "OH", "OK", "OR", "PA", "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA", "WV", "WI", "WY"]
+STATES = [
+    "AL",
+    "AK",
+    "AZ",
+    "AR",
+    "CA",
+    "CO",
+    "CT",
+    "DE",
+    "DC",
+    "FL",
+    "GA",
+    "HI",
+    "ID",
+    "IL",
+    "IN",
+    "IA",
+    "KS",
+    "KY",
+    "LA",
+    "ME",
+    "MD",
+    "MA",
+    "MI",
+    "MN",
+    "MS",
+    "MO",
+    "MT",
+    "NE",
+    "NV",
+    "NH",
+    "NJ",
+    "NM",
+    "NY",
+    "NC",
+    "ND",
+    "OH",
+    "OK",
+    "OR",
+    "PA",
+    "RI",
+    "SC",
+    "SD",
+    "TN",
+    "TX",
+    "UT",
+    "VT",
+    "VA",
+    "WA",
+    "WV",
+    "WI",
+    "WY",
+]
 PROVINCES = ["AB", "BC", "MB", "NB", "NL", "NS", "NT", "NU", "ON", "PE", "QC", "SK", "YT"]
 
 
@@ -28,7 +82,7 @@ def test_the_most_trusted_evidence_decides(row: dict[str, str], place: str, deci
     assert (found.place, found.decided_by, found.question) == (place, decided_by, "")
 
 
-@pytest.mark.parametrize(("stronger", "weaker"), list(zip(EVIDENCE[2:], EVIDENCE[3:], strict=False)))
+@pytest.mark.parametrize(("stronger", "weaker"), list(itertools.pairwise(EVIDENCE[2:])))
 def test_each_kind_of_evidence_stands_above_the_next_and_is_asked_when_they_differ(stronger: str, weaker: str) -> None:
     values = {"phone_prefix": ("+33", "+49"), "loyalty_home_store": ("FR Paris", "DE Berlin")}
     row = {stronger: values.get(stronger, ("FR", ""))[0], weaker: values.get(weaker, ("", "DE"))[1]}

@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 from incidents.management.operator import FAILED, OperatorCommand
 from incidents.scenarios.story import as_json, save_json
 from notifier import drill, environment
-from notifier.processes import house_command, supervised, worker_command
+from notifier.processes import house_command, require_mail_setting, supervised, worker_command
 
 
 class Command(OperatorCommand):
@@ -24,6 +24,7 @@ class Command(OperatorCommand):
 
     def work(self, *, scenario: str, size: str, json_file: Path | None, fresh: bool, **_: Any) -> int | None:
         order = drill.read_order(scenario=scenario, size=size, fresh=fresh)
+        require_mail_setting()
         out, var = self.out, environment.place().var
         drill.make_room(order, out)
         with supervised(var) as children:

@@ -32,6 +32,7 @@ class Command(OperatorCommand):
                 self.say("Database and broker run; Ctrl-C stops them.")
                 self._until_stopped()
             order = drill.read_order(scenario=scenario, size=size, fresh=fresh) if scenario else None
+            processes.require_mail_setting()
             environment.only_one_supervisor()
             processes.require_free_port(settings.PORT)
             if order:
