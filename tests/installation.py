@@ -101,3 +101,10 @@ class Installation:
     def children(self, name: str) -> list[int]:
         """Process ids of this installation whose command line holds a text."""
         return [pid for pid, line in self.processes() if name in line]
+
+    def assert_nothing_is_left(self) -> None:
+        """No process of this installation runs any more; children may take a moment to be gone."""
+        end = time.monotonic() + 5
+        while left := self.processes():
+            assert time.monotonic() < end, left
+            time.sleep(0.1)

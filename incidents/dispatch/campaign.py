@@ -85,13 +85,12 @@ def _count_difference(incident: Incident, people: int) -> list[str]:
 
 def freeze(*, incident: Incident, author: User) -> Campaign:
     """Fix register and letters by hash and plan the messages. Raises CampaignRefused with everything that is missing."""
-    obstacles = freeze_obstacles(incident=incident)
-    if obstacles:
-        raise CampaignRefused(*obstacles)
     with transaction.atomic():
+        # Imports and decisions take the same lock: what is checked here is what is frozen.
         Incident.objects.select_for_update().get(pk=incident.pk)
-        if incident.campaigns.exists():
-            raise CampaignRefused("Somebody else has frozen the register in the meantime.")
+        obstacles = freeze_obstacles(incident=incident)
+        if obstacles:
+            raise CampaignRefused(*obstacles)
         campaign = _freeze(incident, author)
     log.checkpoint(incident=incident)
     return campaign

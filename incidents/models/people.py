@@ -148,7 +148,8 @@ class QueueEntry(models.Model):
                 condition=~models.Q(status="rejected") | models.Q(second_by__isnull=False), name="rejected_by_two"
             ),
             models.CheckConstraint(
-                condition=models.Q(second_by__isnull=True) | ~models.Q(second_by=models.F("decided_by")),
+                condition=models.Q(second_by__isnull=True)
+                | models.Q(decided_by__isnull=False) & ~models.Q(second_by=models.F("decided_by")),
                 name="two_different_people_reject",
             ),
             models.CheckConstraint(

@@ -84,7 +84,7 @@ def hold(*, incident: Incident, entries: QuerySet[QueueEntry], until: date, reas
     why = _reason(reason)
     if until <= database_now().date():
         raise DecisionRefused(f"{until.isoformat()} is not in the future. Give the day on which this is looked at again.")
-    taken = _take(incident, entries.exclude(kind=QueueKind.ROW), QueueStatus.OPEN)
+    taken = _take(incident, entries.exclude(kind=QueueKind.ROW), *UNDECIDED)
     _write(taken, status=QueueStatus.HELD, reason=why, author=author, until=until)
     _follow(taken)
     _log(incident, author, Action.PERSON_HELD, taken, until=until.isoformat(), reason=why)

@@ -31,28 +31,34 @@ def tell(message: Message | str, *kinds: str, **more: Any) -> list[str]:
     return list(ProviderEvent.objects.order_by("id").values_list("effect", flat=True))[before:]
 
 
-@pytest.mark.parametrize(
-    ("kinds", "state", "effects"),
-    [
-        (["delivered"], S.DELIVERED, ["moved to delivered"]),
-        (["complained"], S.DELIVERED, ["moved to delivered"]),
-        (["bounced_hard"], S.NEEDS_OTHER_CHANNEL, ["moved to needs_other_channel"]),
-        (["bounced_soft"], S.READY, ["moved to ready"]),
-        (["deferred"], S.ACCEPTED, ["noted"]),
-        (["bounced_soft", "delivered"], S.DELIVERED, ["moved to ready", "moved to delivered"]),
-        (["delivered", "delivered"], S.DELIVERED, ["moved to delivered", "noted"]),
-        (["bounced_hard", "delivered"], S.NEEDS_OTHER_CHANNEL, ["moved to needs_other_channel", "conflict"]),
-        (["delivered", "bounced_hard"], S.DELIVERED, ["moved to delivered", "conflict"]),
-        (["delivered", "bounced_soft"], S.DELIVERED, ["moved to delivered", "conflict"]),
-        (["bounced_soft", "bounced_soft"], S.READY, ["moved to ready", "noted"]),
-        (["bounced_soft", "bounced_hard"], S.READY, ["moved to ready", "conflict"]),
-    ],
+#: Events in their order -> where the letter stands then, and what each of them did.
+STORIES = (
+    (["delivered"], S.DELIVERED, ["moved to delivered"]),
+    (["complained"], S.DELIVERED, ["moved to delivered"]),
+    (["bounced_hard"], S.NEEDS_OTHER_CHANNEL, ["moved to needs_other_channel"]),
+    (["bounced_soft"], S.READY, ["moved to ready"]),
+    (["deferred"], S.ACCEPTED, ["noted"]),
+    (["bounced_soft", "delivered"], S.DELIVERED, ["moved to ready", "moved to delivered"]),
+    (["delivered", "delivered"], S.DELIVERED, ["moved to delivered", "noted"]),
+    (["bounced_hard", "delivered"], S.NEEDS_OTHER_CHANNEL, ["moved to needs_other_channel", "conflict"]),
+    (["delivered", "bounced_hard"], S.DELIVERED, ["moved to delivered", "conflict"]),
+    (["delivered", "bounced_soft"], S.DELIVERED, ["moved to delivered", "conflict"]),
+    (["bounced_soft", "bounced_soft"], S.READY, ["moved to ready", "noted"]),
+    (["bounced_soft", "bounced_hard"], S.READY, ["moved to ready", "conflict"]),
 )
-def test_events_move_a_letter_forward_only(claire: Message, kinds: list[str], state: str, effects: list[str]) -> None:
-    assert tell(claire, *kinds) == effects
-    assert state_of(claire) == state
-    assert AuditEvent.objects.filter(action="event.received").count() == len(kinds)
-    assert check_campaign(campaign=claire.campaign).holds
+
+
+def test_events_move_a_letter_forward_only(crowd: Campaign) -> None:
+    with Owner() as owner:
+        claimed = taken(crowd, owner, size=len(STORIES))
+        finish(claimed=claimed, outcomes=[Outcome("accepted", "p")] * len(STORIES), provider="inbox")
+    for pk, (kinds, state, effects) in zip(claimed.message_ids, STORIES, strict=True):
+        message = Message.objects.get(pk=pk)
+        assert tell(message, *kinds) == effects, kinds
+        assert state_of(message) == state, kinds
+    told = sum(len(kinds) for kinds, _, _ in STORIES)
+    assert AuditEvent.objects.filter(action="event.received").count() == told
+    assert check_campaign(campaign=crowd).holds
 
 
 def test_a_late_delivery_does_not_undo_a_bounce_and_the_conflict_is_kept(claire: Message) -> None:

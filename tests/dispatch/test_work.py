@@ -33,6 +33,7 @@ from incidents.models import (
 )
 from incidents.models import MessageState as S
 from tests.dispatch.campaigns import (
+    FIVE,
     Mute,
     Scripted,
     answer,
@@ -105,9 +106,7 @@ def test_a_failure_before_the_letter_is_retried_and_a_refusal_needs_another_chan
 
 
 def test_a_refusal_of_our_account_pauses_the_campaign_and_spends_nobody_else(five: Campaign, owner: Owner) -> None:
-    first = five.messages.order_by("due_at", "id").select_related("entry__person").first()
-    assert first
-    provider = Scripted(dict.fromkeys(["claire@example.org", "carl@example.com", "yuki@example.net"], ACCOUNT))
+    provider = Scripted(dict.fromkeys([one["email"] for one in FIVE], ACCOUNT))
     sent(five, owner, provider)
     five.refresh_from_db()
     assert (five.state, five.pause_reason) == (CampaignState.PAUSED, "the provider refuses us: account: 535")
@@ -336,7 +335,9 @@ def test_dispatch_without_a_broker_leaves_nothing_ready_in_a_stopped_campaign(
     )
     monkeypatch.setattr(work, "provider_for", lambda: provider)
     dispatch(campaign=five)
-    assert states(five).get(S.CANCELLED) == 4
+    assert len(provider.served) == 1
+    # The one that went out may have been Sven's, which bounces softly and is then cancelled as well.
+    assert states(five)[S.CANCELLED] in {4, 5}
     assert S.READY not in states(five)
 
 

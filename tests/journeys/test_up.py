@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -39,27 +38,12 @@ def test_up_shows_the_desk_and_two_sign_ins_and_ctrl_c_leaves_nothing_behind(pla
 
         up.send_signal(signal.SIGINT)
         assert up.wait(timeout=60) == 0
-        assert_nothing_is_left(here)
+        here.assert_nothing_is_left()
         assert "Traceback" not in here.said()
     finally:
         here.stop()
         here.extra.pop("PORT")
         (here.var / "out.log").unlink(missing_ok=True)
-
-
-def test_ctrl_c_in_the_middle_of_the_drill_stops_at_once_and_the_next_run_goes_on(
-    installation: Installation, free_port: int
-) -> None:
-    installation.extra.update(PORT=str(free_port), MAIL="inbox:?delay_ms=200")
-    up = installation.start("up", "--scenario", "cartier-2025", "--size", "60")
-    installation.wait_for("send the letters")
-
-    up.send_signal(signal.SIGINT)
-
-    assert up.wait(timeout=45) == 0
-    assert_nothing_is_left(installation)
-    again = installation.manage("demo", "--size", "60", MAIL="inbox:")
-    assert again.returncode == 0, again.stdout + again.stderr
 
 
 def test_a_port_in_use_is_said_with_the_remedy(played: Played) -> None:
@@ -68,9 +52,10 @@ def test_a_port_in_use_is_said_with_the_remedy(played: Played) -> None:
         done = played.at.manage("up", PORT=str(port))
     assert done.returncode == 3
     assert f"Port {port} is in use" in done.stderr and f"PORT={port + 1}" in done.stderr and "Traceback" not in done.stderr
-    assert_nothing_is_left(played.at)
+    played.at.assert_nothing_is_left()
 
 
+@pytest.mark.slow
 def test_servers_of_somebody_elses_are_used_and_a_fresh_start_there_begins_anew(
     installation: Installation, tmp_path: Path
 ) -> None:
@@ -124,11 +109,3 @@ def answers(port: int, path: str) -> int:
         return connection.getresponse().status
     finally:
         connection.close()
-
-
-def assert_nothing_is_left(at: Installation) -> None:
-    """No process of this installation runs any more; children may take a moment to be gone."""
-    end = time.monotonic() + 5
-    while left := at.processes():
-        assert time.monotonic() < end, left
-        time.sleep(0.1)

@@ -158,7 +158,7 @@ def test_the_controllers_words_cannot_carry_line_breaks(changed: Callable[[Chang
         (b"reference: [", "not readable YAML"),
         (b"a: !!python/object/apply:os.system [id]", "not readable YAML"),
         (b"a: \x00", "not readable YAML"),
-        (b"[" * 20_000, "not readable YAML"),
+        (b"[" * 3_000, "not readable YAML"),
         (b"a: 2025-13-45", "not readable YAML"),
         (b"", "must be a YAML mapping"),
         (b"- a", "must be a YAML mapping"),
