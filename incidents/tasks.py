@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from functools import lru_cache
 
 from celery import shared_task
@@ -29,7 +30,8 @@ def wake(campaign_id: int) -> None:
     if owner.connection is None or owner.connection.closed:
         _owner.cache_clear()
         owner = _owner()
-    done = work.send_ready(campaign_id=campaign_id, owner=owner, provider=provider_for(), seconds=SLICE_SECONDS)
+    with closing(provider_for()) as provider:
+        done = work.send_ready(campaign_id=campaign_id, owner=owner, provider=provider, seconds=SLICE_SECONDS)
     if done.more:
         wake_campaign(campaign_id)
 

@@ -273,6 +273,7 @@ def closing_questions(*, campaign: Campaign) -> list[str]:
 @transaction.atomic
 def close(*, campaign: Campaign, author: User, reason: str) -> Campaign:
     """Close a drained campaign. Raises CampaignRefused with every open question."""
+    Campaign.objects.select_for_update().get(pk=campaign.pk)
     questions = closing_questions(campaign=campaign)
     if questions:
         raise CampaignRefused("The campaign cannot be closed yet:", *questions)

@@ -10,7 +10,8 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 
 from incidents.audit import log
 from incidents.audit.actions import Action
@@ -72,7 +73,8 @@ def keep_house() -> list[int]:
                 _tidy()
             finally:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [HOUSE_LOCK])
-    ready = Message.objects.filter(campaign=OuterRef("pk"), state=S.READY)
+    due = Q(not_before=None) | Q(not_before__lte=Now())
+    ready = Message.objects.filter(due, campaign=OuterRef("pk"), state=S.READY)
     return list(Campaign.objects.filter(Exists(ready), state=CampaignState.DISPATCHING).values_list("id", flat=True))
 
 
