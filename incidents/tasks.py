@@ -26,10 +26,9 @@ def _owner() -> Owner:
 @shared_task(ignore_result=True, expires=60)
 def wake(campaign_id: int) -> None:
     """Send what is ready in one campaign, for one slice of time."""
-    owner = _owner()
-    if owner.connection is None or owner.connection.closed:
+    if not _owner().alive():
         _owner.cache_clear()
-        owner = _owner()
+    owner = _owner()
     with closing(provider_for()) as provider:
         done = work.send_ready(campaign_id=campaign_id, owner=owner, provider=provider, seconds=SLICE_SECONDS)
     if done.more:

@@ -79,6 +79,13 @@ class Owner:
         self.connection.execute("SELECT pg_advisory_lock(%s)", [self.lock])
         return self
 
+    def alive(self) -> bool:
+        """Whether the connection, and so the lock, still stands: a restarted server has forgotten both."""
+        try:
+            return self.connection is not None and self.connection.execute("SELECT 1").fetchone() is not None
+        except psycopg.Error:
+            return False
+
     def __exit__(self, *_: object) -> None:
         if self.connection is not None:
             with suppress(psycopg.Error):
