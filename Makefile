@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SIZE ?= small
 
 .PHONY: run demo up test bench lock clean
 .DEFAULT_GOAL := run
@@ -17,10 +16,10 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@touch $@
 
 run: $(VENV)/.runtime          ## the main job, live, until Ctrl-C (FRESH=1 starts anew)
-	@$(BIN)/python manage.py up --scenario cartier-2025 --size $(SIZE) $(if $(FRESH),--fresh)
+	@$(BIN)/python manage.py up --scenario cartier-2025 $(if $(SIZE),--size $(SIZE)) $(if $(FRESH),--fresh)
 
 demo: $(VENV)/.runtime         ## the same, headless; exit 0 only if every check holds
-	@$(BIN)/python manage.py demo --size $(SIZE) $(if $(FRESH),--fresh)
+	@$(BIN)/python manage.py demo $(if $(SIZE),--size $(SIZE)) $(if $(FRESH),--fresh)
 
 up: $(VENV)/.runtime           ## database, broker, web, worker, beat; no scenario
 	@$(BIN)/python manage.py up

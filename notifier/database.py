@@ -24,6 +24,11 @@ APPEND_ONLY = (
     "incidents_approval",
     "incidents_registerentry",
 )
+#: Everything of ours but letters not yet frozen and the sequencer's own list: rows that the running role never deletes.
+KEPT = (
+    "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'incidents_%' "
+    "AND tablename NOT IN ('incidents_letter', 'incidents_auditpending')"
+)
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,9 @@ def grant_to_app(owner_url: str) -> None:
         run(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(app))
         run(sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}").format(app))
         run(sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}").format(app))
+        kept = connection.execute(KEPT).fetchall()
+        for (table,) in kept:
+            run(sql.SQL("REVOKE DELETE, TRUNCATE ON {} FROM {}").format(sql.Identifier(table), app))
         for table in APPEND_ONLY:
             run(sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {}").format(sql.Identifier(table), app))
 

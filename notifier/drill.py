@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -36,10 +37,13 @@ class Order:
         return size_label(scenario=self.scenario, people=self.people)
 
 
-def read_order(*, scenario: str, size: str, fresh: bool) -> Order:
-    """The scenario and size asked for. Raises Refused naming those that exist."""
+def read_order(*, scenario: str, size: str | None, fresh: bool) -> Order:
+    """The scenario and size asked for; without a size, the one that stands there. Raises Refused naming those that exist."""
     try:
         found = load_scenario(scenario_id=scenario)
+        if size is None:
+            known = None if fresh else Incident.objects.filter(reference=found.id).first()
+            size = str((known and _size_of(known)) or "small")
         return Order(found, people_in(scenario=found, size=size), fresh)
     except (UnknownScenario, ValueError) as error:
         raise Refused(str(error.args[0])) from None
@@ -66,8 +70,11 @@ def make_room(order: Order, out: TextIO) -> None:
     schema.migrate(owner)
     for head in (settings.AUDIT_KEY_FILE.parent / "heads").glob("*"):
         head.unlink()
-    for bundle in (settings.VAR / "bundles").glob(f"{order.scenario.id}*.zip"):
-        bundle.unlink()
+    bundle = settings.VAR / "bundles" / f"{order.scenario.id}.zip"
+    if bundle.exists():
+        kept = bundle.with_name(f"{order.scenario.id}-until-{datetime.now(UTC):%Y%m%dT%H%M%S}.zip")
+        bundle.rename(kept)
+        out.write(f"Its evidence stays as {kept.name}; it still proves itself.\n")
 
 
 def _size_of(incident: Incident) -> int | None:

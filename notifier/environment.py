@@ -73,6 +73,9 @@ def set_secrets(here: Place) -> dict[str, str]:
 def services(command: str) -> Iterator[None]:
     """Whatever `command` needs is there inside this block. Raises ServiceDown with the remedy."""
     here = place()
+    for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL"):
+        if not os.environ.get(name, "").strip():
+            os.environ.pop(name, None)  # set but empty means not set
     known = set_secrets(here)
     if command in NO_SERVICES:
         yield

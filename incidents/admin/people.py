@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -162,14 +163,29 @@ def _imported(incident: Incident, file: UploadedFile[bytes], request: HttpReques
 
 @require_POST
 def find_person(request: HttpRequest, incident_id: int) -> HttpResponse:
-    """Find a person by e-mail address, through the blind index; the address is in no URL and no log."""
-    incident, address = incident_of(incident_id), posted(request, "address")
-    index = Vault(incident=incident).blind(kind="email", value=normal_address(address))
-    found = incident.people.filter(email_index=index).first() if address else None
+    """Find a person by e-mail address, or by the code of the letter in a caller's hand; neither is in a URL or a log."""
+    incident, asked = incident_of(incident_id), posted(request, "address")
+    found = by_code(incident=incident, code=asked) or by_address(incident=incident, address=asked)
     if found is None:
-        messages.warning(request, "Nobody on this list has that address.")
+        messages.warning(
+            request, "Nobody on this list has that address or code. If somebody read it from a letter, it is not ours."
+        )
         return redirect("admin:people", incident_id)
     return redirect("admin:person", incident_id, found.pk)
+
+
+def by_address(*, incident: Incident, address: str) -> AffectedPerson | None:
+    """Whose address this is, through the blind index."""
+    index = Vault(incident=incident).blind(kind="email", value=normal_address(address))
+    return incident.people.filter(email_index=index).first() if address else None
+
+
+def by_code(*, incident: Incident, code: str) -> AffectedPerson | None:
+    """Who got the letter with this code."""
+    beginning = code.replace("-", "").replace(" ", "").lower()
+    if not re.fullmatch(r"[0-9a-f]{16}", beginning):
+        return None
+    return incident.people.filter(register_entries__messages__message_ref__startswith=beginning).first()
 
 
 def person_of(incident_id: int, person_id: int) -> AffectedPerson:

@@ -11,7 +11,7 @@ from django.db import transaction
 from incidents.audit import log
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
-from incidents.dispatch.conservation import count_states
+from incidents.dispatch.conservation import changed_since_freeze, count_states
 from incidents.dispatch.outbox import move
 from incidents.dispatch.plan import write_register
 from incidents.dispatch.providers import SendError, provider_for
@@ -124,6 +124,9 @@ def release_obstacle(*, campaign: Campaign, author: User, reason: str) -> str:
         return f"The campaign is '{campaign.get_state_display()}' and cannot be released again."
     if first.author_id == author.pk:
         return f"{author.username} approved the content; somebody else has to release it."
+    changed = changed_since_freeze(campaign=campaign)
+    if changed:
+        return f"Something was changed behind the signature ({'; '.join(changed)}). Stop this campaign and look into it."
     return "" if reason.strip() else "A signature needs its reason in words."
 
 

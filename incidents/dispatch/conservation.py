@@ -36,6 +36,12 @@ VIOLATIONS = {
         WHERE NOT EXISTS (SELECT 1 FROM incidents_doubt d WHERE d.message_id = twice.message_id)
         AND NOT EXISTS (SELECT 1 FROM incidents_providerevent e JOIN incidents_message m ON m.message_ref = e.message_ref
                         WHERE m.id = twice.message_id AND e.kind = 'bounced_soft')""",
+    "letters that are not as they were frozen": """
+        SELECT count(*) FROM incidents_letter l WHERE encode(sha256(convert_to(l.compiled, 'UTF8')), 'hex') <> l.sha256
+        AND EXISTS (SELECT 1 FROM incidents_registerentry e WHERE e.letter_id = l.id AND e.campaign_id = %(campaign)s)""",
+    "messages whose planned content is not the register's": """
+        SELECT count(*) FROM incidents_message m JOIN incidents_registerentry e ON e.id = m.entry_id
+        WHERE m.campaign_id = %(campaign)s AND m.content_sha256 <> e.line::jsonb ->> 'content_sha256'""",
     "work claimed before the release was signed": """
         SELECT count(*) FROM incidents_chunk c WHERE c.campaign_id = %(campaign)s AND c.claimed_at <
         coalesce((SELECT min(approved_at) FROM incidents_approval a WHERE a.campaign_id = c.campaign_id AND kind = 'release'),
@@ -64,6 +70,21 @@ class CampaignCheck:
     def to_json(self) -> dict[str, Any]:
         """As `check_campaign --json` prints it."""
         return asdict(self)
+
+
+#: What must be as it was signed, before a release.
+AS_SIGNED = ("letters that are not as they were frozen", "messages whose planned content is not the register's")
+
+
+def changed_since_freeze(*, campaign: Campaign) -> list[str]:
+    """What is no longer as it was frozen and signed; empty when all is."""
+    found = []
+    with connection.cursor() as cursor:
+        for name in AS_SIGNED:
+            cursor.execute(VIOLATIONS[name], {"campaign": campaign.pk})
+            number = cursor.fetchone()[0]
+            found += [f"{name}: {number}"] if number else []
+    return found
 
 
 def count_states(*, campaign: Campaign) -> dict[str, int]:

@@ -70,21 +70,37 @@ BEGIN
   END IF;
   -- Only the freeze itself fills them, in the transaction that creates the row.
   IF OLD.register_root <> '' AND (OLD.register_root <> NEW.register_root OR OLD.letters_root <> NEW.letters_root
-     OR OLD.author_ids <> NEW.author_ids OR OLD.people <> NEW.people) THEN
+     OR OLD.author_ids <> NEW.author_ids OR OLD.people <> NEW.people OR OLD.headers <> NEW.headers
+     OR OLD.frozen_by_id <> NEW.frozen_by_id OR OLD.facts_id <> NEW.facts_id) THEN
     RAISE EXCEPTION 'what was frozen cannot change' USING ERRCODE = 'check_violation';
+  END IF;
+  IF OLD.state = 'frozen' AND NEW.state = 'content_approved' AND NOT EXISTS
+     (SELECT 1 FROM incidents_approval WHERE campaign_id = NEW.id AND kind = 'content')
+     OR OLD.state = 'content_approved' AND NEW.state = 'dispatching' AND NOT EXISTS
+     (SELECT 1 FROM incidents_approval WHERE campaign_id = NEW.id AND kind = 'release') THEN
+    RAISE EXCEPTION 'the signature for this step is missing' USING ERRCODE = 'check_violation';
   END IF;
   RETURN NEW;
 END $$;
-CREATE TRIGGER campaign_move BEFORE UPDATE ON incidents_campaign FOR EACH ROW
-  WHEN (OLD.state IS DISTINCT FROM NEW.state OR OLD.register_root <> NEW.register_root
-        OR OLD.letters_root <> NEW.letters_root OR OLD.author_ids <> NEW.author_ids OR OLD.people <> NEW.people)
-  EXECUTE FUNCTION check_campaign_move();
+CREATE TRIGGER campaign_move BEFORE UPDATE ON incidents_campaign FOR EACH ROW EXECUTE FUNCTION check_campaign_move();
 """
 # A move that only changes a frozen value has OLD.state = NEW.state; allow the pair so that the second test speaks.
 MOVES = MOVES.replace(
     "IF (OLD.state, NEW.state) NOT IN (('frozen'",
     "IF OLD.state <> NEW.state AND (OLD.state, NEW.state) NOT IN (('frozen'",
 )
+LETTERS = """
+CREATE FUNCTION check_letter_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT 1 FROM incidents_registerentry WHERE letter_id = OLD.id) THEN
+    RAISE EXCEPTION 'a letter on a frozen register cannot change' USING ERRCODE = 'check_violation';
+  END IF;
+  IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER letter_frozen BEFORE UPDATE OR DELETE ON incidents_letter
+  FOR EACH ROW EXECUTE FUNCTION check_letter_frozen();
+"""
 SIGNATURES = """
 CREATE FUNCTION check_signature() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE c incidents_campaign%ROWTYPE; first incidents_approval%ROWTYPE;
@@ -126,5 +142,5 @@ class Migration(migrations.Migration):
     dependencies = [("incidents", "0001_initial")]
     operations = [
         migrations.RunSQL(part, migrations.RunSQL.noop)
-        for part in (REFUSE_CHANGE, APPEND_TRIGGERS, PENDING, MOVES, SIGNATURES)
+        for part in (REFUSE_CHANGE, APPEND_TRIGGERS, PENDING, MOVES, LETTERS, SIGNATURES)
     ]

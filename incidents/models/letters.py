@@ -78,6 +78,7 @@ class Approval(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["campaign", "kind"], name="one_signature_of_a_kind"),
             models.CheckConstraint(condition=~models.Q(reason=""), name="a_signature_has_a_reason"),
+            models.CheckConstraint(condition=models.Q(kind__in=["content", "release"]), name="a_signature_is_first_or_second"),
         ]
 
     def __str__(self) -> str:

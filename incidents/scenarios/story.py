@@ -221,8 +221,8 @@ def _sent(campaign: Campaign, progress: Progress) -> None:
     while True:
         campaign.refresh_from_db()
         states = count_states(campaign=campaign)
-        settled = sum(n for state, n in states.items() if state not in _WAITING)
-        progress("send the letters", settled, campaign.people)
+        settled = sum(n for state, n in states.items() if state not in (*_WAITING, *_NOT_SENT))
+        progress("send the letters", settled, campaign.people - sum(states.get(state, 0) for state in _NOT_SENT))
         if campaign.state != CampaignState.DISPATCHING:
             return
         if settled != seen:
@@ -235,6 +235,7 @@ def _sent(campaign: Campaign, progress: Progress) -> None:
         time.sleep(0.5)
 
 
+_NOT_SENT = (MessageState.HELD, MessageState.NOT_OWED)
 _WAITING = (MessageState.PLANNED, MessageState.READY, MessageState.SENDING, MessageState.IN_DOUBT)
 
 

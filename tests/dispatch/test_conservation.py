@@ -27,6 +27,10 @@ BREAKAGES = {
     "messages tried a second time without a listed doubt, a bounce or a certain failure": "INSERT INTO incidents_attempt "
     "(message_id, number, chunk_id, outcome, provider, provider_id, detail, content_sha256) SELECT message_id, 2, chunk_id, "
     "outcome, provider, '', '', content_sha256 FROM incidents_attempt WHERE message_id = %(accepted)s",
+    "letters that are not as they were frozen": "UPDATE incidents_letter SET compiled = 'x' WHERE id = (SELECT e.letter_id FROM "
+    "incidents_registerentry e JOIN incidents_message m ON m.entry_id = e.id WHERE m.id = %(ready)s)",
+    "messages whose planned content is not the register's": "UPDATE incidents_message SET content_sha256 = repeat('0', 64) "
+    "WHERE id = %(ready)s",
     "work claimed before the release was signed": "UPDATE incidents_chunk SET claimed_at = '2020-01-01'",
 }
 

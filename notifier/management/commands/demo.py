@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from incidents.management.operator import FAILED, OperatorCommand
+from incidents.models.refusal import Refused
 from incidents.scenarios.story import as_json, save_json
 from notifier import drill, environment
 from notifier.processes import house_command, require_mail_setting, supervised, worker_command
@@ -18,13 +19,15 @@ class Command(OperatorCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--scenario", default="cartier-2025")
-        parser.add_argument("--size", default="small", help="small, medium, large or a number of people")
+        parser.add_argument("--size", help="small (default), medium, large or a number of people")
         parser.add_argument("--json", type=Path, dest="json_file")
         parser.add_argument("--fresh", action="store_true", help="start anew")
 
-    def work(self, *, scenario: str, size: str, json_file: Path | None, fresh: bool, **_: Any) -> int | None:
+    def work(self, *, scenario: str, size: str | None, json_file: Path | None, fresh: bool, **_: Any) -> int | None:
         order = drill.read_order(scenario=scenario, size=size, fresh=fresh)
         require_mail_setting()
+        if json_file and not json_file.absolute().parent.is_dir():
+            raise Refused("The folder of --json does not exist. Make it, or give another file.")
         out, var = self.out, environment.place().var
         drill.make_room(order, out)
         with supervised(var) as children:

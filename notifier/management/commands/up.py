@@ -21,10 +21,10 @@ class Command(OperatorCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--services-only", action="store_true", help="only the database and the broker")
         parser.add_argument("--scenario", help="play this scenario once everything runs")
-        parser.add_argument("--size", default="small")
+        parser.add_argument("--size", help="small (default), medium, large or a number of people")
         parser.add_argument("--fresh", action="store_true", help="start the scenario anew")
 
-    def work(self, *, services_only: bool, scenario: str | None, size: str, fresh: bool, **_: Any) -> int | None:
+    def work(self, *, services_only: bool, scenario: str | None, size: str | None, fresh: bool, **_: Any) -> int | None:
         # A shell that starts us in the background has told us to ignore SIGINT.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
