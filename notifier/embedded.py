@@ -311,6 +311,7 @@ def _locked(path: Path, how: int) -> Iterator[bool]:
 
 
 def _ensure_started(place: Place, password: str, *, postgres: bool, valkey: bool) -> None:
+    private_folder(place.runtime)
     run = read_run(place)
     if postgres and not _comes_up(int(run.get("postgres_pid", 0)), place, lambda: _postgres_answers(place, password)):
         _clear_stale_postmaster(place)
@@ -366,6 +367,7 @@ def _stop(place: Place) -> None:
                     os.waitpid(pid, os.WNOHANG)
                 time.sleep(0.05)
     write_private(place.run_file, json.dumps(run, indent=1))
+    shutil.rmtree(place.runtime, ignore_errors=True)  # only sockets; made again at the next start
 
 
 @contextlib.contextmanager
