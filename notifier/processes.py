@@ -25,11 +25,6 @@ STOP_SECONDS = 35
 RESTART_PAUSE_SECONDS = 1.0
 
 
-def bin_path(name: str) -> str:
-    """A program of the environment that runs us."""
-    return str(Path(sys.executable).parent / name)
-
-
 def web_command(port: int) -> list[str]:
     """The web server; it binds to this machine only."""
     options = [
