@@ -1,20 +1,24 @@
 """Reads law case files (the format is docs/law-cases.md) into facts, groups and expectations, strictly.
 
-Whatever cannot be understood is an error with file, line and key: a case that is silently misread proves nothing.
+Whatever cannot be understood is an error with file, line, key and what to write instead: a case that is silently misread,
+or that checks nothing, proves nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from incidents.law.case_values import MOST_PEOPLE, CaseFileError, Values
 from incidents.law.competence import UNION
 from incidents.law.facts import Addressee, Anchor, Findings, Group, IncidentFacts, Moment
 from incidents.law.pack import PackSet
-from incidents.law.strict_yaml import QUOTE_NORWAY, Lined, StrictYamlError, read_yaml
+from incidents.law.places import may_mean
+from incidents.law.strict_yaml import Lined, StrictYamlError, read_yaml
+
+__all__ = ["Case", "CaseFileError", "Expected", "read_cases"]
 
 RISKS = {"unlikely", "risk", "high", "unknown"}
 CAUSES = {"attack", "error", "loss", "insider", "unknown"}
@@ -25,14 +29,11 @@ _ANCHORS = {anchor.value for anchor in Anchor}
 _MOMENTS = {"processor_aware_at", "law_enforcement_hold_until"}
 _FLAGS = {"encrypted", "key_taken", "contained"}
 _TEXTS = {"based_in", "established_in", "sector"}
-
-
-class CaseFileError(ValueError):
-    """A case file that cannot be run: file, line (from 1), key and what is wrong."""
-
-    def __init__(self, *, file: str, line: int, key: str, problem: str) -> None:
-        self.file, self.line, self.key, self.problem = file, line, key, problem
-        super().__init__(f"{file}:{line}: {key}: {problem}")
+LONGEST_PLACE = 60
+_ONE = "- name: A sentence, with expect: below it"
+_CASE = f"write {_ONE}"
+_GROUP = "write - {residence: FR, elements: [name], count: 5}"
+_EXPECT = "write FR: {person: {owed: yes}}"
 
 
 @dataclass(frozen=True)
@@ -65,47 +66,46 @@ def read_cases(*, path: Path, packs: PackSet) -> list[Case]:
     except StrictYamlError as error:
         raise CaseFileError(file=error.path, line=error.line, key=error.key, problem=error.problem) from None
     reader = _Reader(file=str(path), packs=packs)
-    if not isinstance(document, Lined) or not isinstance(document.get("cases"), list):
-        raise reader.error(1, "cases", "the file must hold a list named cases")
-    return [reader.case(item) for item in document["cases"]]
+    if not isinstance(document, Lined) or not isinstance(document.get("cases"), list) or not document["cases"]:
+        line = document.line_of("cases") if isinstance(document, Lined) else 1
+        raise reader.error(line, "cases", "the file must hold a list named cases", f"write cases: and below it {_ONE}")
+    return [reader.case(item, document.line_of("cases", index)) for index, item in enumerate(document["cases"])]
 
 
-@dataclass(frozen=True)
-class _Reader:
-    file: str
-    packs: PackSet
+class _Reader(Values):
+    """Reads the cases of one file, part by part."""
 
-    def error(self, line: int, key: str, problem: str) -> CaseFileError:
-        return CaseFileError(file=self.file, line=line, key=key, problem=problem)
-
-    def mapping(self, value: Any, line: int, key: str) -> Lined:
-        if not isinstance(value, Lined):
-            raise self.error(line, key, "must be a mapping")
-        return value
-
-    def only(self, found: Lined, allowed: set[str], where: str) -> None:
-        for key in found:
-            if key not in allowed:
-                problem = f"not a key of {where}; known: {', '.join(sorted(allowed))}"
-                raise self.error(found.line_of(key), key, problem)
-
-    def case(self, item: Any) -> Case:
-        found = self.mapping(item, 1, "cases")
+    def case(self, item: Any, line: int) -> Case:
+        found = self.mapping(item, line, "cases", instead=_CASE)
         self.only(found, {"name", "incident", "people", "expect"}, "a case")
         for key in ("name", "expect"):
             if key not in found:
-                raise self.error(found.line, key, "is missing")
-        incident = found.get("incident") or Lined()
-        expected, whole = self.expect(self.mapping(found["expect"], found.line_of("expect"), "expect"))
+                raise self.error(found.line, key, "is missing", _CASE)
+        expected, whole = self.expect(self.filled(found["expect"], found.line_of("expect"), "expect"))
         return Case(
             file=self.file,
             line=found.line,
-            name=str(found["name"]),
-            facts=self.facts(self.mapping(incident, found.line_of("incident"), "incident")),
+            name=self.name(found),
+            facts=self.facts(self.inner(found, "incident", instead="write incident: {aware_at: 2026-05-11}")),
             groups=self.people(found),
             expected=expected,
             whole=whole,
         )
+
+    def name(self, found: Lined) -> str:
+        """The sentence, on one line."""
+        value = found["name"]
+        sentence = " ".join(str(value).split()) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+        if not sentence or not sentence.isprintable():
+            raise self.error(found.line_of("name"), "name", "must be a sentence", "write what must follow, in words")
+        return sentence
+
+    def filled(self, value: Any, line: int, key: str) -> Lined:
+        """A mapping of expectations, which must not be empty: a case that checks nothing always passes."""
+        found = self.mapping(value, line, key, instead=_EXPECT)
+        if not found:
+            raise self.error(line, key, "is empty, so that nothing would be checked", _EXPECT)
+        return found
 
     # -- the incident
 
@@ -119,9 +119,9 @@ class _Reader:
             processor_aware_at=given.get("processor_aware_at"),
             law_enforcement_hold_until=given.get("law_enforcement_hold_until"),
             filed_at=self.filings(found),
-            based_in=self.text(found, "based_in"),
+            based_in=self.country(found, "based_in"),
             established_in=self.established_in(found),
-            sector=self.text(found, "sector") or "retail",
+            sector=self.sector(found),
             findings=self.findings(found),
             role=self.word(found, "role", ROLES, absent="controller"),
             cause=self.word(found, "cause", CAUSES, absent="attack"),
@@ -133,19 +133,23 @@ class _Reader:
     def established_in(self, found: Lined) -> str | None:
         """As written; where absent, the organisation's own country if that is in the EEA."""
         if "established_in" in found:
-            return self.text(found, "established_in")
-        based = self.text(found, "based_in")
+            return self.country(found, "established_in")
+        based = self.country(found, "based_in")
         return based if based in self.packs.members(union=UNION) else None
 
     def filings(self, found: Lined) -> dict[str, Moment]:
-        filed = self.mapping(found.get("filed_at") or Lined(), found.line_of("filed_at"), "filed_at")
+        filed = self.inner(found, "filed_at", instead="write filed_at: {FR: 2026-05-11}")
+        for key in filed:
+            if key not in self.packs.packs:
+                meant = " or ".join(may_mean(word=key)) or "the id of a pack, such as FR or US-CA"
+                raise self.error(filed.line_of(key), key, "there is no law pack of this name", f"write {meant}")
         moments = {key: self.moment(filed, key) for key in filed}
         return {key: value for key, value in moments.items() if value is not None}
 
     def findings(self, found: Lined) -> Findings:
-        given = self.mapping(found.get("findings") or Lined(), found.line_of("findings"), "findings")
+        given = self.inner(found, "findings", instead="write findings: {risk: high}")
         self.only(given, {"risk", "misuse_likely", "serious_harm_likely", "answers"}, "findings")
-        answers = self.mapping(given.get("answers") or Lined(), given.line_of("answers"), "answers")
+        answers = self.inner(given, "answers", instead="write answers: {enough_for_identity_theft: yes}")
         return Findings(
             risk=self.word(given, "risk", RISKS, absent="unknown"),
             misuse_likely=self.word(given, "misuse_likely", DECIDED, absent="unknown"),
@@ -156,25 +160,27 @@ class _Reader:
     # -- the people
 
     def people(self, found: Lined) -> tuple[Group, ...]:
-        listed = found.get("people") or []
+        listed = found.get("people")
+        if listed is None:
+            return ()
         if not isinstance(listed, list):
-            raise self.error(found.line_of("people"), "people", "must be a list of groups")
-        return tuple(self.group(item, found.line_of("people")) for item in listed)
+            raise self.error(found.line_of("people"), "people", "must be a list of groups", _GROUP)
+        return tuple(self.group(item, found.line_of("people", index)) for index, item in enumerate(listed))
 
     def group(self, item: Any, line: int) -> Group:
-        found = self.mapping(item, line, "people")
+        found = self.mapping(item, line, "people", instead=_GROUP)
         self.only(found, {"residence", "elements", "maybe", "count", "minors"}, "a group of people")
-        residence = self.text(found, "residence")
-        if not residence:
-            raise self.error(found.line_of("residence"), "residence", "is missing")
-        count = found.get("count")
-        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-            raise self.error(found.line_of("count"), "count", "must be a whole number, 0 or more")
+        for key in ("residence", "elements", "count"):
+            if found.get(key) is None or found[key] == "":
+                raise self.error(found.line_of(key), key, "is missing", _GROUP)
+        residence = (self.text(found, "residence") or "").strip()
+        if not residence.isprintable() or not 0 < len(residence) <= LONGEST_PLACE:
+            raise self.error(found.line_of("residence"), "residence", "is no place", "write a code: FR, US-CA, CA-ON")
         return Group(
             residence=residence,
             elements=frozenset(self.items(found, "elements")),
-            count=count,
-            maybe=frozenset(self.items(found, "maybe")),
+            count=self.number(found, "count", most=MOST_PEOPLE),
+            maybe=frozenset(self.items(found, "maybe") if "maybe" in found else ()),
             minors=self.flag(found, "minors"),
         )
 
@@ -185,17 +191,19 @@ class _Reader:
         expected: list[Expected] = []
         for key, value in found.items():
             if key == "lead_authority":
-                whole[key] = self.text(found, key)
+                whole[key] = self.country(found, key)
             elif key == "record":
                 whole[key] = self.flag(found, key)
             else:
-                expected += self.jurisdiction(key, self.mapping(value, found.line_of(key), key))
+                expected += self.jurisdiction(key, self.filled(value, found.line_of(key), key))
         return tuple(expected), whole
 
     def jurisdiction(self, name: str, found: Lined) -> list[Expected]:
+        if not name.isprintable() or not 0 < len(name.strip()) <= LONGEST_PLACE:
+            raise self.error(found.line, name, "is no jurisdiction", _EXPECT)
         self.only(found, {addressee.value for addressee in Addressee}, f"the expectations of {name}")
         return [
-            Expected(name, Addressee(key), self.checks(self.mapping(value, found.line_of(key), key)))
+            Expected(name, Addressee(key), self.checks(self.filled(value, found.line_of(key), key)))
             for key, value in found.items()
         ]
 
@@ -204,74 +212,14 @@ class _Reader:
             "owed": lambda f, k: self.word(f, k, {"yes", "no", "ask"}),
             "by": self.by,
             "second_by": self.by,
+            "final_by": self.by,
             "no_fixed_date": self.flag,
             "relative": lambda f, k: self.word(f, k, RELATIVES),
             "to": self.items,
             "monitoring_months": self.number,
             "must_state": self.items,
             "must_not_state": self.items,
-            "because": self.text,
+            "because": self.pinpoint,
         }
         self.only(found, set(readers), "an expectation")
         return {key: readers[key](found, key) for key in found}
-
-    def by(self, found: Lined, key: str) -> tuple[Moment, Moment]:
-        value = found[key]
-        if isinstance(value, list) and len(value) != 2:
-            raise self.error(found.line_of(key), key, "write one moment, or [earliest, latest]")
-        ends = value if isinstance(value, list) else [value, value]
-        first, last = (self.parsed(end, found.line_of(key), key) for end in ends)
-        return first, last
-
-    # -- single values
-
-    def moment(self, found: Lined, key: str) -> Moment | None:
-        return None if found[key] is None else self.parsed(found[key], found.line_of(key), key)
-
-    def parsed(self, value: Any, line: int, key: str) -> Moment:
-        text = str(value).strip()
-        try:
-            if len(text) == len("2026-05-11"):
-                return date.fromisoformat(text)
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            problem = f"{text!r} is no ISO 8601 date or timestamp, such as 2026-05-11 or 2026-05-11T09:00+02:00"
-            raise self.error(line, key, problem) from None
-        if moment.tzinfo is None:
-            raise self.error(line, key, f"the timestamp {text} needs its offset, such as +02:00 or Z")
-        return moment
-
-    def text(self, found: Lined, key: str) -> str | None:
-        value = found.get(key)
-        if isinstance(value, bool):
-            raise self.error(found.line_of(key), key, QUOTE_NORWAY)
-        if value is not None and not isinstance(value, str):
-            raise self.error(found.line_of(key), key, "must be text; write it in quotes")
-        return value
-
-    def flag(self, found: Lined, key: str) -> bool:
-        value = found.get(key, False)
-        if value in ("yes", "no"):
-            return bool(value == "yes")
-        if not isinstance(value, bool):
-            raise self.error(found.line_of(key), key, "must be true or false")
-        return value
-
-    def number(self, found: Lined, key: str) -> int:
-        value = found[key]
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise self.error(found.line_of(key), key, "must be a whole number")
-        return value
-
-    def word(self, found: Lined, key: str, allowed: set[str], *, absent: str = "") -> str:
-        value = found.get(key, absent)
-        word = {True: "yes", False: "no", None: "unknown"}.get(value, value) if not isinstance(value, list) else ""
-        if word not in allowed:
-            raise self.error(found.line_of(key), key, f"{value!r} is not one of: {', '.join(sorted(allowed))}")
-        return str(word)
-
-    def items(self, found: Lined, key: str) -> list[str]:
-        value = found.get(key) or []
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.error(found.line_of(key), key, "must be a list of words")
-        return value

@@ -15,6 +15,7 @@ from incidents.law.deadlines import earliest, local_day
 from incidents.law.engine import assess
 from incidents.law.facts import Assessment, Duty, Moment, Owed, Reason
 from incidents.law.pack import PackSet
+from incidents.law.places import is_no_part, residence_of
 
 __all__ = ["CaseFailure", "CaseFileError", "CaseReport", "Difference", "run_case", "run_case_files"]
 
@@ -127,7 +128,8 @@ def _differences(expected: Expected, found: Assessment, packs: PackSet) -> Itera
     duties = [d for d in found.duties if d.jurisdiction in ids and d.addressee is expected.addressee]
     seen = _Found(duties, known=any(id_ in packs.packs for id_ in ids))
     for key, wanted in expected.checks.items():
-        got = _CHECKS[key](wanted, seen)
+        # Without a pack and without a question the engine has said nothing: no check is met by that.
+        got = _CHECKS[key](wanted, seen) if seen.known or duties else seen.owed
         if got is not None:
             text = f"{key} {_text(wanted)}"
             yield Difference(expected.jurisdiction, expected.addressee.value, text, got, seen.reference)
@@ -136,8 +138,9 @@ def _differences(expected: Expected, found: Assessment, packs: PackSet) -> Itera
 def _jurisdictions(name: str, packs: PackSet) -> set[str]:
     if name == UNION:
         return set(packs.members(union=UNION))
-    pack = packs.find(residence=name)
-    return {name, pack.id} if pack else {name}
+    place = residence_of(code=name)
+    pack = None if is_no_part(residence=place) else packs.find(residence=place)
+    return {name, name.upper(), place, pack.id} if pack else {name, name.upper(), place}
 
 
 # Each check gives None where it is met, else what was got.
@@ -184,8 +187,17 @@ def _relative(wanted: str, seen: _Found) -> str | None:
 
 
 def _to(wanted: list[str], seen: _Found) -> str | None:
-    got = seen.items("to")
-    return None if {_plain(n) for n in wanted} == {_plain(n) for n in got} else ", ".join(sorted(got)) or "no one"
+    """Every regulator named, no other; bodies that get a copy may be named."""
+    named = [_parts(name) for name in wanted]
+    told, copied = ([_parts(name) for name in seen.items(key)] for key in ("to", "copy_to"))
+    all_known = all(any(part & other for other in told + copied) for part in named)
+    none_left = all(any(part & other for other in named) for part in told)
+    return None if all_known and none_left else ", ".join(sorted(seen.items("to"))) or "no one"
+
+
+def _parts(name: str) -> set[str]:
+    """A regulator's name without case and remarks; "one; the other" and "one, its division" are known by either part."""
+    return {_plain(part) for part in name.replace("; ", ", ").split(", ")}
 
 
 def _plain(name: str) -> str:
@@ -235,6 +247,7 @@ _CHECKS: dict[str, Callable[[Any, _Found], str | None]] = {
     "owed": _owed,
     "by": _by("shown_at"),
     "second_by": _by("second_by"),
+    "final_by": _by("final_by"),
     "no_fixed_date": _no_fixed_date,
     "relative": _relative,
     "to": _to,

@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from incidents.law.facts import Moment
+from incidents.law.working_days import WEEKDAYS, WorkingDays, working_days_of
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
@@ -22,38 +23,70 @@ _LAST_HOUR = time(23, 0)
 
 
 @dataclass(frozen=True)
+class Reading:
+    """Another reading of a period that some hold: for information, never the shown deadline."""
+
+    ends_at: Moment
+    text: str
+
+
+@dataclass(frozen=True)
 class Period:
-    """The end of a period: what is shown, the end under the regulation where that is later, and what to know."""
+    """The end of a period: what is shown, the end under the regulation where that is later, and what to know.
+
+    `left_out` are the public holidays that were not counted, or that moved the end ("2026-07-03 Independence Day").
+    """
 
     shown_at: Moment
     legal_end_at: datetime | None = None
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    readings: tuple[Reading, ...] = ()
 
 
-def end_of_period(*, start: Moment, n: int, rule: Mapping[str, Any], zone: ZoneInfo) -> Period:
-    """The end of `n` units after `start`, counted by one rule of calendars.yaml at the authority's place."""
+def end_of_period(*, start: Moment, n: int, rule: Mapping[str, Any], zone: ZoneInfo, place: str = "") -> Period:
+    """The end of `n` units after `start`, counted by one rule of calendars.yaml; holidays are those of `place` ("US-VT")."""
     unit = rule["unit"]
+    working = working_days_of(place=place, closed=frozenset(rule.get("closed", ())))
     if unit == "hours":
-        return _hours(start=instant_of(moment=start, zone=zone), n=n, rule=rule, zone=zone)
+        return _hours(start=instant_of(moment=start, zone=zone), n=n, rule=rule, zone=zone, working=working)
     day = local_day(moment=start, zone=zone)
-    closed = frozenset(rule.get("closed", ()))
     if unit == "business_days":
-        return Period(shown_at=business_days_after(day=day, n=n, closed=closed), notes=(_HOLIDAYS,))
+        return _open_days(day, business_days_after(day=day, n=n, working=working), working)
     end = months_after(day=day, n=n) if unit == "months" else days_after(day=day, n=n, rule=rule)
     if rule.get("roll") != "next_working_day":
         return Period(shown_at=end)
-    end = _with_working_days(day=day, end=end, least=int(rule.get("least_working_days", 0)), closed=closed)
-    return Period(shown_at=next_working_day(day=end, closed=closed), notes=(_HOLIDAYS,))
+    end = _with_working_days(day=day, end=end, least=int(rule.get("least_working_days", 0)), working=working)
+    return _open_days(end - _DAY, next_working_day(day=end, working=working), working)
 
 
-_HOLIDAYS = "public holidays of the place are not counted in: the true end may be later, never earlier"
+_NO_HOLIDAYS = "the public holidays of the place are not known: the true end may be later, never earlier"
 
 
-def _hours(*, start: datetime, n: int, rule: Mapping[str, Any], zone: ZoneInfo) -> Period:
+def _open_days(after: date, end: date, working: WorkingDays) -> Period:
+    left_out = tuple(working.closures(after=after, until=end))
+    return Period(shown_at=end, left_out=left_out, notes=() if working.known else (_NO_HOLIDAYS,))
+
+
+def _hours(*, start: datetime, n: int, rule: Mapping[str, Any], zone: ZoneInfo, working: WorkingDays) -> Period:
+    shown = elapsed_hours_after(start=start, n=n)
     if rule.get("legal_end") != "next_full_hour":
-        return Period(shown_at=elapsed_hours_after(start=start, n=n))
-    end = next_full_hour(after=start, zone=zone)
-    return Period(shown_at=elapsed_hours_after(start=start, n=n), legal_end_at=elapsed_hours_after(start=end, n=n))
+        return Period(shown_at=shown)
+    end = elapsed_hours_after(start=next_full_hour(after=start, zone=zone), n=n)
+    return Period(shown_at=shown, legal_end_at=end, readings=_with_two_working_days(start, end, rule, zone, working))
+
+
+def _with_two_working_days(
+    start: datetime, end: datetime, rule: Mapping[str, Any], zone: ZoneInfo, working: WorkingDays
+) -> tuple[Reading, ...]:
+    """The disputed reading that Art 3(5) of Regulation 1182/71 also holds for hours; empty where it changes nothing."""
+    least = int(rule.get("disputed_working_days", 0))
+    if not least:
+        return ()
+    day = business_days_after(day=local_day(moment=start, zone=zone), n=least, working=working)
+    if day <= local_day(moment=end, zone=zone):
+        return ()
+    return (Reading(ends_at=day, text=f"disputed: with {least} working days in the period (Art 3(5)); not relied on here"),)
 
 
 def elapsed_hours_after(*, start: datetime, n: int) -> datetime:
@@ -74,12 +107,12 @@ def days_after(*, day: date, n: int, rule: Mapping[str, Any]) -> date:
     return day + counted * _DAY
 
 
-def business_days_after(*, day: date, n: int, closed: frozenset[str] = frozenset()) -> date:
-    """The `n`-th Monday-to-Friday after `day`, days of `closed` ("MM-DD") left out."""
+def business_days_after(*, day: date, n: int, working: WorkingDays = WEEKDAYS) -> date:
+    """The `n`-th working day after `day`; weekends and holidays of the place are left out."""
     left = n
     while left > 0:
         day += _DAY
-        left -= is_working_day(day=day, closed=closed)
+        left -= working.is_open(day=day)
     return day
 
 
@@ -90,23 +123,18 @@ def months_after(*, day: date, n: int) -> date:
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
-def next_working_day(*, day: date, closed: frozenset[str] = frozenset()) -> date:
+def next_working_day(*, day: date, working: WorkingDays = WEEKDAYS) -> date:
     """`day` itself, or the next working day where it is a day of rest (1182/71 Art 3(4))."""
-    while not is_working_day(day=day, closed=closed):
+    while not working.is_open(day=day):
         day += _DAY
     return day
 
 
-def is_working_day(*, day: date, closed: frozenset[str] = frozenset()) -> bool:
-    """Whether `day` is Monday to Friday and not in `closed` ("MM-DD")."""
-    return day.weekday() < 5 and day.strftime("%m-%d") not in closed
-
-
-def _with_working_days(*, day: date, end: date, least: int, closed: frozenset[str]) -> date:
+def _with_working_days(*, day: date, end: date, least: int, working: WorkingDays) -> date:
     """1182/71 Art 3(5): a period of two days or more holds at least two working days."""
     if least == 0 or end - day < 2 * _DAY:
         return end
-    return max(end, business_days_after(day=day, n=least, closed=closed))
+    return max(end, business_days_after(day=day, n=least, working=working))
 
 
 def local_day(*, moment: Moment, zone: ZoneInfo) -> date:

@@ -6,18 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
+from typing import Any
 
-from incidents.law.clocks import Place, anchor_moment, deadline_of, is_late, second_deadline
+from incidents.law.clocks import Place, anchor_moment, deadline_of, is_late, later_stage
 from incidents.law.competence import told_instead
 from incidents.law.conditions import Scene, weigh
 from incidents.law.deadlines import local_day
 from incidents.law.elements import Exposure
 from incidents.law.facts import Addressee, Anchor, Duty, Group, IncidentFacts, Owed, Question, Reason
 from incidents.law.pack import Pack, PackSet, Regime, Version
-from incidents.law.thresholds import Notified
+from incidents.law.thresholds import Notified, is_reached_by
 
 _OWED = {True: Owed.YES, False: Owed.NO, None: Owed.ASK}
 REASONS_FOR_DELAY = "reasons_for_delay"
+#: The event whose day decides which law applies, in words.
+_EVENT = {
+    "discovered_at": "discovered on",
+    "aware_at": "aware since",
+    "determined_at": "determined on",
+    "occurred_at": "happened on",
+}
+#: Kinds of a processor's clock that are no duty of the law.
+_NO_DUTY = {"none": "this law sets no such duty", "contractual": "left to the contract with the controller"}
+CREDIT_BUREAU = "credit_bureau"
+COMPROMISED_MAILBOX = "compromised_email"
 
 
 @dataclass(frozen=True)
@@ -59,40 +71,69 @@ class Law:
 
 def person_duty(*, law: Law, index: int, group: Group) -> Duty:
     """The duty towards one group of people."""
-    exposures = [law.exposures[index]]
-    duty = _duty(law, Addressee.PERSON, exposures, Notified(), ())
-    return replace(duty, group=index)
+    scene = Scene(law.facts, [law.exposures[index]], law.affected, "", minors=group.minors)
+    return replace(_duty(law, Addressee.PERSON, scene), group=index)
 
 
 def shared_duty(
     *, law: Law, addressee: Addressee, notified: Notified, open_questions: tuple[Question, ...]
 ) -> Duty:  # fmt: skip
-    """The duty towards the regulator or the bureaus, for all groups of the jurisdiction."""
+    """The duty towards the regulator, the bureaus, the media or clients, for all groups of the jurisdiction."""
+    minors = any(group.minors for _, group in law.groups)
     exposures = list(law.exposures.values())
-    duty = _duty(law, addressee, exposures, notified, open_questions)
+    scene = Scene(law.facts, exposures, law.affected, "", notified, minors, open_questions)
+    duty = _duty(law, addressee, scene)
     instead = told_instead(pack=law.pack, lead=law.lead, rule=law.version("competence.lead"))
     if instead is None or addressee is not Addressee.REGULATOR:
         return duty
     return _refused(law, addressee, instead)
 
 
-def _duty(
-    law: Law,
-    addressee: Addressee,
-    exposures: Sequence[Exposure],
-    notified: Notified,
-    open_questions: tuple[Question, ...],
-) -> Duty:
+def processor_duty(*, law: Law) -> Duty | None:
+    """What a processor owes its controller (GDPR Art 33(2) and the like); None where this organisation is the controller."""
+    version = law.version("processor.deadline")
+    if law.facts.role != "processor" or version is None:
+        return None
+    if told_instead(pack=law.pack, lead=law.lead, rule=law.version("competence.lead")) is not None:
+        return None
+    kind = version.value["clocks"][0]["kind"]
+    owed = Owed.NO if kind in _NO_DUTY else Owed.YES
+    reason = Reason(
+        condition="a processor (supplier, data holder) must tell the controller",
+        holds=owed is Owed.YES,
+        fact=f"role: processor; {_NO_DUTY.get(kind, kind.replace('_', ' '))}",
+        reference=version.reference,
+        would_change="the role of controller",
+    )
+    duty = replace(_bare(law, Addressee.CONTROLLER, (reason, _in_force(law, version)), version), owed=owed)
+    place = replace(_place(law, Scene(law.facts, (), law.affected, version.reference)), processor=True)
+    return duty if owed is Owed.NO else replace(duty, deadline=deadline_of(version=version, place=place))
+
+
+def _duty(law: Law, addressee: Addressee, scene: Scene) -> Duty:
     version = law.version(f"{addressee.value}.owed")
     if version is None:
         return _without_law(law, addressee)
     if law.facts.role == "processor":
         return _refused(law, addressee, _processor_reason(law, version))
-    scene = Scene(law.facts, exposures, law.affected, version.reference, notified, open_questions)
+    scene = replace(scene, reference=version.reference)
     outcome = weigh(condition=version.value["when"], scene=scene)
     reasons = (outcome.reason, _in_force(law, version))
-    duty = replace(_bare(law, addressee, reasons, version), owed=_OWED[outcome.holds], questions=outcome.questions)
-    return duty if duty.owed is Owed.NO else _completed(law, duty, scene)
+    duty = replace(
+        _bare(law, addressee, reasons, version),
+        owed=_OWED[outcome.holds],
+        questions=outcome.questions,
+        may_record=outcome.may_record,
+    )
+    return _without_notice(law, duty) if duty.owed is Owed.NO else _completed(law, duty, scene)
+
+
+def _without_notice(law: Law, duty: Duty) -> Duty:
+    """A no that rests on a finding of no harm brings what the law asks of those who rely on it."""
+    version = law.version("record.duty")
+    conditions = version.value.get("on_no_harm", ()) if version else ()
+    found_no_harm = duty.addressee is Addressee.PERSON and law.facts.findings.misuse_likely == "no"
+    return replace(duty, on_no_harm=tuple(conditions)) if found_no_harm else duty
 
 
 def _bare(law: Law, addressee: Addressee, reasons: tuple[Reason, ...], version: Version | None) -> Duty:
@@ -116,7 +157,7 @@ def _in_force(law: Law, version: Version) -> Reason:
     since = f"since {version.from_on}" if version.from_on else "as far back as the pack goes"
     until = f"; until {version.until_on}" if version.until_on else ""
     anchored = any(anchor in law.facts.anchors for anchor in (Anchor.AWARE, Anchor.DISCOVERED))
-    day = f"{law.regime.judged_on}: {law.judged_on}" if anchored else f"no date known; law of {law.judged_on}"
+    day = f"{_EVENT[law.regime.judged_on]} {law.judged_on}" if anchored else f"no date known; law of {law.judged_on}"
     return Reason(f"this version is law on that day ({since}{until})", True, day, version.reference, _other_days(version))
 
 
@@ -143,55 +184,73 @@ def _refused(law: Law, addressee: Addressee, reason: Reason) -> Duty:
 
 
 def _without_law(law: Law, addressee: Addressee) -> Duty:
-    """No version covers the day: not law yet (no), or older than the pack goes (a person must look)."""
+    """No version covers the day: this law did not apply yet (or no longer); an earlier law is named as a doubt."""
     versions = [version for version in law.regime.paths[f"{addressee.value}.owed"] if not version.dormant]
     starts = min((version.from_on for version in versions if version.from_on), default=None)
-    future = starts is None or starts > law.pack.checked_on
-    fact = f"{law.regime.judged_on}: {law.judged_on}; the first version starts on {starts or 'no day yet'}"
     reason = Reason(
         condition="a version of this law is in force on that day",
-        holds=False if future else None,
-        fact=fact,
+        holds=False,
+        fact=f"{_EVENT[law.regime.judged_on]} {law.judged_on}; the first version starts on {starts or 'no day yet'}",
         reference=versions[0].reference if versions else law.pack.law,
         would_change=f"an event on or after {starts}" if starts else "the start of the law",
     )
     duty = _bare(law, addressee, (reason,), None)
-    question = Question(f"law:{law.pack.id}", f"Which law applied on {law.judged_on}? The pack is younger.", law.pack.law)
-    return duty if future else replace(duty, owed=Owed.ASK, questions=(question,))
+    if starts is None or starts > law.pack.checked_on:
+        return duty
+    doubt = f"The pack begins on {starts}: whether an earlier law asked for a notice is not in it; have that checked."
+    return replace(duty, doubt=(*duty.doubt, doubt))
 
 
 def _completed(law: Law, duty: Duty, scene: Scene) -> Duty:
     """Adds to a duty (or a possible one) its deadline, addressees, content, channels and monitoring."""
     duty = _with_deadline(law, duty, scene)
-    duty = _with_content(law, duty, scene.exposures)
+    duty = _with_content(law, duty, scene)
     if duty.addressee is Addressee.REGULATOR:
-        duty = replace(duty, to=_names(law))
+        duty = replace(duty, to=_names(law), copy_to=_names(law, copies=True))
     if duty.addressee is Addressee.PERSON:
         duty = _with_channels(law, duty, scene.exposures)
     return duty
 
 
+def _place(law: Law, scene: Scene, hold: Version | None = None) -> Place:
+    return Place(
+        law.packs, law.pack.id, law.pack.zone, scene, hold, holidays=law.pack.holidays_of or law.facts.established_in or ""
+    )
+
+
 def _with_deadline(law: Law, duty: Duty, scene: Scene) -> Duty:
     who = duty.addressee.value
-    version, second = law.version(f"{who}.deadline"), law.version(f"{who}.second")
+    version = law.version(f"{who}.deadline")
     if version is None:
         return duty
-    place = Place(law.packs, law.pack.id, law.pack.zone, scene, law.version(f"{who}.hold"))
+    place = _place(law, scene, law.version(f"{who}.hold"))
     deadline = deadline_of(version=version, place=place)
-    if second is not None:
-        deadline = replace(deadline, second_by=second_deadline(version=second, place=place))
-    duty = _cited(replace(duty, deadline=deadline), version, second)
+    second, final = law.version(f"{who}.second"), law.version(f"{who}.final")
+    deadline = replace(
+        deadline,
+        second_by=later_stage(version=second, place=place) if second else None,
+        final_by=later_stage(version=final, place=place) if final else None,
+    )
+    duty = _cited(replace(duty, deadline=deadline), version, second, final)
     late = law.version(f"{who}.late")
     if late is not None and late.value["reasons_required"] and is_late(deadline=deadline, place=place):
         duty = replace(duty, reasons_for_delay_required=True, content_required=(REASONS_FOR_DELAY,))
-    return duty
+    return _with_assessment(law, duty, place)
 
 
-def _with_content(law: Law, duty: Duty, exposures: Sequence[Exposure]) -> Duty:
+def _with_assessment(law: Law, duty: Duty, place: Place) -> Duty:
+    """The day by which the law wants the breach assessed (Australia s.26WH, Singapore's guidance)."""
+    version = law.version("assessment.deadline")
+    if version is None:
+        return duty
+    return replace(_cited(duty, version), assess_by=deadline_of(version=version, place=place).shown_at)
+
+
+def _with_content(law: Law, duty: Duty, scene: Scene) -> Duty:
     version = law.version(f"{duty.addressee.value}.content")
     if version is None:
         return duty
-    required = [_item(item, exposures) for item in version.value["required"]]
+    required = [_item(item, scene) for item in version.value["required"]]
     return replace(
         _cited(duty, version),
         content_required=tuple(item for item in required if item) + duty.content_required,
@@ -199,37 +258,50 @@ def _with_content(law: Law, duty: Duty, exposures: Sequence[Exposure]) -> Duty:
     )
 
 
-def _item(item: str | Mapping[str, object], exposures: Sequence[Exposure]) -> str | None:
-    """A content item, or None where it is owed only with elements that were not exposed."""
+def _item(item: str | Mapping[str, Any], scene: Scene) -> str | None:
+    """A content item, or None where it is owed only with elements that were not exposed, or from a number of people."""
     if isinstance(item, str):
         return item
-    elements = [str(element) for element in item["if_any_of"]]  # type: ignore[attr-defined]
-    return str(item["item"]) if _touches(elements, exposures) else None
+    if "if_notified" in item:
+        limit = item["if_notified"]
+        return str(item["item"]) if is_reached_by(notified=scene.notified, **limit) else None
+    return str(item["item"]) if _touches(item["if_any_of"], scene.exposures) else None
 
 
 def _touches(elements: Sequence[str], exposures: Sequence[Exposure]) -> bool:
     return any(exposure.sure_of(elements) or exposure.maybe_of(elements) for exposure in exposures)
 
 
-def _names(law: Law) -> tuple[str, ...]:
+def _names(law: Law, *, copies: bool = False) -> tuple[str, ...]:
+    """The regulators told in this sector; with `copies` those that get the same notice beside them."""
     version = law.version("regulator.to")
     names = version.value["names"] if version else []
     sector = law.facts.sector
-    return tuple(
-        name["name"] for name in names if sector in name.get("sectors", [sector]) and sector not in name.get("not_sectors", [])
-    )
+    told = [name for name in names if sector in name.get("sectors", [sector]) and sector not in name.get("not_sectors", [])]
+    return tuple(name["name"] for name in told if name.get("copy", False) is copies)
 
 
 def _with_channels(law: Law, duty: Duty, exposures: Sequence[Exposure]) -> Duty:
     channels, monitoring = law.version("person.channels"), law.version("person.monitoring")
+    # A mailbox whose own credentials leaked is in a stranger's hands: never written to, whatever the statute says.
+    mailbox = _touches(["email_account_credentials"], exposures)
+    duty = replace(duty, channels_barred=(COMPROMISED_MAILBOX,) if mailbox else ())
     if channels is not None:
-        rule = channels.value.get("credentials_only_rule") or {}
-        mailbox = rule.get("not_to_compromised_email") and _touches(["email_account_credentials"], exposures)
-        barred = ("compromised_email",) if mailbox else ()
-        duty = replace(duty, channels_allowed=tuple(channels.value["allowed"]), channels_barred=barred)
+        duty = replace(duty, channels_allowed=tuple(channels.value["allowed"]))
     if monitoring is not None and any(exposure.sure_of(monitoring.value["if_any_of"]) for exposure in exposures):
-        duty = replace(_cited(duty, monitoring), monitoring_months=monitoring.value["months"])
-    return duty
+        months = monitoring.value.get("months_if_sender_is_credit_bureau", 0) if law.facts.sector == CREDIT_BUREAU else 0
+        duty = replace(_cited(duty, monitoring), monitoring_months=months or monitoring.value["months"])
+    return _with_substitute(law, duty)
+
+
+def _with_substitute(law: Law, duty: Duty) -> Duty:
+    version = law.version("person.substitute")
+    if version is None:
+        return duty
+    grounds = version.value["grounds"]
+    limit = grounds.get("persons_over") if isinstance(grounds, Mapping) else None
+    met = (f"{law.affected:,} people, more than {limit:,}",) if limit is not None and law.affected > limit else ()
+    return replace(_cited(duty, version), substitute=grounds, substitute_grounds=met)
 
 
 def _cited(duty: Duty, *versions: Version | None) -> Duty:

@@ -70,17 +70,10 @@ class Exposure:
 
 def exposure_of(*, group: Group, findings: Findings, vocabulary: Vocabulary) -> Exposure:
     """What a group lost; an officer's answer to "element:<name>" (yes or no) settles a doubtful element."""
-    sure = set(group.elements)
-    doubtful: dict[str, str] = {element: element for element in group.maybe}
-    for element in vocabulary.closure(elements=group.elements):
-        doubtful |= dict.fromkeys(vocabulary.may_imply.get(element, ()), element)
+    sure, doubtful = _decided(group=group, findings=findings, vocabulary=vocabulary)
     maybe: dict[str, str] = {}
     for element in sorted(doubtful):
-        answer = findings.answers.get(f"element:{element}", "unknown")
-        if answer == "yes":
-            sure.add(element)
-        elif answer != "no":
-            maybe |= dict.fromkeys(vocabulary.closure(elements=[element]), element)
+        maybe |= dict.fromkeys(vocabulary.closure(elements=[element]), element)
     words = group.elements | group.maybe
     return Exposure(
         sure=vocabulary.closure(elements=sure),
@@ -89,14 +82,33 @@ def exposure_of(*, group: Group, findings: Findings, vocabulary: Vocabulary) -> 
     )
 
 
+def _decided(*, group: Group, findings: Findings, vocabulary: Vocabulary) -> tuple[set[str], set[str]]:
+    """What was exposed for certain, and what nobody has decided on, with what either may have opened, step by step."""
+    sure, doubtful = set(group.elements), set[str]()
+    while True:
+        reached = vocabulary.closure(elements=sure | doubtful)
+        opened = group.maybe.union(*(vocabulary.may_imply.get(element, ()) for element in reached))
+        answers = {element: findings.answers.get(f"element:{element}", "unknown") for element in opened}
+        more = sure | {element for element, answer in answers.items() if answer == "yes"}
+        open_ = {element for element, answer in answers.items() if answer not in {"yes", "no"}} - more
+        if (more, open_) == (sure, doubtful):
+            return sure, doubtful
+        sure, doubtful = more, open_
+
+
 def name_is_met(*, exposure: Exposure, name: str) -> bool | None:
     """Whether the name condition of a list holds: `required`, `not_required` or `or_other_identifier`."""
     if name == "not_required":
         return True
-    wanted = {NAME} if name == "required" else {NAME, *IDENTIFIERS}
+    wanted = names_of(name=name)
     if exposure.sure & wanted:
         return True
     return None if exposure.maybe_of(wanted) else False
+
+
+def names_of(*, name: str) -> frozenset[str]:
+    """The elements of which one meets the name condition of a list."""
+    return frozenset({NAME} if name == "required" else {NAME, *IDENTIFIERS})
 
 
 def list_is_met(*, exposure: Exposure, any_of: Iterable[str]) -> bool | None:

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from incidents.law.competence import NO_PACK, Map, Touched, map_of, residence_question
-from incidents.law.duties import Law, person_duty, shared_duty
+from incidents.law.duties import Law, person_duty, processor_duty, shared_duty
 from incidents.law.elements import exposure_of
 from incidents.law.facts import Addressee, Assessment, Duty, Group, IncidentFacts, Owed, Reason
 from incidents.law.pack import PackSet, Regime
 from incidents.law.thresholds import Notified, notified_of
+
+#: Addressees who are told once for all groups of a jurisdiction.
+SHARED = (Addressee.REGULATOR, Addressee.BUREAUS, Addressee.MEDIA, Addressee.CLIENTS)
 
 
 def assess(*, facts: IncidentFacts, groups: Sequence[Group], packs: PackSet) -> Assessment:
@@ -27,18 +30,18 @@ def assess(*, facts: IncidentFacts, groups: Sequence[Group], packs: PackSet) -> 
         lead_authority=touched.lead,
         record_due=any(_record_due(place, facts, packs) for place in touched.touched),
         law_unknown=tuple(dict.fromkeys(group.residence for _, group in touched.unknown)),
-        packs={place.pack.id: place.pack.sha256 for place in touched.touched},
+        packs={place.pack.id: place.pack.sha256 for place in touched.touched if place.pack.binds(sector=facts.sector)},
     )
 
 
 def _duties_under(place: Touched, touched: Map, facts: IncidentFacts, packs: PackSet) -> Iterator[Duty]:
     regimes = [regime for regime in place.pack.regimes if regime.applies_to(sector=facts.sector)]
-    displaced = {addressee: regime for regime in regimes for addressee in regime.displaces}
-    for regime in regimes:
-        law = _law(place, regime, touched, facts, packs)
+    laws = [_law(place, regime, touched, facts, packs) for regime in regimes]
+    # A sector law that is not in force on that day takes nobody's place.
+    by = {who: law for law in laws for who in law.regime.displaces if law.version(f"{who}.owed") is not None}
+    for law in laws:
         for duty in _duties_of(law):
-            by = displaced.get(duty.addressee.value)
-            yield duty if by is None or by is regime else _displaced(duty, by)
+            yield _displaced(duty, by[duty.addressee]) if by.get(duty.addressee, law) is not law else duty
 
 
 def _law(place: Touched, regime: Regime, touched: Map, facts: IncidentFacts, packs: PackSet) -> Law:
@@ -55,25 +58,32 @@ def _duties_of(law: Law) -> Iterator[Duty]:
     yield from people
     notified = _notified(law, people)
     questions = tuple(dict.fromkeys(question for duty in people for question in duty.questions))
-    for addressee in (Addressee.REGULATOR, Addressee.BUREAUS):
+    for addressee in SHARED:
         if law.has(addressee.value):
             yield shared_duty(law=law, addressee=addressee, notified=notified, open_questions=questions)
+    towards_controller = processor_duty(law=law)
+    if towards_controller is not None:
+        yield towards_controller
 
 
 def _notified(law: Law, people: Sequence[Duty]) -> Notified:
-    counts = {index: group.count for index, group in law.groups}
-    return notified_of(outcomes=[(counts[duty.group], duty.owed) for duty in people if duty.group is not None])
+    groups = dict(law.groups)
+    found = [(groups[duty.group], duty.owed) for duty in people if duty.group is not None]
+    return notified_of(outcomes=[(group.residence, group.count, owed) for group, owed in found])
 
 
-def _displaced(duty: Duty, by: Regime) -> Duty:
+def _displaced(duty: Duty, by: Law) -> Duty:
+    version = by.version(f"{duty.addressee}.owed")
+    assert version is not None
     reason = Reason(
         condition="the general law applies",
         holds=False,
-        fact=f"the sector law takes its place: {by.scope}",
-        reference=duty.reasons[0].reference,
+        fact=f"the sector law takes its place: {by.regime.scope}",
+        reference=version.reference,
         would_change="another sector",
     )
-    return replace(duty, owed=Owed.NO, reasons=(reason, *duty.reasons), deadline=None, questions=(), to=())
+    references = tuple(dict.fromkeys([reason.reference, *duty.references]))
+    return replace(duty, owed=Owed.NO, reasons=(reason, *duty.reasons), references=references, deadline=None, questions=(), to=())
 
 
 def _unknown_law(index: int, group: Group) -> Duty:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 
 class Owed(StrEnum):
@@ -26,6 +27,11 @@ class Addressee(StrEnum):
     PERSON = "person"
     REGULATOR = "regulator"
     BUREAUS = "bureaus"
+    MEDIA = "media"
+    #: Told by its processor (supplier).
+    CONTROLLER = "controller"
+    #: Clients and recipients of a service, under sector acts.
+    CLIENTS = "clients"
 
 
 class Anchor(StrEnum):
@@ -128,9 +134,14 @@ class Deadline:
     reference: str
     legal_end_at: datetime | None = None
     second_by: Moment | None = None
+    final_by: Moment | None = None
     relative: str | None = None
     zone: str = "UTC"
     notes: tuple[str, ...] = ()
+    #: Public holidays that were left out of the count or moved the end, as used: "2026-07-03 Independence Day".
+    left_out: tuple[str, ...] = ()
+    #: Disputed readings of the same period, beside the safe one: for information only.
+    other_readings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,12 +158,23 @@ class Duty:
     group: int | None = None
     deadline: Deadline | None = None
     to: tuple[str, ...] = ()
+    #: Bodies that get the same notice beside the regulator.
+    copy_to: tuple[str, ...] = ()
     content_required: tuple[str, ...] = ()
     content_barred: tuple[str, ...] = ()
     channels_allowed: tuple[str, ...] = ()
     channels_barred: tuple[str, ...] = ()
     monitoring_months: int = 0
+    #: Grounds and means of substitute notice, as the pack gives them; `substitute_grounds` are those met by what is known.
+    substitute: Any = None
+    substitute_grounds: tuple[str, ...] = ()
+    #: When an assessment that the law wants must be finished (Australia, Singapore).
+    assess_by: Moment | None = None
+    #: What the law asks of a controller that relies on a finding of no harm.
+    on_no_harm: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
+    #: Special cases and exceptions that count once recorded as a finding; nothing waits for them.
+    may_record: tuple[Question, ...] = ()
     references: tuple[str, ...] = ()
     pack: str = ""
     pack_sha256: str = ""

@@ -17,25 +17,16 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import jsonschema
-
 from incidents.law.elements import Vocabulary
-from incidents.law.pack_words import unknown_words
-from incidents.law.strict_yaml import StrictYamlError, read_yaml
+from incidents.law.pack_files import PackError, PackFiles, checked, line_of, read_content
+from incidents.law.pack_memory import recall, remember
+
+__all__ = ["PACKS_FOLDER", "Pack", "PackError", "PackSet", "Regime", "Version", "load_packs", "packs_from"]
 
 PACKS_FOLDER = Path(__file__).parent / "packs"
-NOT_PACKS = {"calendars.yaml", "vocabulary.yaml"}
 #: Statuses of texts that are not law; they are kept and shown, and never create a duty.
 DORMANT = {"proposed", "enacted_not_started"}
 _NOT_PATHS = {"id", "scope", "sectors", "displaces", "judged_on"}
-
-
-class PackError(ValueError):
-    """A pack that cannot be used: the file, the key, and what to do about it."""
-
-    def __init__(self, *, file: str, key: str, problem: str, remedy: str) -> None:
-        self.file, self.key, self.problem, self.remedy = file, key, problem, remedy
-        super().__init__(f"{file}: {key}: {problem}; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +38,9 @@ class Version:
     from_on: date | None = None
     until_on: date | None = None
     dormant: bool = False
+    #: When this value was last checked against its source, and how well; the pack's head says it where the value does not.
+    checked_on: date | None = None
+    verified: str = ""
 
     def covers(self, *, on: date) -> bool:
         """Whether this version is law on the local day `on`."""
@@ -93,7 +87,15 @@ class Pack:
     doubt: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    #: Places that an act of one sector covers: a country ("US"), a state ("US-NY") or a union ("EU").
+    covers: tuple[str, ...] = ()
+    #: Where business days are counted: "US-VT", "BR"; empty: at the controller's main establishment.
+    holidays_of: str = ""
     document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def binds(self, *, sector: str) -> bool:
+        """Whether any law of the pack reaches a controller of this sector."""
+        return any(regime.applies_to(sector=sector) for regime in self.regimes)
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,13 @@ class PackSet:
         country, dash, _ = residence.partition("-")
         if pack is None and dash and country != "US":
             pack = self.packs.get(country)
-        return None if pack is None or pack.kind == "union" else pack
+        return None if pack is None or pack.kind in {"union", "sector"} else pack
+
+    def covers(self, *, pack: Pack, residence: str) -> bool:
+        """Whether an act of one sector covers people of this residence."""
+        own = self.find(residence=residence)
+        union = own.inherits if own else None
+        return any(residence == place or residence.startswith(f"{place}-") or union == place for place in pack.covers)
 
     def members(self, *, union: str) -> frozenset[str]:
         """Ids of the packs that inherit from `union`."""
@@ -122,55 +130,41 @@ class PackSet:
 
 
 def load_packs(*, folder: Path | None = None) -> PackSet:
-    """All packs of `folder` (default: those shipped), read once; raises PackError naming file, key and remedy."""
+    """All packs of `folder` (default: those shipped), read once; raises PackError naming file, line, key and remedy."""
     return _load(str(folder or PACKS_FOLDER))
+
+
+def packs_from(*, content: Mapping[str, bytes]) -> PackSet:
+    """The packs made of these files (by name, schema.json among them), checked in full and kept nowhere; raises PackError."""
+    return _pack_set(checked(content=content))
 
 
 @cache
 def _load(folder: str) -> PackSet:
     root = Path(folder)
-    vocabulary = _read(root / "vocabulary.yaml")
-    calendars = _read(root / "calendars.yaml")
-    files = {path.name: _read(path) for path in sorted(root.glob("*.yaml")) if path.name not in NOT_PACKS}
-    _check_schema(root=root, files={**files, "vocabulary.yaml": vocabulary, "calendars.yaml": calendars})
-    _check_words(files=files, vocabulary=vocabulary, calendars=calendars)
-    documents = {document["id"]: (name, document) for name, document in files.items()}
+    content = read_content(root=root)
+    known = recall(root=root, content=content)
+    if known is not None:
+        return _pack_set(PackFiles(known))
+    files = checked(content=content)
+    found = _pack_set(files)
+    # Only now: building refuses versions that overlap and unions that do not exist.
+    remember(root=root, content=content, documents=files.documents)
+    return found
+
+
+def _pack_set(files: PackFiles) -> PackSet:
+    documents: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for name, document in files.packs.items():
+        other, _ = documents.setdefault(document["id"], (name, document))
+        if other != name:
+            line, problem = line_of(document=document, keys=("id",)), f"{document['id']} is the id of {other} already"
+            raise PackError(file=name, line=line, key="id", problem=problem, remedy="give each pack an id of its own")
     packs = {key: _build(name, document, documents) for key, (name, document) in sorted(documents.items())}
-    words = Vocabulary.from_document(document=vocabulary)
-    shared = {"vocabulary": vocabulary, "calendars": calendars}
+    words = Vocabulary.from_document(document=files.vocabulary)
+    shared = {"vocabulary": files.vocabulary, "calendars": files.calendars}
     digest = _sha256({**shared, "packs": {key: pack.sha256 for key, pack in packs.items()}})
-    return PackSet(packs=packs, vocabulary=words, calendars=calendars["rules"], sha256=digest)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = read_yaml(path=path)
-    except StrictYamlError as error:
-        key = f"line {error.line}, {error.key}"
-        raise PackError(file=path.name, key=key, problem=error.problem, remedy="correct the file") from None
-    if not isinstance(document, dict):
-        raise PackError(file=path.name, key="-", problem="not a mapping", remedy="start from another pack")
-    return document
-
-
-def _check_schema(*, root: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
-    schema = json.loads((root / "schema.json").read_text(encoding="utf-8"))
-    definitions = {"vocabulary.yaml": "vocabulary", "calendars.yaml": "calendars"}
-    for name, document in files.items():
-        wanted = {"$ref": f"#/$defs/{definitions.get(name, 'pack')}", "$defs": schema["$defs"]}
-        error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(wanted).iter_errors(document))
-        if error is not None:
-            key = ".".join(str(part) for part in error.absolute_path) or "(the file)"
-            remedy = "see schema.json and docs/packs.md"
-            raise PackError(file=name, key=key, problem=error.message[:300], remedy=remedy)
-
-
-def _check_words(*, files: Mapping[str, Mapping[str, Any]], vocabulary: Mapping[str, Any], calendars: Mapping[str, Any]) -> None:
-    for name, document in files.items():
-        for found in unknown_words(document=document, vocabulary=vocabulary, calendars=calendars):
-            problem = f"{found.word!r} is no known {found.kind}"
-            remedy = "correct the word, or add it to vocabulary.yaml or calendars.yaml"
-            raise PackError(file=name, key=found.key, problem=problem, remedy=remedy)
+    return PackSet(packs=packs, vocabulary=words, calendars=files.calendars["rules"], sha256=digest)
 
 
 def _build(name: str, document: Mapping[str, Any], documents: Mapping[str, tuple[str, Mapping[str, Any]]]) -> Pack:
@@ -179,7 +173,8 @@ def _build(name: str, document: Mapping[str, Any], documents: Mapping[str, tuple
     if inherits is not None:
         if inherits not in documents:
             problem = f"there is no pack {inherits}"
-            raise PackError(file=name, key="inherits", problem=problem, remedy="add it, or remove the key")
+            line = line_of(document=document, keys=("inherits",))
+            raise PackError(file=name, line=line, key="inherits", problem=problem, remedy="add it, or remove the key")
         parent = documents[inherits][1]
     return Pack(
         id=document["id"],
@@ -197,28 +192,29 @@ def _build(name: str, document: Mapping[str, Any], documents: Mapping[str, tuple
         doubt=tuple(document.get("doubt", ())),
         notes=tuple(document.get("notes", ())),
         languages=tuple(document.get("languages", ())),
+        covers=tuple(document.get("covers", ())),
+        holidays_of=document.get("holidays_of", document["id"] if document["kind"] != "sector" else ""),
         document=document,
     )
 
 
 def _regimes(name: str, document: Mapping[str, Any], parent: Mapping[str, Any]) -> tuple[Regime, ...]:
-    found = {regime["id"]: dict(_paths(regime)) for regime in parent.get("regimes", ())}
+    found = {regime["id"]: dict(_paths(regime, parent)) for regime in parent.get("regimes", ())}
     heads = {regime["id"]: regime for regime in parent.get("regimes", ())}
     for regime in document["regimes"]:
         heads.setdefault(regime["id"], regime)
-        found.setdefault(regime["id"], {}).update(_paths(regime))
+        found.setdefault(regime["id"], {}).update(_paths(regime, document))
     return tuple(_regime(name, heads[key], paths) for key, paths in found.items())
 
 
-def _paths(regime: Mapping[str, Any]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+def _paths(regime: Mapping[str, Any], head: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Version, ...]]]:
     for group, values in regime.items():
         if group not in _NOT_PATHS:
             for key, versions in values.items():
-                yield f"{group}.{key}", versions
+                yield f"{group}.{key}", tuple(_version(item, head) for item in versions)
 
 
-def _regime(name: str, head: Mapping[str, Any], paths: Mapping[str, list[Mapping[str, Any]]]) -> Regime:
-    versions = {path: tuple(_version(item) for item in items) for path, items in paths.items()}
+def _regime(name: str, head: Mapping[str, Any], versions: Mapping[str, tuple[Version, ...]]) -> Regime:
     for path, items in versions.items():
         _refuse_overlaps(name=name, key=f"{head['id']}.{path}", versions=items)
     return Regime(
@@ -231,13 +227,15 @@ def _regime(name: str, head: Mapping[str, Any], paths: Mapping[str, list[Mapping
     )
 
 
-def _version(item: Mapping[str, Any]) -> Version:
+def _version(item: Mapping[str, Any], head: Mapping[str, Any]) -> Version:
     return Version(
         value=item,
         reference=_reference(item["reference"]),
         from_on=_day(item["from"]),
         until_on=_day(item["until"]),
         dormant=item.get("status") in DORMANT,
+        checked_on=_day(item.get("checked_on", head["checked_on"])),
+        verified=item.get("verified", head["verified"]),
     )
 
 
@@ -246,7 +244,8 @@ def _refuse_overlaps(*, name: str, key: str, versions: tuple[Version, ...]) -> N
     for earlier, later in pairwise(living):
         if earlier.until_on is None or (later.from_on or date.min) < earlier.until_on:
             problem = f"two versions are in force on {later.from_on or 'the first day'}"
-            raise PackError(file=name, key=key, problem=problem, remedy="end one the day the other starts")
+            line = line_of(document=later.value, keys=("from",))
+            raise PackError(file=name, line=line, key=key, problem=problem, remedy="end one the day the other starts")
 
 
 def _day(text: str | None) -> date | None:

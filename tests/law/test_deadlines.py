@@ -16,6 +16,7 @@ from incidents.law.deadlines import (
 )
 from incidents.law.facts import Moment
 from incidents.law.pack import load_packs
+from incidents.law.working_days import working_days_of
 
 RULES = load_packs().calendars
 PARIS, TOKYO, KOLKATA = ZoneInfo("Europe/Paris"), ZoneInfo("Asia/Tokyo"), ZoneInfo("Asia/Kolkata")
@@ -97,7 +98,8 @@ def test_months_keep_the_day_or_take_the_last_one() -> None:
 
 
 def test_closed_days_are_no_business_days() -> None:
-    assert business_days_after(day=date(2026, 12, 30), n=1, closed=frozenset({"12-31", "01-01"})) == date(2027, 1, 4)
+    working = working_days_of(place="", closed=frozenset({"12-31", "01-01"}))
+    assert business_days_after(day=date(2026, 12, 30), n=1, working=working) == date(2027, 1, 4)
 
 
 def test_a_time_without_its_offset_is_refused() -> None:

@@ -119,7 +119,7 @@ def test_a_conditional_trigger_asks_only_when_it_is_the_only_one() -> None:
     assert [q.finding for q in alone.questions] == ["enough_for_identity_theft"]
 
 
-@pytest.mark.parametrize("residence", ["US", "US-OH", "CN", "XX", "UNKNOWN", "Georgia"])
+@pytest.mark.parametrize("residence", ["US", "US-ZZ", "CU", "XX", "UNKNOWN", "Georgia", "UK", "England", "USA"])
 def test_a_residence_without_a_pack_is_a_question_and_not_a_default(residence: str) -> None:
     found = run(group(residence, "name", "ssn"))
     asked = duty(found, residence, Addressee.PERSON)
@@ -152,7 +152,7 @@ def test_the_law_of_the_day_of_discovery_is_applied_and_named() -> None:
     old = duty(run(group("US-CA", "name", "ssn"), anchors=anchors), "US-CA", Addressee.PERSON)
     assert old.deadline is not None
     assert (old.deadline.kind, old.deadline.shown_at) == ("without_unreasonable_delay", None)
-    assert old.reasons[-1].fact == "discovered_at: 2025-12-31"
+    assert old.reasons[-1].fact == "discovered on 2025-12-31"
 
 
 def test_the_local_day_decides_which_law_it_was() -> None:
@@ -162,9 +162,27 @@ def test_the_local_day_decides_which_law_it_was() -> None:
     assert found.deadline.shown_at is None
 
 
-def test_a_day_before_the_pack_begins_is_a_question() -> None:
+def test_a_day_before_the_pack_begins_owes_nothing_under_it_and_names_the_doubt() -> None:
     anchors = {Anchor.AWARE: date(2021, 1, 4)}
-    assert duty(run(group("KR", "name"), anchors=anchors), "KR", Addressee.REGULATOR).owed is Owed.ASK
+    found = duty(run(group("KR", "name"), anchors=anchors), "KR", Addressee.REGULATOR)
+    assert found.owed is Owed.NO
+    assert "begins on 2023-09-15: whether an earlier law" in found.doubt[-1]
+
+
+@pytest.mark.parametrize(
+    ("residence", "hint"),
+    [
+        ("UK", "GB"),
+        ("England", "GB"),
+        ("USA", "which US state"),
+        ("Georgia", "US-GA or GE"),
+        ("US", "which US state"),
+        ("XX", "which"),
+    ],
+)
+def test_a_word_that_is_no_residence_is_asked_about_with_the_code_it_may_mean(residence: str, hint: str) -> None:
+    asked = duty(run(group(residence, "name")), residence, Addressee.PERSON)
+    assert hint.casefold() in asked.questions[0].text.casefold()
 
 
 def test_without_any_date_the_law_of_the_day_of_the_check_applies_and_no_deadline_is_invented() -> None:
@@ -202,8 +220,18 @@ def test_monitoring_is_offered_for_the_elements_that_bring_it() -> None:
 
 def test_a_processor_owes_the_authority_and_the_people_nothing() -> None:
     found = run(group("FR", "name"), group("US-CA", "name", "ssn"), role="processor", findings=Findings(risk="high"))
-    assert {d.owed for d in found.duties} == {Owed.NO}
+    assert {d.owed for d in found.duties if d.addressee is not Addressee.CONTROLLER} == {Owed.NO}
     assert not found.record_due
+
+
+def test_a_processor_tells_its_controller_by_its_own_clock() -> None:
+    knew = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
+    found = run(group("FR", "name"), group("US-AL", "name"), group("KE", "name"), role="processor", processor_aware_at=knew)
+    told = {d.jurisdiction: d.deadline for d in found.duties if d.addressee is Addressee.CONTROLLER and d.owed is Owed.YES}
+    assert set(told) == {"FR", "US-AL", "KE"}
+    shown = {place: deadline.shown_at for place, deadline in told.items() if deadline}
+    assert shown == {"FR": None, "US-AL": date(2026, 5, 11), "KE": datetime(2026, 5, 3, 8, 0, tzinfo=UTC)}
+    assert not [d for d in run(group("FR", "name")).duties if d.addressee is Addressee.CONTROLLER]
 
 
 def test_a_sector_law_reaches_only_its_sector() -> None:

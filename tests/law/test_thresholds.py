@@ -23,5 +23,13 @@ def test_people_who_may_be_owed_notice_leave_a_threshold_open(sure: int, open_: 
 
 
 def test_people_to_whom_nothing_is_owed_do_not_count() -> None:
-    outcomes = [(300, Owed.YES), (201, Owed.YES), (9000, Owed.NO), (40, Owed.ASK)]
-    assert notified_of(outcomes=outcomes) == Notified(sure=501, open=40)
+    outcomes = [("US-CA", 300, Owed.YES), ("US-CA", 201, Owed.YES), ("US-CA", 9000, Owed.NO), ("US-CA", 40, Owed.ASK)]
+    found = notified_of(outcomes=outcomes)
+    assert (found.sure, found.open) == (501, 40)
+
+
+def test_a_count_of_one_state_looks_at_the_largest_state() -> None:
+    found = notified_of(outcomes=[("US-CA", 400, Owed.YES), ("US-TX", 300, Owed.YES), ("US-TX", 250, Owed.ASK)])
+    assert (found.sure, found.open) == (700, 250)
+    assert (found.largest.sure, found.largest.open) == (400, 150)
+    assert is_reached_by(notified=found.largest, op=">", n=500) is None
