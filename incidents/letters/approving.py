@@ -7,6 +7,7 @@ from django.db import transaction
 
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
+from incidents.letters.standing import knowingly, signing_obstacle
 from incidents.models import Approval, Campaign, CampaignState, Letter
 from incidents.models.letters import ApprovalKind
 from incidents.models.refusal import Refused
@@ -16,11 +17,11 @@ class ApprovalRefused(Refused):
     """A signature was refused; the refusal itself is in the log."""
 
 
-def sign(*, campaign: Campaign, kind: ApprovalKind, author: User, reason: str) -> Approval:
-    """Write a signature over what was frozen, with its entry, in the caller's transaction."""
+def sign(*, campaign: Campaign, kind: ApprovalKind, author: User, reason: str, despite: str = "") -> Approval:
+    """Write a signature over what was frozen, with its entry, in the caller's transaction. `despite`: marks signed knowingly."""
     roots = {"register_root": campaign.register_root, "letters_root": campaign.letters_root}
     action = Action.CONTENT_APPROVED if kind == ApprovalKind.CONTENT else Action.RELEASE_APPROVED
-    data = {"campaign": campaign.reference, "reason": reason, **roots}
+    data = {"campaign": campaign.reference, "reason": reason, **roots, **knowingly(campaign=campaign, despite=despite)}
     record(incident=campaign.incident, action=action, actor=author.username, data=data)
     return Approval.objects.create(
         campaign=campaign, kind=kind, author=author, reason=reason, approved_at=database_now(), **roots
@@ -34,22 +35,25 @@ def refuse(*, campaign: Campaign, author: User, kind: ApprovalKind, why: str) ->
     return ApprovalRefused(why)
 
 
-def approve_content(*, campaign: Campaign, author: User, reason: str) -> Approval:
-    """First signature. Raises ApprovalRefused: an author, no reason, a letter that the check blocks, a wrong state."""
-    obstacle = content_obstacle(campaign=campaign, author=author, reason=reason)
+def approve_content(*, campaign: Campaign, author: User, reason: str, despite: str = "") -> Approval:
+    """First signature. Raises ApprovalRefused: an author, no reason, a letter that the check blocks, a wrong state, stale law.
+
+    `despite` names the marks on letters that cannot be mended any more, and that the author has read.
+    """
+    obstacle = content_obstacle(campaign=campaign, author=author, reason=reason, despite=despite)
     if obstacle:
         raise refuse(campaign=campaign, author=author, kind=ApprovalKind.CONTENT, why=obstacle)
     with transaction.atomic():
         locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
         if locked.state != CampaignState.FROZEN:
             raise ApprovalRefused("Somebody else has signed the content in the meantime; look at the campaign again.")
-        approval = sign(campaign=locked, kind=ApprovalKind.CONTENT, author=author, reason=reason.strip())
+        approval = sign(campaign=locked, kind=ApprovalKind.CONTENT, author=author, reason=reason.strip(), despite=despite)
         locked.state = CampaignState.CONTENT_APPROVED
         locked.save(update_fields=["state"])
     return approval
 
 
-def content_obstacle(*, campaign: Campaign, author: User, reason: str) -> str:
+def content_obstacle(*, campaign: Campaign, author: User, reason: str, despite: str = "") -> str:
     """Why this person cannot sign the content now; empty when they can."""
     if campaign.state != CampaignState.FROZEN:
         return f"The campaign is '{campaign.get_state_display()}'; only a frozen one waits for the content signature."
@@ -64,4 +68,4 @@ def content_obstacle(*, campaign: Campaign, author: User, reason: str) -> str:
     blocked = [letter for letter in Letter.objects.filter(pk__in=list(used)).select_related("cohort") if letter.blocked]
     if blocked:
         return f"{len(blocked)} letters have blocking findings, the first: {blocked[0]}. They can not be approved as they are."
-    return ""
+    return signing_obstacle(campaign=campaign, despite=despite)

@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any, Final
 
-from incidents.letters.content import GROUPS, holds_any, with_synonyms
+from incidents.letters.content import ANNEXES, GROUPS, holds_any, owes_any, with_synonyms
 from incidents.letters.syntax import (
     DERIVED_FACTS,
     FACTS,
@@ -207,7 +207,8 @@ class _Compilation:
 
     def __init__(self, facts: Mapping[str, bool], fields: Fields, law_block: LawBlocks | None, language: str) -> None:
         derived = {f"any.{group}": holds_any(group=group, facts=facts) for group in GROUPS}
-        self.facts = {**facts, **derived}
+        owed = {f"owes.{annex}": owes_any(annex=annex, facts=facts) for annex in ANNEXES}
+        self.facts = {**facts, **derived, **owed}
         self.fields, self.law_block = fields, law_block
         self.soft_break = "" if language in _NO_SPACE_LANGUAGES else " "
         self.lines: list[_Line] = []

@@ -25,7 +25,7 @@ _WITHOUT_SPACES: Final = frozenset({"ja", "zh", "zh-Hans", "zh-Hant"})
 
 @dataclass(frozen=True)
 class Reading:
-    """Lengths in words (Japanese and Chinese: characters); `grade` only for English."""
+    """Lengths in words (Japanese and Chinese: characters; Korean has spaces); `grade` only for English."""
 
     sentences: int
     mean_sentence: float

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Sum
 
 from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json
 from incidents.audit.log import Entry, database_now, record, record_many
-from incidents.law.pack import Pack, load_packs
-from incidents.letters.check import check_letter
+from incidents.letters.check import BLOCK, check_letter
 from incidents.letters.language import (
     CompiledLetter,
     FilledLetter,
@@ -29,22 +28,14 @@ from incidents.letters.language import (
     fill,
     parse_letter,
 )
+from incidents.letters.owed import check_owed
+from incidents.letters.particulars import Situation, letter_facts, letter_fields
+from incidents.letters.readers import Reader, readers
 from incidents.letters.syntax import LetterTree, parse_law_block
-from incidents.letters.wording import choose_language, element_labels, long_date, neutral_name
-from incidents.models import AffectedPerson, Cohort, Incident, Letter, LetterText, Obligation, PersonStatus
-from incidents.models.duties import Handling
+from incidents.letters.wording import choose_language, neutral_name
+from incidents.models import AffectedPerson, Cohort, Filing, Incident, Letter, LetterText, Obligation, PersonStatus
 from incidents.models.refusal import Refused
 from incidents.vault import Vault
-
-TOLD = (Handling.STATUTORY, Handling.VOLUNTARY, Handling.LAW_UNKNOWN)
-WEIGHT = {
-    Handling.STATUTORY: 0,
-    Handling.LAW_UNKNOWN: 1,
-    Handling.VOLUNTARY: 2,
-    Handling.UNDECIDED: 3,
-    Handling.NONE: 4,
-}
-IN_PLACE = ("gb", "ch", "jp", "kr", "tr", "us_nd", "us_wa", "us_ca", "us_ny")
 
 
 class LetterRefused(Refused):
@@ -59,30 +50,6 @@ class LetterReport:
     blocked: int
     warnings: int
     languages: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Reader:
-    """What a cohort's letter depends on: the weightiest duty towards it, and where its people live."""
-
-    cohort: Cohort
-    obligation: Obligation
-
-    @property
-    def form(self) -> str:
-        if self.obligation.handling != Handling.STATUTORY:
-            return "courtesy"
-        return "us-ca" if self.obligation.jurisdiction == "US-CA" else "notice"
-
-
-def readers(*, incident: Incident) -> dict[int, Reader]:
-    """For every inhabited cohort the duty that decides its letter; cohorts to whom no notice goes are left out."""
-    chosen: dict[int, Reader] = {}
-    duties = incident.obligations.filter(addressee="person", superseded=False, cohort__count__gt=0).select_related("cohort")
-    for duty in sorted(duties, key=lambda duty: (WEIGHT[Handling(duty.handling)], duty.pk)):
-        if duty.cohort and duty.handling in TOLD:
-            chosen.setdefault(duty.cohort.pk, Reader(duty.cohort, duty))
-    return chosen
 
 
 @lru_cache(maxsize=256)
@@ -141,8 +108,9 @@ def make_letters(*, incident: Incident, author: User) -> LetterReport:
         if (form, language) not in newest_texts(incident=incident):
             save_text(incident=incident, form=form, language=language, source=source, author=author)
     texts, made = newest_texts(incident=incident), []
-    for reader in readers(incident=incident).values():
-        made += [_make(incident, reader, texts[(reader.form, language)]) for language in _languages(reader, texts)]
+    for reader, situation in situations(incident=incident, told=readers(incident=incident).values()):
+        chosen = [texts[(reader.form, language)] for language in _languages(reader, texts)]
+        made += [_make(incident, text, reader.cohort, situation) for text in chosen]
     incident.letters.exclude(pk__in=[letter.pk for letter in made]).delete()
     entries = [
         Entry(Action.LETTER_MADE, {"cohort": letter.cohort_id, "language": letter.language, "sha256": letter.sha256})
@@ -173,27 +141,45 @@ def _languages(reader: Reader, texts: Mapping[tuple[str, str], LetterText]) -> l
     return sorted({choice.language for choice in chosen})
 
 
-def _make(incident: Incident, reader: Reader, text: LetterText) -> Letter:
-    facts, fields = (
-        letter_facts(incident=incident, reader=reader),
-        letter_fields(incident=incident, reader=reader, language=text.language),
-    )
-    compiled = _compile(text, facts, fields)
-    duty, elements = reader.obligation.duty, frozenset(reader.cohort.elements)
-    owed = reader.obligation.handling == Handling.STATUTORY
+def _make(incident: Incident, text: LetterText, cohort: Cohort, situation: Situation) -> Letter:
+    facts, fields = letter_facts(situation=situation), letter_fields(situation=situation, language=text.language)
+    made = _compile(text, facts, fields)
     findings = check_letter(
-        letter=compiled, required=duty["content_required"] if owed else (), barred=duty["content_barred"] if owed else (),
-        facts=facts, fields=fields, elements=elements,
-    )  # fmt: skip
-    body = canonical_json(compiled.to_json()).decode()
+        letter=made, required=situation.required, barred=situation.barred, facts=facts, fields=fields,
+        elements=situation.elements,
+    ) + check_owed(letter=made, situation=situation)  # fmt: skip
+    body = canonical_json(made.to_json()).decode()
     letter, _ = Letter.objects.update_or_create(
-        incident=incident, cohort=reader.cohort, language=text.language,
+        incident=incident, cohort=cohort, language=text.language,
         defaults={
             "text": text, "form": text.form, "compiled": body, "sha256": hashlib.sha256(body.encode()).hexdigest(),
-            "findings": [asdict(finding) for finding in findings], "made_at": database_now(),
+            "findings": [asdict(finding) for finding in sorted(findings, key=lambda found: found.level != BLOCK)],
+            "made_at": database_now(),
         },
     )  # fmt: skip
     return letter
+
+
+def situations(*, incident: Incident, told: Iterable[Reader]) -> Iterator[tuple[Reader, Situation]]:
+    """Each reader's cohort with all that its letter is made of; what they share is read once."""
+    counts = incident.cohorts.values("residence").annotate(living=Sum("count")).order_by()
+    in_state = {row["residence"]: int(row["living"] or 0) for row in counts}
+    filings = Filing.objects.filter(obligation__incident=incident, obligation__addressee="regulator")
+    filed = set(filings.values_list("obligation__jurisdiction", flat=True))
+    facts, now = incident.facts.facts, database_now()
+    for reader in told:
+        duties, cohort = reader.statutory, reader.cohort
+        yield reader, Situation(
+            facts=facts, residence=cohort.residence, elements=frozenset(cohort.elements), minors=cohort.minors,
+            handling=reader.obligation.handling, now=now, required=reader.required, barred=reader.barred,
+            conditional=reader.conditional, months=reader.months, references=reader.references,
+            late=any(_is_late(duty, now) for duty in duties),
+            regulator_told=not filed.isdisjoint(reader.jurisdictions), in_state=in_state.get(cohort.residence, 0),
+        )  # fmt: skip
+
+
+def _is_late(duty: Obligation, now: datetime) -> bool:
+    return bool(duty.duty.get("reasons_for_delay_required")) or (duty.due_at is not None and duty.due_at < now)
 
 
 def _compile(text: LetterText, facts: Mapping[str, bool], fields: Mapping[str, Any]) -> CompiledLetter:
@@ -202,90 +188,6 @@ def _compile(text: LetterText, facts: Mapping[str, bool], fields: Mapping[str, A
         return compile_letter(tree=tree, facts=facts, fields=fields, law_block=law_block(text.language), language=text.language)
     except LetterSyntaxError as error:
         raise LetterRefused(f"{error.name}, line {error.line}, column {error.column}: {error.message}") from None
-
-
-def letter_facts(*, incident: Incident, reader: Reader) -> dict[str, bool]:
-    """The closed facts on which a letter's paragraphs depend."""
-    facts, cohort, handling = incident.facts.facts, reader.cohort, reader.obligation.handling
-    pack = load_packs().find(residence=cohort.residence)
-    place = cohort.residence.lower().replace("-", "_")
-    return {
-        **{f"has.{element}": True for element in cohort.elements},
-        "has_not.any": any(state == "not_involved" for state in facts["elements"].values()),
-        "has.authority": all(authority_of(residence=cohort.residence, language="en")) and handling != Handling.LAW_UNKNOWN,
-        "is.attack": facts["cause"] == "attack",
-        "is.mistake": facts["cause"] == "error",
-        **{
-            f"is.{name}": bool(facts[name]) for name in ("contained", "experts_engaged", "authorities_informed", "occurred_known")
-        },
-        "is.statutory": handling == Handling.STATUTORY,
-        "is.voluntary": handling == Handling.VOLUNTARY,
-        "is.law_unknown": handling == Handling.LAW_UNKNOWN,
-        "is.child": cohort.minors,
-        "in.eea": pack is not None and pack.inherits == "EU",
-        "in.us": cohort.residence.startswith("US"),
-        **({f"in.{place}": True} if place in IN_PLACE else {}),
-    }
-
-
-def letter_fields(*, incident: Incident, reader: Reader, language: str) -> dict[str, str | tuple[str, ...]]:
-    """The closed fields of a letter, in its language."""
-    facts, cohort = incident.facts.facts, reader.cohort
-    controller, anchors, zone = facts["controller"], facts["anchors"], facts["zone"]
-    uninvolved = [name for name, state in facts["elements"].items() if state == "not_involved"]
-    name, site = authority_of(residence=cohort.residence, language=language)
-    shown = _english_of(cohort.residence) if language == "en" else language
-
-    def worded(name: str) -> str:
-        return str(controller.get(f"{name}_{language}") or controller[name])
-
-    def day(anchor: str) -> str:
-        return long_date(moment=datetime.fromisoformat(anchors[anchor]), zone=zone, language=shown) if anchor in anchors else ""
-
-    return {
-        **{key: controller[key] for key in ("brand", "legal_entity", "legal_address", "website", "phone")},
-        "website_page": worded("website_page") or controller["website"],
-        "dpo_name": worded("dpo_name"),
-        "phone_hours": worded("phone_hours"), "dpo_email": controller["dpo_email"], "sender_email": controller["sender_email"],
-        "letter_date": long_date(moment=database_now(), zone=zone, language=shown),
-        "occurred_on": day("occurred_at"), "discovered_on": day("discovered_at") or day("aware_at"),
-        "elements": element_labels(elements=cohort.elements, language=language),
-        "not_involved": element_labels(elements=uninvolved, language=language),
-        "authority_name": name, "authority_site": site, "law_name": next(iter(reader.obligation.duty["references"]), ""),
-    }  # fmt: skip
-
-
-def _english_of(residence: str) -> str:
-    return "en" if residence.startswith("US") else "en-GB"
-
-
-def authority_of(*, residence: str, language: str) -> tuple[str, str]:
-    """Where a person there may complain: the authority's name and plain site address; ('', '') where there is none."""
-    pack = load_packs().find(residence=residence)
-    if pack is None or residence.startswith("US"):
-        return "", ""
-    worded = _complaints().get(pack.id)
-    if worded:
-        return worded["name"].get(language, worded["name"]["en"]), worded["site"]
-    named = _first_regulator(pack)
-    site = str(named.get("site") or named.get("url") or "").removeprefix("https://").removeprefix("http://")
-    return str(named.get("name") or ""), site.removeprefix("www.").split("/")[0].split(" ")[0]
-
-
-@lru_cache(maxsize=1)
-def _complaints() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "wording" / "complaints.yaml").read_text())
-    return found
-
-
-def _first_regulator(pack: Pack) -> Mapping[str, Any]:
-    for regime in pack.regimes:
-        for version in regime.paths.get("regulator.to", ()):
-            names = version.value.get("names") or ()
-            if not regime.sectors and names and not version.dormant:
-                first: Mapping[str, Any] = names[0]
-                return first
-    return {}
 
 
 @lru_cache(maxsize=4096)

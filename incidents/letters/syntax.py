@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
-from incidents.letters.content import GROUPS, STATEMENTS
+from incidents.letters.content import ANNEXES, GROUPS, STATEMENTS
 from incidents.letters.wording import ELEMENTS
 
 LIST_FIELDS: Final = frozenset({"elements", "not_involved"})
@@ -20,22 +20,33 @@ LIST_FIELDS: Final = frozenset({"elements", "not_involved"})
 FIELDS: Final = LIST_FIELDS | {
     "brand", "legal_entity", "legal_address", "letter_date", "occurred_on", "discovered_on", "website",
     "website_page", "phone", "phone_hours", "dpo_name", "dpo_email", "authority_name", "authority_site", "law_name",
-    "sender_email", "subject_line", "offer_provider", "offer_months", "offer_enrolment",
+    "sender_email", "subject_line", "offer_provider", "offer_months", "offer_enrolment", "parent_company",
+    "number_affected", "delay_reason", "recipient", "intruder", "state_ag_name", "state_ag_address", "state_ag_phone",
+    "state_ag_site",
 }
 # fmt: on
 #: The only values that differ from person to person.
 SLOTS: Final = frozenset({"person_name", "reference_code"})
 
+#: The US jurisdictions, for `in.us_<code>`.
 # fmt: off
+US_PLACES: Final = (
+    "al", "ak", "az", "ar", "ca", "co", "ct", "de", "dc", "fl", "ga", "gu", "hi", "id", "il", "in", "ia", "ks", "ky", "la",
+    "me", "md", "ma", "mi", "mn", "ms", "mo", "mt", "ne", "nv", "nh", "nj", "nm", "ny", "nc", "nd", "oh", "ok", "or", "pa",
+    "pr", "ri", "sc", "sd", "tn", "tx", "ut", "vt", "vi", "va", "wa", "wv", "wi", "wy",
+)
 GIVEN_FACTS: Final = frozenset(f"has.{element}" for element in ELEMENTS) | {
-    "has_not.any", "has.authority", "is.attack", "is.mistake", "is.contained", "is.experts_engaged",
-    "is.authorities_informed", "is.occurred_known", "is.occurred_range", "is.statutory", "is.voluntary",
-    "is.law_unknown", "is.child", "is.police_delay", "is.services_offered", "in.eea", "in.gb", "in.ch", "in.jp",
-    "in.kr", "in.tr", "in.us", "in.us_nd", "in.us_wa", "in.us_ca", "in.us_ny",
-}
+    "has_not.any", "has.authority", "has.attorney_general", "is.attack", "is.mistake", "is.loss", "is.insider",
+    "is.contained", "is.experts_engaged", "is.authorities_informed", "is.occurred_known", "is.occurred_range",
+    "is.statutory", "is.voluntary", "is.law_unknown", "is.child", "is.police_delay", "is.services_offered",
+    "is.no_services", "is.offer_owed", "is.toll_free", "is.toll_call", "is.parent_known", "is.without_parent", "is.late",
+    "is.delay_explained", "is.recipient_known", "is.intruder_known", "in.eea", "in.gb", "in.ch", "in.jp", "in.kr",
+    "in.tr", "in.us",
+} | {f"in.us_{place}" for place in US_PLACES} | {f"owes.{item}" for item in STATEMENTS}
 # fmt: on
-#: Facts that follow from the given ones: whether the reader's data include an element of the group.
-DERIVED_FACTS: Final = frozenset(f"any.{group}" for group in GROUPS)
+#: Facts that follow from the given ones: whether the reader's data include an element of the group, and whether the
+#: law asks for one of the statements of a law block.
+DERIVED_FACTS: Final = frozenset(f"any.{group}" for group in GROUPS) | {f"owes.{annex}" for annex in ANNEXES}
 FACTS: Final = GIVEN_FACTS | DERIVED_FACTS
 
 MAX_SOURCE_BYTES: Final = 100_000

@@ -20,7 +20,10 @@ from babel.dates import format_date
 _FOLDER = Path(__file__).with_name("wording")
 
 #: Languages in which letters exist.
-SUPPORTED: frozenset[str] = frozenset({"en", "fr", "de", "ja"})
+SUPPORTED: frozenset[str] = frozenset({"en", "fr", "de", "ja", "it", "es", "ko", "tr", "pt"})
+
+#: CLDR writes `1 juin`; these languages write the first of a month, and only the first, as an ordinal.
+_FIRST_OF_MONTH = {"fr": "1er", "it": "1º"}
 
 RULE_STATED = "stated"
 RULE_ENGLISH = "English"
@@ -91,8 +94,8 @@ def neutral_name(*, language: str) -> str:
 def long_date(*, moment: date | datetime, zone: str, language: str) -> str:
     """The local day in words (`3 juin 2025`); a datetime must be aware. `en` writes `June 3, 2025`, `en-GB` not."""
     text = format_date(_local_day(moment=moment, zone=zone), format="long", locale=_locale(language))
-    # CLDR writes `1 juin`; French writes the first of a month, and only the first, as an ordinal.
-    return re.sub(r"^1 ", "1er ", text) if language.startswith("fr") else text
+    first = _FIRST_OF_MONTH.get(language.split("-", maxsplit=1)[0])
+    return re.sub(r"^1 ", f"{first} ", text) if first else text
 
 
 def long_period(*, start: date | datetime, end: date | datetime, zone: str, language: str) -> str:

@@ -25,6 +25,7 @@ from incidents.letters.render import (
     save_text,
     standard_texts,
 )
+from incidents.letters.wording import SUPPORTED
 from incidents.models import AffectedPerson, AuditEvent, Campaign, Incident, Letter
 from incidents.models.duties import Handling
 from incidents.people.assessing import assess_incident
@@ -35,7 +36,13 @@ from incidents.scenarios.generator import write_people
 from incidents.vault import Vault
 from tests.conftest import CLAIRE, NOW
 
-FINDINGS = (("risk", "risk"), ("misuse_likely", "yes"), ("voluntary_notice", "yes"), ("law_unknown", "courtesy"))
+FINDINGS = (
+    ("risk", "risk"),
+    ("misuse_likely", "yes"),
+    ("serious_harm_likely", "no"),
+    ("voluntary_notice", "yes"),
+    ("law_unknown", "courtesy"),
+)
 SUE = {"person_id": "sue", "customer_number": "C7", "full_name": "Sue Ann", "email": "sue@example.org", "stated_country": "US",
        "loyalty_home_store": "US-WA Bellevue", "language": "en", "date_of_birth": "1979-03-14",
        "elements": "name;email;country;date_of_birth"}  # fmt: skip
@@ -83,7 +90,7 @@ def test_no_letter_of_the_small_cartier_drill_has_a_blocking_finding(officer: Us
     assert [each for each in found if each[1]["level"] == "block"] == []
     assert (report.blocked, report.letters) == (0, incident.letters.count())
     assert report.letters > 10
-    assert {"en", "fr", "de", "ja"} <= set(report.languages)
+    assert {"en", "fr", "de", "ja", "it", "es", "ko", "tr"} <= set(report.languages)
 
 
 # Which letter
@@ -96,7 +103,7 @@ def test_each_reads_her_own_language_and_form(assessed: Incident) -> None:
 
 @pytest.mark.parametrize(
     ("country", "language", "expected"),
-    [("FR", "pt", "fr"), ("PT", "pt", "en"), ("CH", "it", "de"), ("DE", "", "de"), ("BR", "tlh", "en"), ("FR", "en-US", "en")],
+    [("FR", "nl", "fr"), ("PL", "pl", "en"), ("CH", "it", "it"), ("DE", "", "de"), ("AO", "tlh", "pt"), ("FR", "en-US", "en")],
 )
 def test_a_language_without_a_text_falls_back_by_the_stated_rule(
     letters_for: Callable[..., Incident], country: str, language: str, expected: str
@@ -127,7 +134,13 @@ def test_a_letter_says_which_of_her_data_and_what_was_not_involved(assessed: Inc
 
 
 def test_a_cohort_to_whom_nothing_is_owed_and_nothing_chosen_gets_no_letter(imported: Incident, officer: User) -> None:
-    for key, value in (("risk", "risk"), ("misuse_likely", "yes"), ("voluntary_notice", "no"), ("law_unknown", "no")):
+    for key, value in (
+        ("risk", "risk"),
+        ("misuse_likely", "yes"),
+        ("serious_harm_likely", "no"),
+        ("voluntary_notice", "no"),
+        ("law_unknown", "no"),
+    ):
         record_finding(incident=imported, key=key, value=value, reason="no", author=officer)
     assess_incident(incident=imported, author=officer)
     make_letters(incident=imported, author=officer)
@@ -205,7 +218,7 @@ def test_a_name_cannot_turn_the_line_around(assessed: Incident) -> None:
 
 
 def test_a_person_without_a_name_is_greeted_neutrally(assessed: Incident) -> None:
-    for language in ("en", "fr", "de", "ja"):
+    for language in sorted(SUPPORTED):
         values = personal_values(full_name="", language=language, message_ref="0" * 32)
         assert values["person_name"]
 

@@ -24,10 +24,11 @@ from incidents.letters.language import (
     parse_letter,
 )
 from incidents.letters.reading import Reading, read, word_count
-from incidents.letters.wording import SUPPORTED, element_labels, long_date, long_period, neutral_name
+from incidents.letters.wording import ELEMENTS, SUPPORTED, element_labels, long_date, long_period, neutral_name
 
 LETTERS = Path(__file__).parents[2] / "templates" / "letters"
-TEXTS = [(form, language) for form in ("notice", "courtesy") for language in ("en", "fr", "de", "ja")] + [("us-ca", "en")]
+LANGUAGES = ("en", "fr", "de", "ja", "it", "es", "ko", "tr", "pt")
+TEXTS = [(form, language) for form in ("notice", "courtesy") for language in LANGUAGES] + [("us-ca", "en")]
 
 EUROPE = ("nature_of_breach", "dpo_contact", "likely_consequences", "measures_taken", "recommendations_to_individual")
 KOREA = ("data_categories", "date", "circumstances", "recommendations_to_individual", "measures_taken", "contact")
@@ -74,6 +75,21 @@ ELEMENT_SETS: dict[str, frozenset[str]] = {
 NOT_INVOLVED = frozenset({"financial_account", "biometric"})
 PEOPLE = {"en": "Monday to Friday, 9 am to 6 pm", "fr": "du lundi au vendredi, de 9 h à 18 h"}
 PEOPLE |= {"de": "Montag bis Freitag, 9 bis 18 Uhr", "ja": "月曜日から金曜日、9時から18時"}
+PEOPLE |= {"it": "dal lunedì al venerdì, dalle 9 alle 18", "es": "de lunes a viernes, de 9 a 18 h"}
+PEOPLE |= {"ko": "월요일부터 금요일까지 9시~18시", "tr": "pazartesiden cumaya 09.00–18.00"}
+PEOPLE |= {"pt": "de segunda a sexta-feira, das 9 às 18 horas"}
+#: The line with the reader's name, when there is none.
+NAMELESS = {
+    "en": "Dear Client,",
+    "fr": "À l’attention de notre cliente, notre client",
+    "de": "Guten Tag liebe Kundin, lieber Kunde,",
+    "ja": "お客 様",
+    "it": "Gentile cliente,",
+    "es": "A la atención de la persona titular de los datos",
+    "ko": "고객님께",
+    "tr": "Sayın Müşterimiz,",
+    "pt": "À atenção de quem recebe esta carta",
+}
 TIMES = ("is.occurred_known", "is.occurred_range", "")
 CAUSES = ("is.attack", "is.mistake")
 EXTRAS = ("is.contained", "is.experts_engaged", "is.authorities_informed", "has_not.any", "has.authority", "is.child")
@@ -275,13 +291,36 @@ def test_an_english_body_has_250_to_400_words_before_law_blocks(form: str, eleme
     assert 250 <= typical(form, "en", elements).words <= 400
 
 
+@pytest.mark.parametrize(("form", "language"), [text for text in TEXTS if text[1] in {"it", "es", "ko", "tr", "pt"}])
+def test_a_typical_letter_has_the_length_and_the_short_sentences_of_its_language(form: str, language: str) -> None:
+    for elements in ("contact", "birth"):
+        assert not [f.code for f in typical(form, language, elements).findings if f.code == "form.length"]
+    assert not [f for letter in every_reader(form, language) for f in letter.findings if f.code == "reading.longest"]
+
+
+@pytest.mark.parametrize(("form", "language"), [text for text in TEXTS if text[1] != "en"])
+def test_no_prose_takes_the_name_of_data_that_the_reader_does_not_have(form: str, language: str) -> None:
+    for element in ELEMENTS:
+        for given in (frozenset({"is.attack", *EXTRAS}), frozenset({"is.mistake"})):
+            assert not made(form, language, "eea", frozenset({element}), given).blocks
+
+
+@pytest.mark.parametrize(("form", "language"), TEXTS)
+def test_every_language_states_and_asks_the_same_as_the_english_letter(form: str, language: str) -> None:
+    def skeleton(of: str) -> list[str]:
+        return re.findall(r"\[\[(?!person_name)[^\]]+\]\]", (LETTERS / form / f"{of}.txt").read_text("utf-8"))
+
+    assert sorted(skeleton(language)) == sorted(skeleton("en"))
+    assert [each for each in skeleton(language) if each[2] in "#/s"] == [each for each in skeleton("en") if each[2] in "#/s"]
+
+
 @pytest.mark.parametrize(("form", "language"), TEXTS)
 def test_a_courtesy_letter_carries_no_law_block_and_does_not_call_itself_a_notice(form: str, language: str) -> None:
     has_law = any("<section" in letter.letter.html for letter in every_reader(form, language))
     assert has_law == (form != "courtesy")
 
 
-@pytest.mark.parametrize("language", ["en", "fr", "de", "ja"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_letter_under_an_unchecked_law_says_so(language: str) -> None:
     plain = made("courtesy", language, "eea", ELEMENT_SETS["contact"], frozenset({"is.attack"}))
     checking = made("courtesy", language, "eea", ELEMENT_SETS["contact"], frozenset({"is.attack", "is.law_unknown"}))
@@ -328,10 +367,16 @@ def test_a_mistake_is_not_called_an_attack_and_an_unknown_cause_neither() -> Non
     assert "attack" not in unknown.letter.text and ("content.missing", "cause") in unknown.blocks
 
 
+def test_the_texts_are_those_of_the_supported_languages() -> None:
+    assert set(LANGUAGES) == SUPPORTED
+    assert {(form, file.stem) for form in ("notice", "courtesy") for file in (LETTERS / form).glob("*.txt")} <= set(TEXTS)
+
+
 @pytest.mark.parametrize("language", sorted(SUPPORTED))
-def test_every_law_block_exists_in_every_language(language: str) -> None:
-    named = {name for file in LETTERS.rglob("*.txt") for name in re.findall(r"\[\[law:([^\]]+)\]\]", file.read_text("utf-8"))}
-    assert named
+def test_every_law_block_that_a_letter_names_exists_in_its_language(language: str) -> None:
+    letters = list(LETTERS.glob(f"*/{language}.txt"))
+    named = {name for file in letters for name in re.findall(r"\[\[law:([^\]]+)\]\]", file.read_text("utf-8"))}
+    assert {"kr/remedies", "us/identity-theft", "us-ny/state-agencies", "us-wa/credit-bureaus"} <= named
     for name in named:
         law_of(name, language)
 
@@ -339,8 +384,7 @@ def test_every_law_block_exists_in_every_language(language: str) -> None:
 @pytest.mark.parametrize(("form", "language"), TEXTS)
 def test_a_salutation_reads_well_without_a_name(form: str, language: str) -> None:
     text = typical(form, language, "contact").letter.text.replace("[[person_name]]", neutral_name(language=language))
-    shown = {"en": "Dear Client,", "fr": "À l’attention de notre cliente, notre client", "ja": "お客 様"}
-    assert shown.get(language, "Guten Tag liebe Kundin, lieber Kunde,") in text
+    assert NAMELESS[language] in text.split("\n")
 
 
 def test_a_missing_field_stops_the_letter_with_its_place() -> None:
