@@ -13,7 +13,7 @@ class Cohort(models.Model):
     """People who look alike to the law: residence, exposed elements, flags the law can see."""
 
     incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="cohorts")
-    residence = models.CharField(max_length=6)
+    residence = models.CharField(max_length=8)
     elements = ArrayField(models.CharField(max_length=40))
     maybe = ArrayField(models.CharField(max_length=40), default=list)
     minors = models.BooleanField(default=False)
@@ -45,7 +45,7 @@ class Obligation(models.Model):
 
     incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="obligations")
     cohort = models.ForeignKey(Cohort, on_delete=models.PROTECT, null=True, related_name="obligations")
-    jurisdiction = models.CharField(max_length=10)
+    jurisdiction = models.CharField(max_length=24)
     addressee = models.CharField(max_length=12)
     #: Which law of the jurisdiction: the general one, or a sector's own.
     regime = models.CharField(max_length=40, default="general")
@@ -58,6 +58,7 @@ class Obligation(models.Model):
     #: The end under Regulation (EEC, Euratom) 1182/71, where it differs from the target.
     legal_end_at = models.DateTimeField(null=True)
     second_due_at = models.DateTimeField(null=True)
+    final_due_at = models.DateTimeField(null=True)
     relative = models.CharField(max_length=40, blank=True)
     #: Our own target where the law gives no date; never shown as the law's.
     internal_target_at = models.DateTimeField(null=True)

@@ -47,14 +47,17 @@ class FactVersion(models.Model):
 class Finding(models.Model):
     """An answer that only a person can give, with the reason and the author. The newest of a key and scope counts.
 
-    Keys: risk, misuse_likely, serious_harm_likely (the law's questions); voluntary_notice (scope: jurisdiction or empty);
+    Keys: risk, misuse_likely, serious_harm_likely and every other question of the law packs; voluntary_notice
+    (scope: jurisdiction or empty);
     law_unknown (scope: residence or empty); count_difference.
     """
 
     incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="findings")
-    key = models.CharField(max_length=40)
-    scope = models.CharField(max_length=20, blank=True)
+    key = models.CharField(max_length=80)
+    scope = models.CharField(max_length=24, blank=True)
     value = models.CharField(max_length=40)
+    #: What a method suggested, with every input it used; the finding may differ, and the reason then says why.
+    suggestion = models.JSONField(null=True)
     reason = models.TextField()
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     recorded_at = models.DateTimeField()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import Any
@@ -19,16 +19,16 @@ from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json
 from incidents.audit.log import Entry, database_now, record, record_many
 from incidents.law.engine import assess
-from incidents.law.facts import Addressee, Assessment, Duty, Group, Owed
+from incidents.law.facts import Addressee, Assessment, Duty, Group, IncidentFacts, Owed
 from incidents.law.pack import load_packs
-from incidents.models import Cohort, Filing, Finding, Incident, Obligation
+from incidents.models import Cohort, FactVersion, Filing, Finding, Incident, Obligation
 from incidents.models.duties import Handling
 from incidents.models.refusal import Refused
 from incidents.people.cohorts import refresh_cohorts
 from incidents.people.opening import law_facts, newest_findings
 
 SUMMARY_FIELDS = (
-    "owed", "handling", "handling_reason", "deadline_kind", "due_at", "legal_end_at", "second_due_at", "relative",
+    "owed", "handling", "handling_reason", "deadline_kind", "due_at", "legal_end_at", "second_due_at", "final_due_at", "relative",
     "internal_target_at", "duty", "pack_sha256", "superseded",
 )  # fmt: skip
 
@@ -52,7 +52,7 @@ class AssessmentReport:
 def plain(value: Any) -> Any:
     """Dataclasses, dates and enums as JSON values."""
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+        return {part.name: plain(getattr(value, part.name)) for part in fields(value)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime | date):
@@ -64,10 +64,30 @@ def plain(value: Any) -> Any:
     return value
 
 
-@transaction.atomic
-def assess_incident(*, incident: Incident, author: User) -> AssessmentReport:
-    """Derive every obligation from the newest facts, findings and cohorts."""
-    refresh_cohorts(incident=incident)
+@dataclass(frozen=True)
+class Known:
+    """What the law is asked about, beside the people: the facts as it sees them, and what persons have found."""
+
+    facts: IncidentFacts
+    findings: Mapping[tuple[str, str], Finding]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the law says, in memory: the assessment, and every obligation as it would be stored."""
+
+    cohorts: int
+    assessment: Assessment
+    obligations: tuple[Obligation, ...]
+
+
+def known(*, incident: Incident, until: datetime | None = None) -> Known:
+    """What is known now; with `until` what was known at that moment."""
+    return Known(law_facts(incident=incident, until=until), newest_findings(incident=incident, until=until))
+
+
+def ask_law(*, incident: Incident, about: Known) -> Answer:
+    """Ask the law engine about the incident's cohorts as they are counted; nothing is written."""
     cohorts = list(incident.cohorts.filter(count__gt=0).order_by("id"))
     groups = [
         Group(
@@ -79,41 +99,81 @@ def assess_incident(*, incident: Incident, author: User) -> AssessmentReport:
         )
         for c in cohorts
     ]
-    assessment = assess(facts=law_facts(incident=incident), groups=groups, packs=load_packs())
-    changed = _store(incident, cohorts, assessment, author)
-    questions = sorted({question.text for duty in assessment.duties if duty.owed == Owed.ASK for question in duty.questions})
-    return AssessmentReport(len(cohorts), len(assessment.duties), changed, tuple(questions))
+    assessment = assess(facts=about.facts, groups=groups, packs=load_packs())
+    derived = [_obligation(incident, duty, cohorts, about.findings) for duty in assessment.duties]
+    return Answer(len(cohorts), assessment, tuple(derived))
 
 
-def _store(incident: Incident, cohorts: list[Cohort], assessment: Assessment, author: User) -> int:
-    known = {(o.jurisdiction, o.regime, o.addressee, o.cohort_id): o for o in incident.obligations.all()}
-    findings, facts, entries = newest_findings(incident=incident), incident.facts, []
-    for duty in assessment.duties:
-        cohort = cohorts[duty.group] if duty.group is not None else None
-        key = (duty.jurisdiction, duty.regime, duty.addressee.value, cohort.pk if cohort else None)
-        found = known.pop(key, None)
-        obligation = found or Obligation(
-            incident=incident,
-            cohort=cohort,
-            jurisdiction=duty.jurisdiction,
-            regime=duty.regime,
-            addressee=duty.addressee.value,
-        )
-        before = _digest(obligation)
-        _fill(obligation, duty, findings)
-        if found is None or _digest(obligation) != before:
-            obligation.facts = facts
-            obligation.save()
-            entries.append(_entry(obligation))
-    for gone in known.values():
+def _obligation(incident: Incident, duty: Duty, cohorts: list[Cohort], findings: Mapping[tuple[str, str], Finding]) -> Obligation:
+    obligation = Obligation(
+        incident=incident,
+        cohort=cohorts[duty.group] if duty.group is not None else None,
+        jurisdiction=duty.jurisdiction,
+        regime=duty.regime,
+        addressee=duty.addressee.value,
+    )
+    _fill(obligation, duty, findings)
+    return obligation
+
+
+Key = tuple[str, str, str, int | None]
+
+
+def key_of(obligation: Obligation) -> Key:
+    """What names an obligation inside its incident."""
+    return (obligation.jurisdiction, obligation.regime, obligation.addressee, obligation.cohort_id)
+
+
+@transaction.atomic
+def assess_incident(*, incident: Incident, author: User) -> AssessmentReport:
+    """Derive every obligation from the newest facts, findings and cohorts."""
+    refresh_cohorts(incident=incident)
+    answer = ask_law(incident=incident, about=known(incident=incident))
+    changed, duties = _store(incident, answer, author), answer.assessment.duties
+    questions = sorted({question.text for duty in duties if duty.owed == Owed.ASK for question in duty.questions})
+    return AssessmentReport(answer.cohorts, len(duties), changed, tuple(questions))
+
+
+def _store(incident: Incident, answer: Answer, author: User) -> int:
+    stored, facts, entries = {key_of(o): o for o in incident.obligations.all()}, incident.facts, []
+    for fresh in answer.obligations:
+        found = stored.pop(key_of(fresh), None)
+        if found is None or _digest(found) != _digest(fresh):
+            entries.append(_entry(_renewed(found or fresh, fresh, facts)))
+    for gone in stored.values():
         if not gone.superseded:
             gone.superseded = True
             gone.save(update_fields=["superseded"])
             entries.append(_entry(gone))
     if entries:
-        record(incident=incident, action=Action.RULES_LOADED, actor=author.username, data={"packs": dict(assessment.packs)})
+        data = _rules(dict(answer.assessment.packs))
+        record(incident=incident, action=Action.RULES_LOADED, actor=author.username, data=data)
         record_many(incident=incident, actor=author.username, entries=entries)
     return len(entries)
+
+
+def _rules(packs: dict[str, str]) -> dict[str, Any]:
+    """The packs asked, by hash and version, and the unions whose law they inherit: later it can be said what changed."""
+    loaded, versions = load_packs(), {name: pack_version(name=name) for name in packs}
+    parents = {loaded.packs[name].inherits or "" for name in packs if name in loaded.packs} - {""}
+    unions = {name: loaded.packs[name].sha256 for name in sorted(parents)}
+    return {"packs": packs, "versions": versions, "unions": unions, "set_sha256": loaded.sha256}
+
+
+def _renewed(obligation: Obligation, fresh: Obligation, facts: FactVersion) -> Obligation:
+    for name in SUMMARY_FIELDS:
+        setattr(obligation, name, getattr(fresh, name))
+    obligation.facts = facts
+    obligation.save()
+    return obligation
+
+
+def pack_version(*, name: str) -> str:
+    """The version of a loaded pack, with that of the union it inherits from; empty where there is no such pack."""
+    packs = load_packs().packs
+    pack = packs.get(name)
+    parent = packs.get(pack.inherits or "") if pack else None
+    return "" if pack is None else f"{pack.version} on {parent.id} {parent.version}" if parent else pack.version
 
 
 def _digest(obligation: Obligation) -> str:
@@ -147,6 +207,7 @@ def _fill(obligation: Obligation, duty: Duty, findings: Mapping[tuple[str, str],
     obligation.due_at = end_of(deadline.shown_at, zone) if deadline else None
     obligation.legal_end_at = deadline.legal_end_at if deadline else None
     obligation.second_due_at = end_of(deadline.second_by, zone) if deadline else None
+    obligation.final_due_at = end_of(deadline.final_by, zone) if deadline else None
     obligation.relative = (deadline.relative or "") if deadline else ""
     obligation.internal_target_at = _internal_target(duty, zone)
 
@@ -185,13 +246,23 @@ def handling_of(*, duty: Duty, findings: Mapping[tuple[str, str], Finding]) -> t
 
 
 @transaction.atomic
+def _end_of_stage(obligation: Obligation) -> datetime | None:
+    """The end of the report that is filed next: a first report is late after its legal end, where that is later."""
+    first = obligation.legal_end_at or obligation.due_at
+    later = [end for end in (obligation.second_due_at, obligation.final_due_at) if end is not None]
+    filed = obligation.filings.count()
+    return first if filed == 0 else later[filed - 1] if filed <= len(later) else None
+
+
 def record_filing(
     *, obligation: Obligation, filed_at: datetime, reference: str, author: User, reason_for_delay: str = ""
 ) -> Filing:
-    """Mark a notice to an authority as filed. Raises FilingRefused: in the future, no reference, or late without reasons."""
+    """Mark a notice to an authority as filed, in order: first, second, final. Raises FilingRefused: in the future, no
+    reference, or late without reasons."""
     if filed_at.tzinfo is None:
         raise FilingRefused("The moment of the filing has no zone. Give it with its offset.")
-    late = obligation.due_at is not None and filed_at > obligation.due_at
+    end = _end_of_stage(obligation)
+    late = end is not None and filed_at > end
     if filed_at > database_now():
         raise FilingRefused("The filing lies in the future. Give the moment at which it was handed in.")
     if not reference.strip():

@@ -1,4 +1,8 @@
-"""People grouped by what the law can see: residence, exposed elements, minor or not. Kept by set-based SQL."""
+"""People grouped by what the law can see: residence, exposed elements, minor or not. Kept by set-based SQL.
+
+One pass over the people gives their profiles, a few hundred rows; everything else is done on those. People are written to
+only where their profile stands in another cohort than it should: asked again, nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +10,56 @@ from django.db import connection, transaction
 
 from incidents.models import Cohort, Incident
 
-MINOR = "(flags && ARRAY['minor_under_16', 'minor_16_17']::varchar[])"
-CREATE = f"""
+#: SQL: whether a person (or a staged row) is marked as a minor.
+MINOR = "(flags::varchar[] && ARRAY['minor_under_16', 'minor_16_17']::varchar[])"
+#: SQL: the cohorts of some rows with residence, elements and minors, where they are missing.
+CREATE = """
 INSERT INTO incidents_cohort (incident_id, residence, elements, maybe, minors, count)
-SELECT incident_id, residence, elements, '{{}}', {MINOR}, 0 FROM incidents_affectedperson
-WHERE incident_id = %(incident)s AND status <> 'rejected' GROUP BY 1, 2, 3, 5
-ON CONFLICT DO NOTHING"""  # noqa: S608
+SELECT DISTINCT %(incident)s::bigint, residence, elements::varchar[], '{{}}'::varchar[], minors, 0 FROM {rows} f
+WHERE NOT EXISTS (SELECT 1 FROM incidents_cohort c WHERE {same})
+ON CONFLICT DO NOTHING"""
+#: SQL: whether the cohort c is that of the row f.
+SAME = (
+    "c.incident_id = %(incident)s AND c.residence = f.residence AND c.elements = f.elements::varchar[] "
+    "AND c.maybe = '{}' AND c.minors = f.minors"
+)
+PROFILES = f"""
+CREATE TEMP TABLE profile ON COMMIT DROP AS
+SELECT residence, elements, {MINOR} AS minors, cohort_id AS now, NULL::bigint AS wanted,
+  count(*) FILTER (WHERE status <> 'rejected') AS living
+FROM incidents_affectedperson WHERE incident_id = %(incident)s GROUP BY 1, 2, 3, 4"""  # noqa: S608
+WANTED = f"UPDATE profile f SET wanted = c.id FROM incidents_cohort c WHERE {SAME}"  # noqa: S608
+WRONG = "SELECT EXISTS (SELECT 1 FROM profile WHERE wanted <> now OR wanted IS NOT NULL AND now IS NULL)"
 ASSIGN = f"""
-UPDATE incidents_affectedperson p SET cohort_id = c.id FROM incidents_cohort c
-WHERE p.incident_id = %(incident)s AND c.incident_id = p.incident_id AND c.residence = p.residence
-  AND c.elements = p.elements AND c.maybe = '{{}}' AND c.minors = {MINOR.replace("flags", "p.flags")}
-  AND p.cohort_id IS DISTINCT FROM c.id"""  # noqa: S608
+UPDATE incidents_affectedperson p SET cohort_id = f.wanted FROM profile f
+WHERE p.incident_id = %(incident)s AND p.residence = f.residence AND p.elements = f.elements
+  AND {MINOR.replace("flags", "p.flags")} = f.minors AND p.cohort_id IS NOT DISTINCT FROM f.now
+  AND f.wanted IS NOT NULL AND f.wanted IS DISTINCT FROM f.now"""  # noqa: S608
 COUNT = """
 UPDATE incidents_cohort c SET count = coalesce(n.people, 0) FROM incidents_cohort d
-LEFT JOIN (SELECT cohort_id, count(*) AS people FROM incidents_affectedperson
-           WHERE incident_id = %(incident)s AND status <> 'rejected' GROUP BY 1) n ON n.cohort_id = d.id
+LEFT JOIN (SELECT coalesce(wanted, now) AS id, sum(living) AS people FROM profile GROUP BY 1) n ON n.id = d.id
 WHERE c.id = d.id AND c.incident_id = %(incident)s AND c.count IS DISTINCT FROM coalesce(n.people, 0)"""
 
 
 @transaction.atomic
 def refresh_cohorts(*, incident: Incident) -> int:
     """Put every person of the incident into exactly one cohort and count them; returns the number of inhabited cohorts."""
+    ids = {"incident": incident.pk}
     with connection.cursor() as cursor:
-        for statement in (CREATE, ASSIGN, COUNT):
-            cursor.execute(statement, {"incident": incident.pk})
+        cursor.execute("DROP TABLE IF EXISTS pg_temp.profile")
+        for statement in (PROFILES, create_cohorts(rows="(SELECT * FROM profile WHERE living > 0)"), WANTED):
+            cursor.execute(statement, ids)
+        cursor.execute(WRONG)
+        if cursor.fetchone()[0]:
+            # The statistics of a list that was just imported say "a few rows": a nested loop would compare each person with
+            # every profile.
+            cursor.execute("ANALYZE profile; SET LOCAL enable_nestloop = off")
+            cursor.execute(ASSIGN, ids)
+            cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")
+        cursor.execute(COUNT, ids)
     return Cohort.objects.filter(incident=incident, count__gt=0).count()
+
+
+def create_cohorts(*, rows: str) -> str:
+    """SQL that makes the cohorts missing for `rows` (residence, elements, minors) of %(incident)s."""
+    return CREATE.format(rows=rows, same=SAME)

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, database_now, record_many
+from incidents.law.places import may_mean, residence_of
 from incidents.models import AffectedPerson, ImportRow, Incident, QueueEntry, RowOutcome
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.models.refusal import Refused
@@ -112,21 +113,29 @@ def accept(*, incident: Incident, entries: QuerySet[QueueEntry], reason: str, au
 def correct_residence(*, incident: Incident, entries: QuerySet[QueueEntry], residence: str, reason: str, author: User) -> int:
     """Set where these people live, with the evidence as the reason; returns how many. Raises DecisionRefused."""
     _may_change(incident)
-    why = _reason(reason)
-    if not is_residence(residence):
-        raise DecisionRefused(
-            f"'{residence}' is no residence. Use an ISO code: a country (FR), a US state (US-WA) or a province (CA-QC); "
-            "'US' alone means that the state stays unknown."
-        )
+    why, place = _reason(reason), _settled(residence)
     taken = _take(incident, entries.filter(kind__in=RESIDENCE_KINDS), QueueStatus.OPEN, QueueStatus.HELD)
     _write(taken, status=QueueStatus.CORRECTED, reason=why, author=author)
     AffectedPerson.objects.filter(pk__in=[entry.person_id for entry in taken]).update(
-        residence=residence, residence_from="decision", possible_residences=[]
+        residence=place, residence_from="decision", possible_residences=[]
     )
     _follow(taken)
     refresh_cohorts(incident=incident)
-    _log(incident, author, Action.PERSON_CORRECTED, taken, what="residence", to=residence, reason=why)
+    _log(incident, author, Action.PERSON_CORRECTED, taken, what="residence", to=place, reason=why)
     return len(taken)
+
+
+def _settled(residence: str) -> str:
+    """The code under which the law knows a residence ('PR' -> 'US-PR'). Raises DecisionRefused with what may be meant."""
+    place = residence_of(code=residence)
+    if is_residence(residence):
+        return place
+    possible = (place,) if is_residence(place) else may_mean(word=residence)
+    meant = f" Is {' or '.join(possible)} meant?" if possible else ""
+    raise DecisionRefused(
+        f"'{residence}' is no residence. Use an ISO code: a country (FR), a US state (US-WA) or a province (CA-QC); "
+        f"'US' alone means that the state stays unknown.{meant}"
+    )
 
 
 @transaction.atomic

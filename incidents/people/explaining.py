@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from incidents.audit.log import events_of, log_of
 from incidents.law.pack import load_packs
 from incidents.models import AffectedPerson, AuditLeaf, Incident, Obligation
 from incidents.models.refusal import Refused
+from incidents.people.duty_details import PARTS, duty_details
+from incidents.people.staleness import ASK_AGAIN, DutyMark, Level, StaleDuties, stale_duties
+
+VERDICTS: Mapping[bool | None, str] = {True: "met", False: "not met", None: "not known"}
 
 
 class UnknownPerson(Refused):
     """There is no such person on this incident's list."""
 
 
-def explain(*, incident: Incident, reference: str) -> dict[str, Any]:
-    """Person -> cohort -> obligations with their reason trees -> letter -> messages -> entries of the log."""
+def explain(*, incident: Incident, reference: str, letter_marks: Mapping[int, Sequence[str]] | None = None) -> dict[str, Any]:
+    """Person -> cohort -> obligations with their reason trees -> letter -> messages -> entries of the log.
+
+    `letter_marks` says of a letter (by its key) why it no longer says what is known.
+    """
     person = AffectedPerson.objects.filter(incident=incident, reference=reference).select_related("cohort").first()
     if person is None:
         raise UnknownPerson(
             f"'{reference}' is nobody on the list of {incident.reference}. The person's page shows the reference."
         )
     duties = Obligation.objects.filter(cohort=person.cohort, superseded=False, addressee="person").order_by("jurisdiction")
+    marks = stale_duties(incident=incident)
     return {
         "incident": incident.reference,
         "person": {
@@ -49,10 +57,20 @@ def explain(*, incident: Incident, reference: str) -> dict[str, Any]:
             for q in person.queue.order_by("id")
         ],
         "cohort": {"id": person.cohort_id, "people": person.cohort.count if person.cohort else 0},
-        "obligations": [obligation_tree(obligation=duty) for duty in duties],
-        **_letter_and_messages(person),
+        "obligations": [_with_mark(duty, marks) for duty in duties],
+        "not_asked": [_marked(mark) for mark in marks.towards(cohort=person.cohort_id) if mark.level == Level.NEW],
+        **_letter_and_messages(person, letter_marks or {}),
         "log": _log(incident, person),
     }
+
+
+def _with_mark(obligation: Obligation, marks: StaleDuties) -> dict[str, Any]:
+    mark = marks.of(obligation=obligation.pk)
+    return {**obligation_tree(obligation=obligation), "stale": _marked(mark) if mark else None}
+
+
+def _marked(mark: DutyMark) -> dict[str, Any]:
+    return {"jurisdiction": mark.jurisdiction, **mark.to_json(), "remedy": ASK_AGAIN}
 
 
 def obligation_tree(*, obligation: Obligation) -> dict[str, Any]:
@@ -67,7 +85,9 @@ def obligation_tree(*, obligation: Obligation) -> dict[str, Any]:
         "handling_reason": obligation.handling_reason,
         "deadline": duty.get("deadline"),
         "internal_target_at": obligation.internal_target_at.isoformat() if obligation.internal_target_at else "",
-        "reasons": duty.get("reasons", []),
+        "reasons": [with_verdict(reason=reason) for reason in duty.get("reasons", [])],
+        **{part: duty.get(part) for part in PARTS},
+        "details": [{"title": title, "lines": lines} for title, lines in duty_details(duty=duty)],
         "questions": duty.get("questions", []),
         "references": duty.get("references", []),
         "verified": duty.get("verified", ""),
@@ -76,12 +96,18 @@ def obligation_tree(*, obligation: Obligation) -> dict[str, Any]:
     }
 
 
+def with_verdict(*, reason: Mapping[str, Any]) -> dict[str, Any]:
+    """One condition with its answer in words beside `holds`: met, not met, or not known."""
+    parts = [with_verdict(reason=part) for part in reason["parts"]]
+    return {**reason, "verdict": VERDICTS[reason["holds"]], "parts": parts}
+
+
 def _law_name(jurisdiction: str) -> str:
     pack = load_packs().find(residence=jurisdiction)
     return f"{pack.name}: {pack.law}" if pack else ""
 
 
-def _letter_and_messages(person: AffectedPerson) -> dict[str, Any]:
+def _letter_and_messages(person: AffectedPerson, marks: Mapping[int, Sequence[str]]) -> dict[str, Any]:
     entry = person.register_entries.select_related("letter", "campaign").order_by("-id").first()
     if entry is None:
         return {"letter": None, "messages": []}
@@ -98,8 +124,10 @@ def _letter_and_messages(person: AffectedPerson) -> dict[str, Any]:
         }
         for m in entry.messages.order_by("id")
     ]
-    shown = {"form": letter.form, "language": letter.language, "sha256": letter.sha256} if letter else None
-    return {"letter": shown, "messages": messages}
+    if letter is None:
+        return {"letter": None, "messages": messages}
+    shown = {"form": letter.form, "language": letter.language, "sha256": letter.sha256}
+    return {"letter": {**shown, "stale": list(marks.get(letter.pk, ()))}, "messages": messages}
 
 
 def _log(incident: Incident, person: AffectedPerson) -> list[dict[str, Any]]:
@@ -130,8 +158,12 @@ def in_words(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"  is one of {found['cohort']['people']} people whom the law cannot tell apart"
     for duty in found["obligations"]:
         yield from _duty_in_words(duty)
+    for mark in found["not_asked"]:
+        yield f"{mark['jurisdiction']}: the law has not been asked about this. {mark['remedy']}"
     letter = found["letter"]
     yield f"Letter: {letter['form']} in {letter['language']}, {letter['sha256'][:16]}" if letter else "Letter: none"
+    for why in letter["stale"] if letter else ():
+        yield f"  STALE: {why}"
     for message in found["messages"]:
         why = f" - {message['reason']}" if message["reason"] else ""
         yield f"  {message['channel']}: {message['state']}{why}, {message['attempts']} attempts"
@@ -141,6 +173,8 @@ def in_words(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _duty_in_words(duty: Mapping[str, Any]) -> Iterator[str]:
     yield f"{duty['jurisdiction']} ({duty['law'] or 'no law pack'}): letter owed: {duty['owed']}; handled as {duty['handling']}"
+    if duty["stale"]:
+        yield from _mark_in_words(duty["stale"])
     if duty["handling_reason"]:
         yield f"  decision: {duty['handling_reason']}"
     deadline = duty["deadline"] or {}
@@ -150,6 +184,8 @@ def _duty_in_words(duty: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {str(deadline['kind']).replace('_', ' ')}: the law gives no date ({deadline['reference']})"
     if duty["internal_target_at"]:
         yield f"  our own target, not the law's: {duty['internal_target_at']}"
+    for detail in duty["details"]:
+        yield from (f"  {detail['title'].lower()}: {line}" for line in detail["lines"])
     for reason in duty["reasons"]:
         yield from reason_in_words(reason, depth=1)
     yield f"  pack: verified {duty['verified'] or 'no mark'}; references: {'; '.join(duty['references'])}"
@@ -157,10 +193,22 @@ def _duty_in_words(duty: Mapping[str, Any]) -> Iterator[str]:
         yield f"  doubt: {doubt}"
 
 
+def _mark_in_words(mark: Mapping[str, Any]) -> Iterator[str]:
+    if mark["level"] == Level.TOUCHED:
+        yield "  older grounds: facts, numbers or pack have changed since; asked again, the duty would be the same"
+        return
+    yield "  STALE: this no longer follows from what is known"
+    yield from (f"    would change: {one['path']}: {one['was']} -> {one['now']}" for one in mark["differences"])
+    yield from (f"    because of {change}" for change in mark["because"])
+    yield f"    {mark['remedy']}"
+
+
 def reason_in_words(reason: Mapping[str, Any], *, depth: int) -> Iterator[str]:
-    """One node of a reason tree and the nodes below it."""
-    verdict = {True: "met", False: "not met", None: "not known"}[reason["holds"]]
-    line = f"{'  ' * depth}- {reason['condition']}: {verdict} ({reason['fact']}) [{reason['reference']}]"
-    yield line + (f"; would change: {reason['would_change']}" if reason["would_change"] else "")
+    """One node of a reason tree and the nodes below it: condition, answer, fact, where it is written, what would change it."""
+    indent = "  " * depth
+    yield f"{indent}- {reason['condition']}: {VERDICTS[reason['holds']]}"
+    yield f"{indent}    fact: {reason['fact']} [{reason['reference']}]"
+    if reason["would_change"]:
+        yield f"{indent}    would change with: {reason['would_change']}"
     for part in reason["parts"]:
         yield from reason_in_words(part, depth=depth + 1)

@@ -19,7 +19,7 @@ from incidents.audit.log import Entry, database_now, record, record_many
 from incidents.law.pack import load_packs
 from incidents.models import AffectedPerson, ImportBatch, ImportRow, Incident, PersonStatus, RowOutcome
 from incidents.people import matching, reading
-from incidents.people.cohorts import refresh_cohorts
+from incidents.people.cohorts import MINOR, SAME, create_cohorts, refresh_cohorts
 from incidents.people.rows import Expected, Prepared, Problem, indexes, prepare
 from incidents.vault import Vault
 
@@ -35,16 +35,23 @@ COPY_COLUMNS = (
     "number, reference, subject, sealed, wrapped_key, commitment, customer_index, email_index, name_index, name_birth_index, "
     "residence, residence_from, possible, elements, flags, language, has_email, problems, rejected, raw"
 )
-INSERT_PEOPLE = """
+#: People come with their cohort: writing a million of them a second time would cost as much as writing them.
+INSERT_COHORTS = create_cohorts(
+    rows=f"(SELECT residence, elements, {MINOR} AS minors FROM staging "  # noqa: S608
+    "WHERE keeper IS NULL AND known_person IS NULL AND rejected IS NULL)"
+)
+INSERT_PEOPLE = f"""
 INSERT INTO incidents_affectedperson (incident_id, reference, subject, sealed, wrapped_key, customer_index, email_index,
-  name_index, name_birth_index, residence, residence_from, possible_residences, elements, flags, language, has_email, status)
+  name_index, name_birth_index, residence, residence_from, possible_residences, elements, flags, language, has_email, status,
+  cohort_id)
 SELECT %(incident)s, CASE WHEN twin > 1 OR EXISTS (SELECT 1 FROM incidents_affectedperson p
     WHERE p.incident_id = %(incident)s AND p.reference = s.reference)
   THEN s.reference || '-' || left(s.subject, 8) ELSE s.reference END,
   subject, sealed, wrapped_key, customer_index, email_index, name_index, name_birth_index, residence, residence_from, possible,
-  elements, flags, language, has_email, CASE WHEN jsonb_array_length(problems) > 0 THEN 'attention' ELSE 'clear' END
-FROM (SELECT *, row_number() OVER (PARTITION BY reference ORDER BY number) AS twin FROM staging
-      WHERE keeper IS NULL AND known_person IS NULL AND rejected IS NULL) s ORDER BY number"""
+  elements, flags, language, has_email, CASE WHEN jsonb_array_length(problems) > 0 THEN 'attention' ELSE 'clear' END,
+  (SELECT c.id FROM incidents_cohort c WHERE {SAME.replace("f.", "s.")})
+FROM (SELECT *, {MINOR} AS minors, row_number() OVER (PARTITION BY reference ORDER BY number) AS twin FROM staging
+      WHERE keeper IS NULL AND known_person IS NULL AND rejected IS NULL) s ORDER BY number"""  # noqa: S608
 INSERT_ROWS = """
 INSERT INTO incidents_importrow (batch_id, number, outcome, person_id, "column", reason, remedy, sealed)
 SELECT %(batch)s, s.number,
@@ -162,7 +169,7 @@ def _staged(row: Prepared, cells: list[str], vault: Vault, incident: str) -> tup
     sealed, index = vault.seal(fields=row.fields, subject=row.subject), indexes(fields=row.fields, vault=vault)
     return (
         row.number, row.reference, row.subject, sealed.sealed, sealed.wrapped_key, sealed.commitment, index["customer"],
-        index["email"], index["name"], index["name_birth"], row.place.place, row.place.decided_by, list(row.place.possible),
+        index["email"], index["name"], index["name_birth"], row.place.place, row.place.recorded, list(row.place.possible),
         list(row.elements), list(row.flags), row.language, bool(row.fields.emails),
         json.dumps([asdict(problem) for problem in row.problems]), None, None,
     )  # fmt: skip
@@ -179,7 +186,7 @@ def _settle(cursor: Any, incident: Incident, batch: ImportBatch, author: User) -
     matching.join_details(cursor, vault)
     matching.add_to_known(cursor, vault)
     ids = {"incident": incident.pk, "batch": batch.pk}
-    for statement in (INSERT_PEOPLE, INSERT_ROWS, INSERT_QUEUE):
+    for statement in (INSERT_COHORTS, INSERT_PEOPLE, INSERT_ROWS, INSERT_QUEUE):
         cursor.execute(statement, ids)
     refresh_cohorts(incident=incident)
     counts = asdict(account(incident=incident))

@@ -13,7 +13,7 @@ from typing import Any
 from incidents.models import AffectedPerson, PersonStatus, QueueEntry
 from incidents.models.people import QueueKind
 from incidents.people.addresses import normal_address
-from incidents.people.residence import UNKNOWN, US_STATE_UNKNOWN
+from incidents.people.residence import PART_UNKNOWN, UNKNOWN
 from incidents.people.rows import RESIDENCE_QUESTIONS, Problem
 from incidents.vault import Vault
 
@@ -117,7 +117,7 @@ def _questions(joined: _Joined, place: str, has_address: bool) -> list[dict[str,
     """The questions that are still open for one person of all rows; two homes are a question of their own."""
     answered = {QueueKind.ADDRESS, QueueKind.NO_CHANNEL} if has_address else set()
     answered |= {QueueKind.RESIDENCE_UNKNOWN} if place != UNKNOWN else set()
-    answered |= {QueueKind.STATE_UNKNOWN} if place not in {UNKNOWN, US_STATE_UNKNOWN} else set()
+    answered |= {QueueKind.STATE_UNKNOWN} if place not in {UNKNOWN, *PART_UNKNOWN} else set()
     found = [problem for problem in joined.problems if problem["kind"] not in answered]
     kind, reason, remedy = RESIDENCE_QUESTIONS["residence_conflict"]
     if len(_homes([place, *joined.homes])) > 1 and not any(problem["kind"] == kind for problem in found):

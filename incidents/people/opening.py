@@ -6,24 +6,31 @@ The facts' shape is that of `docs/facts.md`. What the law needs of them goes to 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
-import yaml
 from django.contrib.auth.models import User
 from django.db import transaction
 
 from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json
 from incidents.audit.log import database_now, record
+from incidents.law import severity
+from incidents.law.case_values import MOST_PEOPLE, sector_meant
 from incidents.law.facts import Anchor, Findings, IncidentFacts
 from incidents.law.pack import load_packs
+from incidents.law.places import may_mean
+from incidents.law.questions import is_asked
+from incidents.law.severity import Suggestion
+from incidents.law.strict_yaml import StrictYamlError, parse_yaml
 from incidents.models import FactVersion, Filing, Finding, Incident
 from incidents.models.refusal import Refused
+from incidents.people.anchors import HOLD_UNTIL, PROCESSOR_AWARE, read_anchors
+from incidents.people.residence import known_countries
+from incidents.people.statements import statement_facts
 from incidents.vault import new_incident_key
 
 CONTROLLER = {
@@ -36,15 +43,15 @@ FLAGS = (
     "encrypted", "key_taken", "contained", "experts_engaged", "authorities_informed", "occurred_known",
 )  # fmt: skip
 LONGEST_TITLE = 200
-#: What cannot have come before what.
-ORDERS = ((Anchor.OCCURRED, Anchor.FIRST_HINT, Anchor.AWARE), (Anchor.OCCURRED, Anchor.DISCOVERED))
 ELEMENT_STATES = frozenset({"exposed", "exposed_for_some", "not_involved", "unknown"})
 CAUSES = frozenset({"attack", "error", "loss", "insider", "unknown"})
+YES_OR_NO = frozenset({"yes", "no"})
+#: What people decide, by key. The other questions of the law packs are answered with yes or no.
 FINDING_VALUES: dict[str, frozenset[str]] = {
     "risk": frozenset({"unlikely", "risk", "high"}),
-    "misuse_likely": frozenset({"yes", "no"}),
-    "serious_harm_likely": frozenset({"yes", "no"}),
-    "voluntary_notice": frozenset({"yes", "no"}),
+    "misuse_likely": YES_OR_NO,
+    "serious_harm_likely": YES_OR_NO,
+    "voluntary_notice": YES_OR_NO,
     "law_unknown": frozenset({"courtesy", "no"}),
     "count_difference": frozenset({"explained"}),
 }
@@ -54,15 +61,52 @@ class FactsRefused(Refused):
     """The facts of an incident do not hold together; each line names the field and the remedy."""
 
 
+class _Asked(Mapping[str, Any]):
+    """A mapping that remembers what was read of it: whatever nobody asked for is a slip of the pen, not a fact."""
+
+    def __init__(self, held: Mapping[str, Any]) -> None:
+        self.held = {key: _Asked(value) if isinstance(value, Mapping) else value for key, value in held.items()}
+        self.asked: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.asked.add(key)
+        return self.held[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.held)
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def unasked(self, above: str = "") -> Iterator[str]:
+        """The names that nobody read, with those above them."""
+        for key, value in self.held.items():
+            if key not in self.asked:
+                yield f"{above}{key}"
+            elif isinstance(value, _Asked):
+                yield from value.unasked(f"{above}{key}.")
+
+
 def read_facts(raw: str | bytes) -> dict[str, Any]:
     """Parse and check a facts file (YAML, UTF-8). Raises FactsRefused."""
     try:
-        found = yaml.safe_load(raw)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise FactsRefused(f"The facts file is not readable YAML in UTF-8: {str(error).splitlines()[0]}") from None
+        found = parse_yaml(data=raw.encode() if isinstance(raw, str) else raw, path="facts")
+    except StrictYamlError as error:
+        where = f"line {error.line}, {error.key}: {error.problem}"
+        raise FactsRefused(f"The facts file is not readable YAML in UTF-8: {where}.") from None
     if not isinstance(found, dict):
         raise FactsRefused("The facts file must be a YAML mapping; see docs/facts.md for its fields.")
-    return check_facts(found, now=datetime.now(UTC))
+    given, problems = _Asked(found), []
+    try:
+        facts = check_facts(given, now=datetime.now(UTC))
+    except FactsRefused as refusal:
+        problems = list(refusal.lines)
+    problems += [
+        f"{name}: no fact of this name; correct it, or leave it out (docs/facts.md has all)." for name in given.unasked()
+    ]
+    if problems:
+        raise FactsRefused(*problems)
+    return facts
 
 
 def check_facts(found: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
@@ -75,14 +119,15 @@ def check_facts(found: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
         "controller": controller,
         "based_in": _country("based_in", found.get("based_in"), problems),
         "established_in": _country("established_in", found.get("established_in"), problems),
-        "sector": str(found.get("sector") or "retail"),
+        "sector": _sector(found.get("sector") or "retail", problems),
         "role": _one_of("role", found.get("role") or "controller", {"controller", "processor"}, problems),
         "cause": _one_of("cause", found.get("cause") or "unknown", CAUSES, problems),
         "zone": _one_of("zone", found.get("zone") or "UTC", available_timezones(), problems),
-        "anchors": _anchors(found.get("anchors"), now, problems),
+        "anchors": read_anchors(value=found.get("anchors"), zone=str(found.get("zone") or "UTC"), now=now, problems=problems),
         "elements": _elements(found.get("elements"), problems),
         "expected_people": _count("expected_people", found.get("expected_people"), problems),
         **{flag: _yes_or_no(flag, found.get(flag), problems) for flag in FLAGS},
+        **statement_facts(found=found, problems=problems),
     }
     if problems:
         raise FactsRefused(*problems)
@@ -97,14 +142,31 @@ def _reference(value: object, problems: list[str]) -> str:
 
 
 def _title(value: object, problems: list[str]) -> str:
-    text = " ".join(str(value or "").split())
+    text = " ".join(_plain("title", value, problems).split())
     if len(text) > LONGEST_TITLE:
         problems.append(f"title: {len(text)} characters; at most {LONGEST_TITLE} are kept. Shorten it.")
     return text
 
 
+def _plain(name: str, value: object, problems: list[str]) -> str:
+    """A value that readers see, as text: a list, a mapping, or an unquoted yes or no would be printed as code."""
+    if isinstance(value, list | Mapping | bool):
+        problems.append(f"{name}: must be a text; write it in quotes.")
+        return "?"
+    return str(value or "")
+
+
+def _sector(value: object, problems: list[str]) -> str:
+    """A word for the branch. One that almost names a sector law ('Finance') would silently leave that law out."""
+    near = sector_meant(word=str(value), packs=load_packs())
+    if near is not None:
+        instead = f"write {near}, if that is meant" if near else "write one word in small letters, such as retail or health"
+        problems.append(f"sector: '{str(value)[:60]}' is no sector; {instead}.")
+    return str(value)
+
+
 def _count(name: str, value: object, problems: list[str]) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_PEOPLE):
         return value
     problems.append(f"{name}: '{value}' is not a whole number of people; leave it out if it is not known.")
     return None
@@ -127,15 +189,19 @@ def _one_of(name: str, value: object, allowed: frozenset[str] | set[str], proble
 def _country(name: str, value: object, problems: list[str]) -> str | None:
     if value in (None, ""):
         return None
-    if not re.fullmatch(r"[A-Z]{2}", str(value)):
-        problems.append(f"{name}: '{value}' is not an ISO 3166 country code of two capitals, such as FR (write 'NO' quoted).")
+    # 'EL' or 'UK' look like codes, and would silently leave out the lead authority or the country's own rules.
+    if str(value) not in known_countries():
+        meant = " or ".join(sorted({code[:2] for code in may_mean(word=str(value))}))
+        instead = f"is {meant} meant?" if meant else "write one such as FR (write 'NO' quoted)."
+        problems.append(f"{name}: '{str(value)[:60]}' is not an ISO 3166 country code of two capitals; {instead}")
     return str(value)
 
 
 def _controller(value: object, problems: list[str]) -> dict[str, str]:
     given = value if isinstance(value, Mapping) else {}
     worded = [name for name in map(str, given) if IN_WORDS.fullmatch(name)]
-    cleaned = {name: " ".join(str(given.get(name) or "").split()) for name in (*CONTROLLER, *worded)}
+    said = {name: _plain(f"controller.{name}", given.get(name), problems) for name in (*CONTROLLER, *worded)}
+    cleaned = {name: " ".join(text.split()) for name, text in said.items()}
     missing = [name for name, needed in CONTROLLER.items() if needed and not cleaned[name]]
     if missing:
         problems.append(f"controller: {', '.join(missing)} missing; the letter needs them.")
@@ -156,55 +222,6 @@ def _elements(value: object, problems: list[str]) -> dict[str, str]:
         if state not in ELEMENT_STATES:
             problems.append(f"elements.{name}: '{state}' must be one of {', '.join(sorted(ELEMENT_STATES))}.")
     return given
-
-
-def _anchors(value: object, now: datetime, problems: list[str]) -> dict[str, str]:
-    given = value if isinstance(value, Mapping) else {}
-    moments = {name: m for name in given if (m := _moment(str(name), given[name], problems)) is not None}
-    if given.get(Anchor.AWARE.value) is None:
-        problems.append(
-            "anchors.aware_at: missing. Every clock runs from it: give the moment of reasonable certainty that personal "
-            "data are affected, with its offset, such as 2026-03-02T14:30+01:00."
-        )
-    for name, moment in moments.items():
-        if moment > now:
-            problems.append(f"anchors.{name}: {moment.isoformat()} lies in the future.")
-    for order in ORDERS:
-        known = [(anchor.value, moments[anchor.value]) for anchor in order if anchor.value in moments]
-        for (early, first), (late, second) in itertools.pairwise(known):
-            if second < first:
-                problems.append(f"anchors.{late}: {second.isoformat()} is before {early} ({first.isoformat()}).")
-    return {name: moment.isoformat() for name, moment in moments.items()}
-
-
-def _moment(name: str, value: object, problems: list[str]) -> datetime | None:
-    if value is None:
-        return None
-    if name not in set(Anchor):
-        problems.append(f"anchors.{name}: unknown; use {', '.join(anchor.value for anchor in Anchor)}.")
-        return None
-    try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
-        problems.append(f"anchors.{name}: '{value}' is not an ISO 8601 moment such as 2026-03-02T14:30+01:00.")
-        return None
-    if moment.tzinfo is None:
-        problems.append(f"anchors.{name}: {value} has no zone; add its offset, such as +01:00.")
-        return None
-    return moment
-
-
-def local_moment(*, text: str, zone: str) -> datetime:
-    """A wall-clock moment of a zone ('2026-03-29T02:30' in Europe/Paris). Raises FactsRefused in a daylight-saving gap."""
-    try:
-        naive = datetime.fromisoformat(text)
-        moment = naive.replace(tzinfo=ZoneInfo(zone)) if naive.tzinfo is None else naive
-        back = moment.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    except (ValueError, KeyError, OSError, OverflowError):
-        raise FactsRefused(f"'{text}' is not a date and time, or '{zone}' is not a known zone.") from None
-    if naive.tzinfo is None and back != naive:
-        raise FactsRefused(f"{text} does not exist in {zone}: the clocks were put forward over it. Give the right hour.")
-    return moment
 
 
 @transaction.atomic
@@ -251,31 +268,61 @@ def _add_version(incident: Incident, facts: Mapping[str, Any], author: User, rea
 
 
 @transaction.atomic
-def record_finding(*, incident: Incident, key: str, value: str, reason: str, author: User, scope: str = "") -> Finding:
-    """Store what a person found, why, and who. The newest finding of a key and scope counts. Raises FactsRefused."""
-    if value not in FINDING_VALUES.get(key, frozenset()):
-        raise FactsRefused(f"'{value}' is no answer to '{key}'; use one of {sorted(FINDING_VALUES.get(key, ()))}.")
+def record_finding(
+    *, incident: Incident, key: str, value: str, reason: str, author: User, scope: str = "",
+    suggestion: Suggestion | None = None, why_different: str = "",
+) -> Finding:  # fmt: skip
+    """Store what a person found, why, and who, beside what a method suggested. The newest counts. Raises FactsRefused."""
+    allowed = FINDING_VALUES.get(key) or (YES_OR_NO if is_asked(key=key) else frozenset())
+    if value not in allowed:
+        known = f"use one of {sorted(allowed)}" if allowed else "no law pack asks this question"
+        raise FactsRefused(f"'{value}' is no answer to '{key}'; {known}.")
     if not reason.strip():
         raise FactsRefused("A finding needs its reason in words; it is what a regulator will read.")
-    data = {"key": key, "scope": scope, "value": value, "reason": reason}
+    data: dict[str, Any] = {"key": key, "scope": scope, "value": value, "reason": reason}
+    kept = None if suggestion is None else _suggested(incident, suggestion, value, why_different)
+    if kept:
+        data["suggestion"] = {**severity.summary(kept=kept), "sha256": digest(kept)}
     record(incident=incident, action=Action.FINDING_RECORDED, actor=author.username, data=data)
     return Finding.objects.create(
-        incident=incident, key=key, scope=scope, value=value, reason=reason, author=author, recorded_at=database_now()
-    )
+        incident=incident, key=key, scope=scope, value=value, suggestion=kept, reason=reason, author=author,
+        recorded_at=database_now(),
+    )  # fmt: skip
 
 
-def newest_findings(*, incident: Incident) -> dict[tuple[str, str], Finding]:
-    """The finding that counts for each key and scope."""
-    return {(found.key, found.scope): found for found in incident.findings.order_by("id").select_related("author")}
+def _suggested(incident: Incident, suggestion: Suggestion, value: str, why_different: str) -> dict[str, Any]:
+    """The suggestion as it is kept. A step without its ground, or another finding without its reason, is refused."""
+    kept = severity.document(suggestion=suggestion, found=value, why_different=why_different)
+    if suggestion.ungrounded:
+        raise FactsRefused("An answer about the kind of data was changed; say in words what speaks for it.")
+    if kept["differs"] and not kept["why_different"]:
+        raise FactsRefused(f"The suggestion is: {kept['says']}. Say why you find otherwise; it is kept with the finding.")
+    return {"facts_version": incident.facts.number, **kept}
 
 
-def law_facts(*, incident: Incident) -> IncidentFacts:
-    """What the law engine sees of the newest facts, the findings and the filings."""
-    facts, findings = incident.facts.facts, newest_findings(incident=incident)
-    said = {key: findings[(key, "")].value for key in ("risk", "misuse_likely", "serious_harm_likely") if (key, "") in findings}
-    filed = Filing.objects.filter(obligation__incident=incident).order_by("-filed_at")
+def newest_findings(*, incident: Incident, until: datetime | None = None) -> dict[tuple[str, str], Finding]:
+    """The finding that counts for each key and scope; with `until` as it was known at that moment."""
+    rows = incident.findings.order_by("id").select_related("author")
+    return {(found.key, found.scope): found for found in (rows.filter(recorded_at__lte=until) if until else rows)}
+
+
+def facts_at(*, incident: Incident, until: datetime | None = None) -> FactVersion:
+    """The newest version of the facts; with `until` the one that counted at that moment."""
+    versions = incident.fact_versions.order_by("-number")
+    return (versions.filter(recorded_at__lte=until) if until else versions)[0]
+
+
+def law_facts(*, incident: Incident, until: datetime | None = None) -> IncidentFacts:
+    """What the law engine sees of the facts, the findings and the filings; with `until` as they stood at that moment."""
+    facts, findings = facts_at(incident=incident, until=until).facts, newest_findings(incident=incident, until=until)
+    said = {key: found.value for (key, scope), found in findings.items() if not scope and key not in _OUR_CHOICES}
+    # The first filing with the regulator counts; it is read last.
+    filed = Filing.objects.filter(obligation__incident=incident, obligation__addressee="regulator").order_by("-filed_at")
+    filed = filed.filter(recorded_at__lte=until) if until else filed
+    moments = {name: datetime.fromisoformat(text) for name, text in facts["anchors"].items()}
     return IncidentFacts(
-        anchors={Anchor(name): datetime.fromisoformat(text) for name, text in facts["anchors"].items()},
+        anchors={Anchor(name): moment for name, moment in moments.items() if name in set(Anchor)},
+        processor_aware_at=moments.get(PROCESSOR_AWARE), law_enforcement_hold_until=moments.get(HOLD_UNTIL),
         filed_at={filing.obligation.jurisdiction: filing.filed_at for filing in filed.select_related("obligation")},
         role=facts["role"], based_in=facts["based_in"], established_in=facts["established_in"], sector=facts["sector"],
         cause=facts["cause"], encrypted=facts["encrypted"], key_taken=facts["key_taken"], contained=facts["contained"],
@@ -283,6 +330,10 @@ def law_facts(*, incident: Incident) -> IncidentFacts:
     )  # fmt: skip
 
 
+#: Findings that the law engine does not see: what the controller chooses, and what explains a count.
+_OUR_CHOICES = {"voluntary_notice", "law_unknown", "count_difference"}
+
+
 def _findings(said: Mapping[str, str]) -> Findings:
-    risk, misuse, harm = (said.get(key, "unknown") for key in ("risk", "misuse_likely", "serious_harm_likely"))
-    return Findings(risk=risk, misuse_likely=misuse, serious_harm_likely=harm)
+    own = {key: said.get(key, "unknown") for key in ("risk", "misuse_likely", "serious_harm_likely")}
+    return Findings(**own, answers={key: value for key, value in said.items() if key not in own})

@@ -35,6 +35,11 @@ RESIDENCE_QUESTIONS = {
         "lives in the United States, state unknown",
         "ask the shop for the state, or hold",
     ),
+    "province_unknown": (
+        QueueKind.STATE_UNKNOWN,
+        "lives in Canada, province unknown",
+        "ask the shop for the province (Quebec and Alberta have laws of their own), or hold",
+    ),
     "residence_unknown": (
         QueueKind.RESIDENCE_UNKNOWN,
         "no evidence of residence",
@@ -162,14 +167,22 @@ def _place(row: Mapping[str, str], problems: list[Problem]) -> residence.Residen
     unreadable = residence.unreadable_country(row)
     if place.question and not (unreadable and place.place == residence.UNKNOWN):
         kind, reason, remedy = RESIDENCE_QUESTIONS[place.question]
+        if place.question != "residence_conflict":
+            remedy = _meant(place, row) + remedy
         problems.append(Problem(kind, place.decided_by, reason, remedy))
     elif unreadable:
         # Weaker evidence may have decided; it is asked all the same, in a queue where the residence can be set.
         known = place.place != residence.UNKNOWN
         kind = QueueKind.RESIDENCE_CONFLICT if known else QueueKind.RESIDENCE_UNKNOWN
-        remedy = "set the residence with its evidence, or hold"
-        problems.append(Problem(kind, unreadable, "the country is no ISO code", remedy))
+        remedy = f"{_meant(place, row)}set the residence with its evidence, or hold"
+        problems.append(Problem(kind, unreadable, "the country is no ISO code and no name of one country alone", remedy))
     return place
+
+
+def _meant(place: residence.Residence, row: Mapping[str, str]) -> str:
+    """What an unclear word may mean, in codes; the word itself stays sealed. The IP address alone suggests nothing."""
+    possible = residence.unclear_places(row) or tuple(code for code in place.possible if code != place.weak_hint)
+    return f"is {' or '.join(possible[:4])} meant? " if possible else ""
 
 
 def _reference(row: Mapping[str, str]) -> str:

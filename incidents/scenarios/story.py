@@ -86,6 +86,11 @@ FINDINGS = (
         "The data were taken by somebody who had no right to them; misuse for deceptive messages is likely.",
     ),
     (
+        "serious_harm_likely",
+        "no",
+        "Name, e-mail address and country alone, for some the date of birth: serious harm to a person is not likely from these.",
+    ),
+    (
         "voluntary_notice",
         "yes",
         "Where the law asks for no letter we write all the same: people can guard against false messages only if they know.",

@@ -18,11 +18,14 @@ from incidents.people.opening import amend_facts, record_finding
 from tests.conftest import CARL, CLAIRE, YUKI
 from tests.people.conftest import Importer
 
-FINDINGS = (("risk", "risk"), ("misuse_likely", "yes"), ("voluntary_notice", "yes"), ("law_unknown", "courtesy"))
-WITHOUT_PACK = {
-    "AE", "BR", "CA-ON", "CA-QC", "CN", "HK", "SA", "US", "US-AZ", "US-FL", "US-GA", "US-IN", "US-LA", "US-MA", "US-MI",
-    "US-MO", "US-NC", "US-NJ", "US-NV", "US-OH", "US-OR", "US-PA", "US-TN", "US-TX", "US-VA", "US-WI", "ZZ",
-}  # fmt: skip
+FINDINGS = (
+    ("risk", "risk"),
+    ("misuse_likely", "yes"),
+    ("serious_harm_likely", "no"),
+    ("voluntary_notice", "yes"),
+    ("law_unknown", "courtesy"),
+)
+WITHOUT_PACK = {"US", "ZZ"}
 
 
 def utc(text: str) -> datetime:
@@ -58,8 +61,9 @@ def cartier(incident: Incident, officer: User, cartier_list: Path) -> Incident:
 def test_the_cartier_list_owes_what_the_law_says(cartier: Incident) -> None:
     owed = cartier.obligations.filter(owed="yes").values_list("jurisdiction", "addressee")
     assert sorted(set(owed)) == [
-        ("FR", "regulator"), ("GB", "regulator"), ("JP", "person"), ("JP", "regulator"), ("KR", "person"), ("KR", "regulator"),
-        ("TR", "person"), ("TR", "regulator"), ("US-ND", "person"), ("US-WA", "person"),
+        ("AE", "person"), ("AE", "regulator"), ("CN", "person"), ("CN", "regulator"), ("FR", "regulator"), ("GB", "regulator"),
+        ("JP", "person"), ("JP", "regulator"), ("KR", "person"), ("KR", "regulator"), ("TR", "person"), ("TR", "regulator"),
+        ("US-ND", "person"), ("US-WA", "person"),
     ]  # fmt: skip
     assert set(cartier.obligations.filter(owed="yes").values_list("handling", flat=True)) == {"statutory"}
 
@@ -168,15 +172,15 @@ def test_a_duty_that_no_longer_follows_is_kept_as_superseded(bring: Importer, in
 @pytest.mark.parametrize(
     ("findings", "scope", "expected"),
     [
-        ((), "", {"FR": "undecided", "US-CA": "undecided", "BR": "undecided"}),
-        ((("voluntary_notice", "yes"),), "", {"FR": "undecided", "US-CA": "voluntary", "BR": "undecided"}),
-        ((("risk", "risk"), ("voluntary_notice", "yes")), "", {"FR": "voluntary", "US-CA": "voluntary", "BR": "undecided"}),
-        ((("risk", "risk"), ("voluntary_notice", "no")), "", {"FR": "none", "US-CA": "none", "BR": "undecided"}),
-        ((("risk", "high"),), "", {"FR": "statutory", "US-CA": "undecided", "BR": "undecided"}),
-        ((("law_unknown", "courtesy"),), "", {"FR": "undecided", "US-CA": "undecided", "BR": "law_unknown"}),
-        ((("law_unknown", "courtesy"),), "BR", {"FR": "undecided", "US-CA": "undecided", "BR": "law_unknown"}),
-        ((("law_unknown", "courtesy"),), "CN", {"FR": "undecided", "US-CA": "undecided", "BR": "undecided"}),
-        ((("voluntary_notice", "yes"),), "US-CA", {"FR": "undecided", "US-CA": "voluntary", "BR": "undecided"}),
+        ((), "", {"FR": "undecided", "US-CA": "undecided", "PK": "undecided"}),
+        ((("voluntary_notice", "yes"),), "", {"FR": "undecided", "US-CA": "voluntary", "PK": "undecided"}),
+        ((("risk", "risk"), ("voluntary_notice", "yes")), "", {"FR": "voluntary", "US-CA": "voluntary", "PK": "undecided"}),
+        ((("risk", "risk"), ("voluntary_notice", "no")), "", {"FR": "none", "US-CA": "none", "PK": "undecided"}),
+        ((("risk", "high"),), "", {"FR": "statutory", "US-CA": "undecided", "PK": "undecided"}),
+        ((("law_unknown", "courtesy"),), "", {"FR": "undecided", "US-CA": "undecided", "PK": "law_unknown"}),
+        ((("law_unknown", "courtesy"),), "PK", {"FR": "undecided", "US-CA": "undecided", "PK": "law_unknown"}),
+        ((("law_unknown", "courtesy"),), "CN", {"FR": "undecided", "US-CA": "undecided", "PK": "undecided"}),
+        ((("voluntary_notice", "yes"),), "US-CA", {"FR": "undecided", "US-CA": "voluntary", "PK": "undecided"}),
     ],
 )
 def test_what_is_done_follows_from_law_and_findings(
@@ -187,7 +191,7 @@ def test_what_is_done_follows_from_law_and_findings(
     scope: str,
     expected: dict[str, str],
 ) -> None:
-    bring(CLAIRE, CARL, {**YUKI, "stated_country": "BR"})
+    bring(CLAIRE, CARL, {**YUKI, "stated_country": "PK"})
     find(incident, officer, *findings, scope=scope)
     assess_incident(incident=incident, author=officer)
     assert {jurisdiction: handlings(incident, jurisdiction) for jurisdiction in expected} == {
@@ -245,7 +249,7 @@ def test_a_filing_in_time_needs_no_excuse(cnil: Obligation, officer: User) -> No
 @pytest.mark.parametrize("reason", ["", "  "])
 def test_a_late_filing_needs_the_reasons_for_the_delay(cnil: Obligation, officer: User, reason: str) -> None:
     with pytest.raises(FilingRefused, match="reasons for the delay"):
-        filing(cnil, officer, filed_at=utc("2025-06-02T09:00:01"), reason_for_delay=reason)
+        filing(cnil, officer, filed_at=utc("2025-06-02T10:00:01"), reason_for_delay=reason)
     assert not Filing.objects.exists()
 
 
@@ -255,8 +259,17 @@ def test_a_late_filing_with_its_reasons_is_recorded_as_late(cnil: Obligation, of
     assert AuditEvent.objects.filter(action="authority.notified", line__contains='"late":true').exists()
 
 
-def test_a_filing_on_the_last_second_is_in_time(cnil: Obligation, officer: User) -> None:
-    assert filing(cnil, officer, filed_at=cnil.due_at).reason_for_delay == ""
+def test_a_filing_on_the_last_second_of_the_regulation_is_in_time(cnil: Obligation, officer: User) -> None:
+    assert filing(cnil, officer, filed_at=cnil.legal_end_at).reason_for_delay == ""
+
+
+def test_a_second_report_is_measured_by_its_own_date(assessed: Incident, officer: User) -> None:
+    japan = assessed.obligations.get(jurisdiction="JP", addressee="regulator")
+    filing(japan, officer, filed_at=utc("2025-06-02T08:00"), reference="PPC-1")
+    filing(japan, officer, filed_at=utc("2025-07-28T14:59"), reference="PPC-2")
+    with pytest.raises(FilingRefused, match="reasons for the delay"):
+        japan.filings.filter(reference="PPC-2").delete()
+        filing(japan, officer, filed_at=utc("2025-07-28T15:00"), reference="PPC-2")
 
 
 @pytest.mark.parametrize(

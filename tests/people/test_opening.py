@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,7 +20,6 @@ from incidents.people.opening import (
     amend_facts,
     check_facts,
     law_facts,
-    local_moment,
     newest_findings,
     open_incident,
     read_facts,
@@ -159,49 +158,16 @@ def test_the_controllers_words_cannot_carry_line_breaks(changed: Callable[[Chang
         (b"a: !!python/object/apply:os.system [id]", "not readable YAML"),
         (b"a: \x00", "not readable YAML"),
         (b"[" * 3_000, "not readable YAML"),
-        (b"a: 2025-13-45", "not readable YAML"),
         (b"", "must be a YAML mapping"),
         (b"- a", "must be a YAML mapping"),
         (b"just words", "must be a YAML mapping"),
     ],
-    ids=["utf16", "open", "python", "nul", "deep", "no-date", "empty", "list", "words"],
+    ids=["utf16", "open", "python", "nul", "deep", "empty", "list", "words"],
 )
 def test_a_facts_file_that_is_none_is_refused_in_one_line(raw: bytes, said: str) -> None:
     with pytest.raises(FactsRefused, match=said) as caught:
         read_facts(raw)
     assert len(caught.value.lines) == 1
-
-
-# -- moments of a wall clock ---------------------------------------------------------------------------------------
-
-
-def test_an_hour_that_the_clocks_jumped_over_is_refused() -> None:
-    with pytest.raises(FactsRefused, match="does not exist in Europe/Paris"):
-        local_moment(text="2025-03-30T02:30", zone="Europe/Paris")
-
-
-@pytest.mark.parametrize(
-    ("text", "zone", "utc"),
-    [
-        ("2025-03-30T01:59", "Europe/Paris", "2025-03-30T00:59"),
-        ("2025-03-30T03:00", "Europe/Paris", "2025-03-30T01:00"),
-        ("2025-10-26T02:30", "Europe/Paris", "2025-10-26T00:30"),
-        ("2025-05-30T11:00+02:00", "Asia/Tokyo", "2025-05-30T09:00"),
-        ("2025-05-30T14:45", "Asia/Kathmandu", "2025-05-30T09:00"),
-    ],
-)
-def test_a_wall_clock_is_read_in_its_zone(text: str, zone: str, utc: str) -> None:
-    assert local_moment(text=text, zone=zone).astimezone(UTC) == datetime.fromisoformat(f"{utc}+00:00")
-
-
-@pytest.mark.parametrize(
-    ("text", "zone"),
-    [("soon", "UTC"), ("", "UTC"), ("2025-02-29T10:00", "UTC"), ("2025-05-30T11:00", "Mars"), ("2025-05-30T11:00", "../UTC"),
-     ("2025-05-30T11:00", ""), ("2025-05-30T11:00", "Europe"), ("0001-01-01T00:00", "Asia/Tokyo"), ("2025-05-30T11:00", "a\0b")],
-)  # fmt: skip
-def test_what_is_no_moment_or_no_zone_is_refused(text: str, zone: str) -> None:
-    with pytest.raises(FactsRefused):
-        local_moment(text=text, zone=zone)
 
 
 # -- incidents, versions, findings ---------------------------------------------------------------------------------

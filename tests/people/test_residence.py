@@ -5,8 +5,21 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from babel import Locale
 
-from incidents.people.residence import EVIDENCE, decide, from_prefix, is_residence, subdivisions, unreadable_country
+from incidents.law.pack import load_packs
+from incidents.law.places import residence_of
+from incidents.people.residence import (
+    EVIDENCE,
+    NAME_LANGUAGES,
+    decide,
+    from_prefix,
+    is_residence,
+    known_countries,
+    subdivisions,
+    unclear_places,
+    unreadable_country,
+)
 
 STATES = [
     "AL",
@@ -112,6 +125,17 @@ def test_each_kind_of_evidence_stands_above_the_next_and_is_asked_when_they_diff
         ({"stated_country": "VI"}, "US-VI"),
         ({"stated_country": "AS"}, "US-AS"),
         ({"stated_country": "MP"}, "US-MP"),
+        ({"stated_country": "UM"}, "US-UM"),
+        ({"stated_country": "Puerto Rico"}, "US-PR"),
+        ({"stated_country": "us-ca"}, "US-CA"),
+        ({"stated_country": "US", "region": "California"}, "US-CA"),
+        ({"stated_country": "us", "region": " new york "}, "US-NY"),
+        ({"stated_country": "US", "region": "Washington, D.C."}, "US-DC"),
+        ({"stated_country": "US", "region": "Georgia"}, "US-GA"),
+        ({"stated_country": "United States of America", "region": "Texas"}, "US-TX"),
+        ({"stated_country": "CA", "region": "Québec"}, "CA-QC"),
+        ({"stated_country": "Kanada", "region": "Alberta"}, "CA-AB"),
+        ({"stated_country": "CA", "region": "Nouvelle-Ecosse"}, "CA-NS"),
     ],
 )
 def test_a_state_is_found_by_store_area_code_region_or_territory(row: dict[str, str], place: str) -> None:
@@ -142,7 +166,11 @@ def test_evidence_that_disagrees_shows_every_place_and_is_asked(row: dict[str, s
     assert (found.possible, found.question) == (possible, "residence_conflict")
 
 
-@pytest.mark.parametrize("row", [{}, {"ip_country": "FR"}, {"phone_prefix": "+1-800"}, {"region": "WA"}, {"region": "Bavaria"}])
+@pytest.mark.parametrize(
+    "row",
+    [{}, {"ip_country": "FR"}, {"phone_prefix": "+1-800"}, {"region": "WA"}, {"region": "Bavaria"}, {"region": "California"},
+     {"loyalty_home_store": "Georgia Atlanta"}, {"loyalty_home_store": "UK London"}, {"loyalty_home_store": "France Paris"}],
+)  # fmt: skip
 def test_weak_or_missing_evidence_never_decides(row: dict[str, str]) -> None:
     found = decide(row)
     assert (found.place, found.question, found.decided_by) == ("ZZ", "residence_unknown", "")
@@ -184,6 +212,151 @@ def test_a_region_of_a_country_without_states_of_its_own_says_nothing() -> None:
 def test_what_is_no_iso_code_becomes_a_question(text: str, column: str) -> None:
     assert unreadable_country({column: text}) == column and decide({column: text}).place == "ZZ"
     assert not is_residence(text)
+
+
+@pytest.mark.parametrize(
+    ("word", "possible"),
+    [
+        ("UK", ("GB",)), ("England", ("GB",)), ("Schottland", ("GB",)), ("Écosse", ("GB",)), ("USA", ("US",)), ("u.s.a.", ("US",)),
+        ("Georgia", ("US-GA", "GE")), ("GÉORGIE", ("US-GA", "GE")), ("EL", ("GR",)), ("Holland", ("NL",)), ("Korea", ("KR", "KP")),
+        ("Congo", ("CG", "CD")), ("Jersey", ("JE", "US-NJ")), ("California", ("US-CA",)), ("NY", ("US-NY",)), ("wa", ("US-WA",)),
+        ("Washington", ("US-WA", "US-DC")), ("Ontario", ("CA-ON",)), ("QC", ("CA-QC",)), ("Dubai", ("AE",)), ("DIFC", ("AE",)),
+        ("AE-DIFC", ("AE",)), ("AE-ADGM", ("AE",)), ("Saint-Martin", ("FR-MF", "SX")), ("Virgin Islands", ("US-VI", "VG")),
+        ("Canarias", ("ES",)), ("AN", ("SX", "CW", "BQ")), ("JA", ("JP",)), ("XX", ()), ("Atlantis", ()), ("US-ZZ", ()), ("CA-XX", ()),
+        ("FR-75", ()), ("x" * 100_000, ()),
+    ],
+)  # fmt: skip
+def test_a_word_that_is_not_sure_is_asked_with_what_it_may_mean(word: str, possible: tuple[str, ...]) -> None:
+    found = decide({"stated_country": word})
+    assert (found.place, found.question, found.decided_by) == ("ZZ", "residence_unknown", "")
+    assert unclear_places({"stated_country": word}) == possible == found.possible
+
+
+def test_a_region_without_a_country_is_shown_and_decides_nothing() -> None:
+    assert decide({"region": "WA"}).possible == ("US-WA",) and decide({"region": "Ontario"}).possible == ("CA-ON",)
+
+
+def test_washington_alone_is_the_state_or_the_district() -> None:
+    found = decide({"stated_country": "US", "region": "Washington"})
+    assert (found.place, found.question, found.possible) == ("US", "state_unknown", ("US-WA", "US-DC"))
+    assert decide({"stated_country": "US", "region": "Washington", "phone_prefix": "+1-206"}).place == "US-WA"
+
+
+# -- names of countries --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("France", "FR"), ("FRANCE", "FR"), ("Frankreich", "FR"), ("Francia", "FR"), ("フランス", "FR"), ("프랑스", "FR"), ("法国", "FR"),
+        ("Deutschland", "DE"), ("Allemagne", "DE"), ("Suisse", "CH"), ("Österreich", "AT"), ("Osterreich", "AT"), ("España", "ES"),
+        ("Espana", "ES"), ("Ελλάδα", "GR"), ("Россия", "RU"), ("الإمارات العربية المتحدة", "AE"), ("Türkiye", "TR"), ("Turkey", "TR"),
+        ("United Kingdom", "GB"), ("Royaume-Uni", "GB"), ("The Netherlands", "NL"), ("South Korea", "KR"), ("한국", "KR"),
+        ("Hong Kong", "HK"), ("香港", "HK"), ("Côte d’Ivoire", "CI"), ("cote d'ivoire", "CI"), ("Ireland", "IE"), ("Norge", "NO"),
+        ("Guadeloupe", "FR-971"), ("La Réunion", "FR-974"), ("Åland Islands", "FI-01"), ("Nouvelle-Calédonie", "NC"),
+    ],
+)  # fmt: skip
+def test_the_full_name_of_one_country_is_read_and_recorded_as_a_name(name: str, place: str) -> None:
+    found = decide({"billing_country": f" {name} "})
+    assert (found.place, found.question, found.recorded) == (place, "", "billing_country (name)")
+    assert not unreadable_country({"billing_country": name})
+
+
+def test_the_evidence_that_is_kept_has_room_for_its_remark() -> None:
+    assert all(
+        len(decide({column: "France"}).recorded) <= 24 for column in ("stated_country", "billing_country", "shipping_country")
+    )
+    assert decide({"stated_country": "FR", "billing_country": "France"}).recorded == "stated_country"
+
+
+def test_the_name_of_the_united_states_or_canada_leaves_the_part_open() -> None:
+    assert decide({"stated_country": "Vereinigte Staaten"}).question == "state_unknown"
+    assert decide({"stated_country": "Kanada"}).question == "province_unknown"
+
+
+@pytest.mark.parametrize("language", NAME_LANGUAGES)
+def test_every_country_is_read_by_its_name_or_asked_and_never_taken_for_another(language: str) -> None:
+    wrong = {}
+    for code in sorted(known_countries()):
+        found = decide({"stated_country": Locale.parse(language).territories[code]})
+        if found.place != "ZZ" and found.place != residence_of(code=code):
+            wrong[code] = found.place
+    assert not wrong
+
+
+@pytest.mark.parametrize("text", ["ﬁ", "ｆｒ", "ıt", "ß"])
+def test_letters_that_only_become_a_code_in_capitals_are_no_code(text: str) -> None:
+    assert decide({"stated_country": text}).place == "ZZ"
+
+
+# -- provinces, territories, free zones ----------------------------------------------------------------------------
+
+
+def test_canada_without_a_province_is_asked_because_two_provinces_have_laws_of_their_own() -> None:
+    found = decide({"stated_country": "CA"})
+    assert (found.place, found.question) == ("CA", "province_unknown")
+    assert {"CA-QC", "CA-AB"} <= set(load_packs().packs)
+
+
+@pytest.mark.parametrize(("code", "place"), [(code, f"CA-{code}") for code in PROVINCES])
+def test_every_province_finds_its_own_law_or_canadas(code: str, place: str) -> None:
+    assert decide({"stated_country": "CA", "region": code}).place == place
+    pack = load_packs().find(residence=place)
+    assert pack is not None and pack.id == (place if code in {"AB", "QC"} else "CA")
+
+
+@pytest.mark.parametrize(
+    ("code", "place", "law"),
+    [
+        ("PR", "US-PR", "US-PR"), ("GU", "US-GU", "US-GU"), ("VI", "US-VI", "US-VI"), ("AS", "US-AS", ""), ("MP", "US-MP", ""),
+        ("UM", "US-UM", ""), ("GP", "FR-971", "FR"), ("MQ", "FR-972", "FR"), ("GF", "FR-973", "FR"), ("RE", "FR-974", "FR"),
+        ("YT", "FR-976", "FR"), ("MF", "FR-MF", "FR"), ("AX", "FI-01", "FI"), ("BL", "BL", ""), ("PM", "PM", ""), ("NC", "NC", ""),
+        ("PF", "PF", ""), ("WF", "WF", ""), ("TF", "TF", ""), ("SJ", "SJ", ""), ("GL", "GL", ""), ("FO", "FO", ""), ("AW", "AW", ""),
+        ("CW", "CW", ""), ("SX", "SX", ""), ("BQ", "BQ", ""), ("GI", "GI", "GI"), ("JE", "JE", "JE"), ("GG", "GG", "GG"),
+        ("IM", "IM", "IM"), ("HK", "HK", "HK"), ("MO", "MO", "MO"), ("TW", "TW", "TW"), ("BM", "BM", ""), ("FK", "FK", ""),
+        ("AE", "AE", "AE"),
+    ],
+)  # fmt: skip
+def test_a_territory_has_the_law_that_applies_there_or_none_that_we_hold(code: str, place: str, law: str) -> None:
+    found, pack = decide({"stated_country": code.lower()}), load_packs().find(residence=place)
+    assert (found.place, found.question) == (place, "") and is_residence(code) and is_residence(place)
+    assert (pack.id if pack else "") == law
+
+
+@pytest.mark.parametrize(
+    ("region", "other"),
+    [("NC", "NC"), ("Nouvelle-Calédonie", "NC"), ("Polynésie française", "PF"), ("BL", "BL"), ("Saint-Pierre-et-Miquelon", "PM")],
+)
+def test_a_region_of_france_with_a_law_of_its_own_is_asked(region: str, other: str) -> None:
+    found = decide({"stated_country": "FR", "region": region})
+    assert (found.possible, found.question) == (("FR", other), "residence_conflict")
+
+
+@pytest.mark.parametrize(("region", "place"), [("Réunion", "FR-974"), ("GP", "FR-971"), ("Bretagne", "FR"), ("RE", "FR-974")])
+def test_a_region_of_france_in_the_union_is_france(region: str, place: str) -> None:
+    found = decide({"billing_country": "FR", "region": region})
+    assert (found.place, found.question) == (place, "")
+
+
+def test_a_region_of_another_country_that_looks_like_a_territory_is_none() -> None:
+    assert decide({"stated_country": "IT", "region": "RE"}).place == "IT"
+    assert decide({"stated_country": "DE", "region": "BY"}).place == "DE"
+
+
+@pytest.mark.parametrize(
+    ("country", "prefix"), [("JE", "+44"), ("GG", "+44"), ("IM", "+44"), ("GB", "+44"), ("SM", "+39"), ("SJ", "+47")]
+)
+def test_a_telephone_code_that_several_places_share_confirms_each_and_decides_for_none(country: str, prefix: str) -> None:
+    found = decide({"stated_country": country, "phone_prefix": prefix})
+    assert (found.place, found.decided_by, found.question) == (country, "stated_country", "")
+    alone = decide({"phone_prefix": prefix})
+    assert alone.question == "residence_conflict" and country in alone.possible and len(alone.possible) > 1
+    assert decide({"stated_country": "FR", "phone_prefix": prefix}).question == "residence_conflict"
+
+
+def test_a_free_zone_is_never_guessed() -> None:
+    assert decide({"stated_country": "AE", "region": "DIFC"}).place == "AE"
+    assert decide({"stated_country": "AE", "phone_prefix": "+971"}).place == "AE"
 
 
 @pytest.mark.parametrize("text", ["FR", "GB", "GE", "JE", "CY", "US", "PR", "US-WA", "US-PR", "CA-QC", "TW", "PS"])

@@ -161,8 +161,8 @@ def test_the_facts_have_the_shape_in_which_an_incident_is_entered(cartier: Scena
     )
     assert " ".join(cartier.facts["controller"]) == (
         "brand legal_entity legal_address website website_page phone phone_hours sender_name sender_email reply_to "
-        "dpo_name dpo_email website_page_fr website_page_de website_page_ja phone_hours_fr phone_hours_de phone_hours_ja "
-        "dpo_name_fr dpo_name_de dpo_name_ja"
+        "dpo_name dpo_email "
+        + " ".join(f"{n}_{of}" for n in ("website_page", "phone_hours", "dpo_name") for of in "fr de ja it es ko tr pt".split())
     )
     assert set(cartier.facts["anchors"]) == {"occurred_at", "first_hint_at", "discovered_at", "aware_at"}
     assert set(cartier.facts["elements"].values()) <= {"exposed", "exposed_for_some", "not_involved", "unknown"}

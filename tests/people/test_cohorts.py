@@ -1,0 +1,125 @@
+"""Every person stands in exactly one cohort, that of their profile; asked again, nothing is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from incidents.models import AffectedPerson, Cohort, Incident, PersonStatus
+from incidents.people.cohorts import refresh_cohorts
+from tests.conftest import CAST
+
+MINOR_FLAGS = {"minor_under_16", "minor_16_17"}
+Profile = tuple[str, tuple[str, ...], bool]
+
+person = st.fixed_dictionaries(
+    {
+        "residence": st.sampled_from(["FR", "JP", "US-CA", "US", "ZZ"]),
+        "elements": st.lists(st.sampled_from(["country", "date_of_birth", "email", "name", "ssn"]), unique=True, max_size=4).map(
+            sorted
+        ),
+        "flags": st.lists(st.sampled_from(["employee", "minor_16_17", "minor_under_16"]), unique=True, max_size=2),
+        "status": st.sampled_from([*PersonStatus.values, PersonStatus.CLEAR]),
+    }
+)
+
+
+def profile(someone: AffectedPerson) -> Profile:
+    return (someone.residence, tuple(someone.elements), bool(MINOR_FLAGS & set(someone.flags)))
+
+
+def profile_of(cohort: Cohort) -> Profile:
+    return (cohort.residence, tuple(cohort.elements), cohort.minors)
+
+
+def put(incident: Incident, people: list[dict[str, Any]]) -> None:
+    AffectedPerson.objects.bulk_create(
+        AffectedPerson(incident=incident, reference=f"p{number}", subject=f"s{number}", **one)
+        for number, one in enumerate(people)
+    )
+
+
+def assert_sorted(incident: Incident) -> None:
+    """Everyone who lives in the register is in the one cohort of their profile, and the counts are those of the living."""
+    everyone = list(incident.people.select_related("cohort"))
+    living = [one for one in everyone if one.status != PersonStatus.REJECTED]
+    cohorts = list(incident.cohorts.all())
+    assert len({profile_of(cohort) for cohort in cohorts}) == len(cohorts)
+    assert all(one.cohort and profile_of(one.cohort) == profile(one) for one in living)
+    assert {cohort.pk: cohort.count for cohort in cohorts} == {
+        cohort.pk: sum(one.cohort_id == cohort.pk for one in living) for cohort in cohorts
+    }
+
+
+def versions() -> list[tuple[Any, ...]]:
+    """Where every row of people and cohorts lies, and which command wrote it: a row written again lies elsewhere."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 'p', id, ctid, xmin, cmin FROM incidents_affectedperson ORDER BY id")
+        people = cursor.fetchall()
+        cursor.execute("SELECT 'c', id, ctid, xmin, cmin FROM incidents_cohort ORDER BY id")
+        return [*people, *cursor.fetchall()]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(people=st.lists(person, max_size=12), moved=st.lists(st.tuples(st.integers(0, 11), person), max_size=4))
+def test_everyone_is_in_exactly_one_cohort_however_people_change(
+    incident: Incident, people: list[dict[str, Any]], moved: list[tuple[int, dict[str, Any]]]
+) -> None:
+    incident.people.all().delete()
+    put(incident, people)
+    refresh_cohorts(incident=incident)
+    assert_sorted(incident)
+    for number, becomes in moved:
+        incident.people.filter(reference=f"p{number}").update(**becomes)
+    inhabited = refresh_cohorts(incident=incident)
+    assert_sorted(incident)
+    assert inhabited == incident.cohorts.filter(count__gt=0).count()
+    before = versions()
+    refresh_cohorts(incident=incident)
+    assert versions() == before
+
+
+def test_only_people_whose_profile_changed_are_written_to(imported: Incident) -> None:
+    imported.people.filter(reference="carl").update(residence="US-NY")
+    before = {row[:2]: row for row in versions()}
+    refresh_cohorts(incident=imported)
+    written = {key for key, row in {row[:2]: row for row in versions()}.items() if before.get(key) != row}
+    carl = imported.people.get(reference="carl")
+    old = imported.cohorts.get(residence="US-CA")
+    assert written == {("p", carl.pk), ("c", carl.cohort_id), ("c", old.pk)}
+    assert (old.count, carl.cohort.count if carl.cohort else None) == (0, 1)
+
+
+def test_imported_people_come_with_their_cohort_and_are_written_once(imported: Incident) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT n_tup_ins, n_tup_upd FROM pg_stat_xact_user_tables WHERE relname = 'incidents_affectedperson'")
+        assert cursor.fetchone() == (len(CAST), 0)
+    assert_sorted(imported)
+
+
+def test_a_cohort_of_another_incident_stays_as_it_is(imported: Incident, write_list: Any) -> None:
+    other = Cohort.objects.create(
+        incident=Incident.objects.create(
+            reference="other", title="Other", wrapped_key=b"", created_by=imported.created_by, created_at=imported.created_at
+        ),
+        residence="FR", elements=["country", "email", "name"], count=7,
+    )  # fmt: skip
+    refresh_cohorts(incident=imported)
+    other.refresh_from_db()
+    assert other.count == 7
+
+
+@pytest.mark.committed
+def test_a_list_whose_size_the_planner_does_not_know_is_sorted_in_one_pass(incident: Incident) -> None:
+    """Each person compared with every profile would be three million comparisons here."""
+    put(
+        incident,
+        [{"residence": f"X{number % 99}", "elements": ["name", f"element_{number % 7}"], "flags": []} for number in range(5_000)],
+    )
+    refresh_cohorts(incident=incident)
+    assert incident.cohorts.count() == 693
+    assert_sorted(incident)

@@ -1,0 +1,133 @@
+"""Why somebody gets a letter, condition by condition; and what else a duty asks, on the command line and on the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from incidents.models import Incident
+from incidents.people.assessing import assess_incident
+from incidents.people.duty_details import duty_details
+from incidents.people.explaining import explain, in_words
+from incidents.people.importing import import_people
+from incidents.people.opening import record_finding
+from tests.conftest import CARL, CLAIRE, YUKI
+
+WANDA = {**CARL, "person_id": "wanda", "customer_number": "C9", "full_name": "Wanda Lee", "email": "wanda@example.com",
+         "loyalty_home_store": "US-WA Seattle", "elements": "name;email;country;date_of_birth"}  # fmt: skip
+#: A stored duty in which every part says something.
+FULL: dict[str, Any] = {
+    "copy_to": ["Department of Justice"],
+    "assess_by": "2026-06-03",
+    "reasons_for_delay_required": True,
+    "channels_barred": ["compromised_email"],
+    "monitoring_months": 24,
+    "substitute": {"cost_over_usd": 5000, "persons_over": 1000, "insufficient_contact": True, "means": ["email", "website"]},
+    "substitute_grounds": ["2,000 people, more than 1,000"],
+    "on_no_harm": ["write the reasons down", "keep them for five years"],
+    "deadline": {
+        "second_by": "2026-07-28",
+        "final_by": "2026-06-30T12:00:00+02:00",
+        "left_out": ["2026-07-03 Independence Day"],
+        "other_readings": ["2026-06-04: counted from the next working day"],
+    },
+}
+SAYS = {
+    "Copy to": ["Department of Justice"],
+    "Second report by": ["2026-07-28, at the end of the day"],
+    "Final report by": ["2026-06-30 12:00:00+02:00"],
+    "Left out of the count": ["2026-07-03 Independence Day"],
+    "Other readings of the period": ["2026-06-04: counted from the next working day"],
+    "Assessment to be finished by": ["2026-06-03, at the end of the day"],
+    "Reasons for the delay": ["must be given with the notice: it comes after its deadline"],
+    "Not by": ["the mailbox whose own credentials leaked"],
+    "Free services": ["for at least 24 months, free for these people"],
+    "Notice in other ways": [
+        "where the cost would be over USD 5,000 or more than 1,000 people are to be told or contact data are missing",
+        "by: email, website",
+        "met by what is known: 2,000 people, more than 1,000",
+    ],
+    "Asked of those who rely on no harm": ["write the reasons down", "keep them for five years"],
+}
+
+
+@pytest.fixture
+def known(incident: Incident, officer: User, write_list: Any) -> Incident:
+    """Claire, Carl, Yuki and Wanda, with findings, assessed."""
+    import_people(incident=incident, path=write_list(CLAIRE, CARL, YUKI, WANDA), author=officer)
+    for key, value in (("risk", "risk"), ("misuse_likely", "yes")):
+        record_finding(incident=incident, key=key, value=value, reason="as the tests need it", author=officer)
+    assess_incident(incident=incident, author=officer)
+    return incident
+
+
+def conditions(reasons: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for reason in reasons:
+        yield reason
+        yield from conditions(reason["parts"])
+
+
+@pytest.mark.parametrize("reference", ["wanda", "claire", "carl", "yuki"])
+def test_every_condition_says_fact_answer_reference_and_what_would_change_it(known: Incident, reference: str) -> None:
+    (duty,) = explain(incident=known, reference=reference)["obligations"]
+    found = list(conditions(duty["reasons"]))
+    assert found and {one["verdict"] for one in found} <= {"met", "not met", "not known"}
+    for one in found:
+        assert one["condition"] and one["fact"] and one["reference"] and one["would_change"], one
+        assert one["verdict"] == {True: "met", False: "not met", None: "not known"}[one["holds"]]
+
+
+def test_what_nobody_has_found_is_not_known(incident: Incident, officer: User, write_list: Any) -> None:
+    import_people(incident=incident, path=write_list(CLAIRE), author=officer)
+    assess_incident(incident=incident, author=officer)
+    (duty,) = explain(incident=incident, reference="claire")["obligations"]
+    assert duty["owed"] == "ask" and "not known" in {one["verdict"] for one in conditions(duty["reasons"])}
+
+
+def test_the_text_says_the_same_in_lines(known: Incident) -> None:
+    found = explain(incident=known, reference="wanda")
+    lines = list(in_words(found))
+    for one in conditions(found["obligations"][0]["reasons"]):
+        at = next(number for number, line in enumerate(lines) if line.strip() == f"- {one['condition']}: {one['verdict']}")
+        assert lines[at + 1].strip() == f"fact: {one['fact']} [{one['reference']}]"
+        assert lines[at + 2].strip() == f"would change with: {one['would_change']}"
+
+
+def test_a_duty_says_what_else_it_asks() -> None:
+    assert dict(duty_details(duty=FULL)) == SAYS
+
+
+@pytest.mark.parametrize("part", [*FULL, *(f"deadline.{name}" for name in FULL["deadline"])])
+def test_what_a_duty_does_not_ask_is_left_out(part: str) -> None:
+    head, _, rest = part.partition(".")
+    duty = {**FULL, head: {**FULL[head], rest: None} if rest else None}
+    assert len(duty_details(duty=duty)) < len(SAYS) or part.startswith("substitute")
+    assert duty_details(duty={}) == [] == duty_details(duty={"deadline": None})
+
+
+def test_what_a_duty_asks_stands_in_the_explanation_and_on_the_page(known: Incident, officer: User) -> None:
+    obligation = known.obligations.get(jurisdiction="US-WA", addressee="person")
+    obligation.duty = {**obligation.duty, **FULL, "deadline": {**obligation.duty["deadline"], **FULL["deadline"]}}
+    obligation.save()
+    found = explain(incident=known, reference="wanda")
+    (duty,) = found["obligations"]
+    assert {detail["title"]: detail["lines"] for detail in duty["details"]} == SAYS
+    assert duty["copy_to"] == FULL["copy_to"] and duty["on_no_harm"] == FULL["on_no_harm"]
+    text = "\n".join(in_words(found))
+    browser = Client()
+    browser.force_login(officer)
+    page = browser.get(reverse("admin:jurisdiction", args=[known.pk, "US-WA"])).content.decode()
+    for title, lines in SAYS.items():
+        for line in lines:
+            assert f"  {title.lower()}: {line}" in text
+            assert title == "Second report by" or (f"<dt>{title}</dt>" in page and line in page), line
+
+
+def test_doubts_stand_in_the_explanation(known: Incident) -> None:
+    found = explain(incident=known, reference="wanda")
+    assert found["obligations"][0]["doubt"] and "  doubt: " in "\n".join(in_words(found))
