@@ -24,7 +24,7 @@ def main() -> int:
     except ImportError as error:
         print(f"{error.name} is not installed. Run 'make run' once, then use .venv/bin/python manage.py.", file=sys.stderr)
         return 3
-    command = sys.argv[1] if len(sys.argv) > 1 else "help"
+    command = environment.command_of(sys.argv[1:])
     # A plain kill ends as Ctrl-C does: children and servers are stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import IO
 
 import psycopg
-import redis
 
 START_SECONDS = 40
 STOP_SECONDS = 20
@@ -245,6 +244,8 @@ def _postgres_answers(place: Place, password: str) -> bool:
 
 
 def _valkey_answers(place: Place) -> bool:
+    import redis  # only here: most commands need no broker, and its client takes long to import
+
     try:
         return bool(redis.Redis(unix_socket_path=str(place.runtime / "valkey.sock"), socket_timeout=2).ping())
     except (redis.RedisError, OSError):

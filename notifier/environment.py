@@ -16,9 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from notifier import database, embedded, schema
 from notifier.embedded import Place, ServiceDown
@@ -31,6 +28,12 @@ SCHEMA_AS_IT_IS = frozenset({"makemigrations", "shell", "dbshell", "showmigratio
 NEED_BROKER = frozenset({"up", "demo"})
 #: Commands that start an embedded server again when it dies under them.
 LONG_RUNNING = frozenset({"up", "demo"})
+
+
+def command_of(arguments: list[str]) -> str:
+    """The command, with its second word where that decides: `law whatif` asks the database, `law show` and `law diff` do not."""
+    first = arguments[0] if arguments else "help"
+    return "law whatif" if first == "law" and "whatif" in arguments[1:] else first
 
 
 def place() -> Place:
@@ -78,6 +81,7 @@ def services(command: str) -> Iterator[None]:
             os.environ.pop(name, None)  # set but empty means not set
     known = set_secrets(here)
     if command in NO_SERVICES:
+        os.environ["BREACH_WITHOUT_BROKER"] = "1"
         yield
         return
     with contextlib.ExitStack() as stack:
@@ -119,6 +123,10 @@ def _provide_broker(here: Place, own: bool, *, needed: bool) -> None:
 
 def check_broker(url: str) -> None:
     """Ping the broker once. Raises ServiceDown with the remedy."""
+    import redis  # only here: most commands need no broker, and its client takes long to import
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     plain = url.replace("redis+socket://", "unix://")
     try:
         redis.Redis.from_url(plain, socket_connect_timeout=3, socket_timeout=3, retry=Retry(NoBackoff(), 0)).ping()

@@ -101,7 +101,7 @@ INTERNAL_TARGET_DAYS = number("INTERNAL_TARGET_DAYS", 7, least=1)
 ROOT_URLCONF = "notifier.urls"
 WSGI_APPLICATION = "notifier.wsgi.application"
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # notifier/urls.py loads the desk: only those who serve pages need it
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -176,6 +176,8 @@ SECURE_HSTS_SECONDS = 31536000 if yes("HTTPS") else 0
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 FILE_UPLOAD_PERMISSIONS = 0o600
 
+#: Set by `manage.py` for commands of plain Python, which wake no one: the broker's library is not loaded.
+WITHOUT_BROKER = yes("BREACH_WITHOUT_BROKER")
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = REDIS_URL
 #: Wake-ups carry no data; losing, repeating or reordering them changes only how soon work starts.

@@ -6,6 +6,8 @@ from django.views.generic import RedirectView
 
 from incidents.admin.board import board
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     # The admin's first page, with a card for each incident; its other pages follow.

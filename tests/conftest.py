@@ -160,7 +160,13 @@ def imported(incident: Incident, officer: User, write_list: Callable[..., Path])
 @pytest.fixture
 def assessed(imported: Incident, officer: User) -> Incident:
     """Findings recorded, the law asked, letters made."""
-    for key, value in (("risk", "risk"), ("misuse_likely", "yes"), ("voluntary_notice", "yes"), ("law_unknown", "courtesy")):
+    for key, value in (
+        ("risk", "risk"),
+        ("misuse_likely", "yes"),
+        ("serious_harm_likely", "no"),
+        ("voluntary_notice", "yes"),
+        ("law_unknown", "courtesy"),
+    ):
         record_finding(incident=imported, key=key, value=value, reason="as the tests need it", author=officer)
     assess_incident(incident=imported, author=officer)
     make_letters(incident=imported, author=officer)

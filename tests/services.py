@@ -1,6 +1,7 @@
 """Starts a real PostgreSQL and a real Valkey for the tests, before Django reads its settings (so: a plugin, given with -p).
 
-`DATABASE_URL` and `REDIS_URL` in the environment win over the embedded servers.
+`DATABASE_URL` and `REDIS_URL` in the environment win over the embedded servers. When the tests run in several processes, each has
+servers of its own, so that no story hears another's wake-ups.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 from notifier import embedded
 
 _stack = contextlib.ExitStack()
+#: Names what an outer process of the same run has provided: its inner processes do not take it for the user's.
+_OURS = "TESTS_PROVIDED"
 
 
 def _provide() -> None:
@@ -24,6 +27,8 @@ def _provide() -> None:
     os.environ.update(BREACH_VAR=str(var), SECRET_KEY="only-for-tests", MASTER_KEY="07" * 32, AUDIT_ORGANISATION="tests.example")
     os.environ.update(RETRY_BASE_SECONDS="1", MAIL=os.environ.get("TEST_MAIL", "inbox:"))
     here, password = embedded.Place(var=var, durable=False), embedded.new_password()
+    for name in os.environ.pop(_OURS, "").split():
+        os.environ.pop(name, None)
     own_database, own_broker = "DATABASE_URL" not in os.environ, "REDIS_URL" not in os.environ
     if own_database or own_broker:
         _stack.enter_context(embedded.servers(here, password=password, postgres=own_database, valkey=own_broker))
@@ -31,6 +36,7 @@ def _provide() -> None:
         os.environ["DATABASE_URL"] = embedded.postgres_url(here, user="bootstrap", password=password, database="postgres")
     if own_broker:
         os.environ["REDIS_URL"] = embedded.valkey_url(here)
+    os.environ[_OURS] = " ".join(["DATABASE_URL"] * own_database + ["REDIS_URL"] * own_broker)
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # the browser's driver runs an event loop in the tests' thread
 
 

@@ -28,6 +28,7 @@ from incidents.dispatch.campaign import (
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.work import settle_by_hand
 from incidents.letters.approving import approve_content, content_obstacle
+from incidents.letters.standing import standing, standing_of
 from incidents.models import Campaign, CampaignState, Doubt, MessageState
 from incidents.models.letters import ApprovalKind
 from incidents.models.messages import CAMPAIGN_MOVES
@@ -43,6 +44,8 @@ MOVES: dict[str, tuple[Move, str]] = {
     "stop": (stop, "Stopped for good: everything not begun is cancelled."),
     "close": (close, "The campaign is closed."),
 }
+#: Moves that sign what was frozen, and that may do so knowing that it is stale.
+SIGNATURES = frozenset({"approve", "release"})
 #: Which state each move leads to; it is offered when the state machine allows it.
 LEADS_TO = {"pause": CampaignState.PAUSED, "stop": CampaignState.STOPPED, "close": CampaignState.CLOSED}
 DOUBTS_SHOWN, CHUNKS_SHOWN = 50, 20
@@ -55,8 +58,8 @@ def campaigns(request: HttpRequest, incident_id: int) -> HttpResponse:
     newest = incident.campaigns.order_by("-id").first()
     if newest:
         return redirect("admin:campaign", incident_id, newest.pk)
-    obstacles = freeze_obstacles(incident=incident)
-    return page(request, "freeze", title="Campaign", incident=incident, tab="campaigns", obstacles=obstacles)
+    obstacles, now = freeze_obstacles(incident=incident), standing(incident=incident)
+    return page(request, "freeze", title="Campaign", incident=incident, tab="campaigns", obstacles=obstacles, standing=now)
 
 
 @require_POST
@@ -76,7 +79,7 @@ def freeze_register(request: HttpRequest, incident_id: int) -> HttpResponse:
 def campaign(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpResponse:
     """Everything about one campaign."""
     found = campaign_of(incident_id, campaign_id)
-    zone = found.facts.facts["zone"]
+    zone, now = found.facts.facts["zone"], standing_of(campaign=found)
     return page(
         request,
         "campaign",
@@ -87,6 +90,8 @@ def campaign(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpRe
         progress=progress_of(found),
         check=check_campaign(campaign=found),
         signing=_signing(found, request),
+        standing=now,
+        knowing="" if now.duties.towards_people else now.fingerprint,
         moves=_moves(found),
         authors=_names(found.author_ids),
         moments=[(label, shown(at, zone=zone)) for label, at in _moments(found) if at],
@@ -166,8 +171,10 @@ def move(request: HttpRequest, incident_id: int, campaign_id: int, step: str) ->
         raise Http404
     call, said = MOVES[step]
 
+    more = {"despite": posted(request, "despite")} if step in SIGNATURES else {}
+
     def done() -> str:
-        call(campaign=found, author=officer(request), reason=posted(request, "reason"))
+        call(campaign=found, author=officer(request), reason=posted(request, "reason"), **more)
         return said
 
     attempt(request, done)

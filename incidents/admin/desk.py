@@ -20,8 +20,8 @@ from incidents.law.facts import Anchor
 from incidents.law.pack import load_packs
 from incidents.models import Incident, MessageState, Obligation
 from incidents.models.people import QueueKind, QueueStatus
+from incidents.people.anchors import HOLD_UNTIL, PROCESSOR_AWARE, local_moment
 from incidents.people.assessing import assess_incident, record_filing
-from incidents.people.opening import local_moment
 
 ANCHORS = {
     Anchor.OCCURRED: "Occurred",
@@ -31,6 +31,8 @@ ANCHORS = {
     Anchor.DETERMINED: "Determined",
     Anchor.ASSESSED: "Assessed",
     Anchor.PEOPLE_TOLD: "People told",
+    PROCESSOR_AWARE: "Processor aware (starts no clock of the controller)",
+    HOLD_UNTIL: "Law enforcement asks to wait until",
 }
 ELEMENT_STATES = {
     "exposed": "Exposed",
@@ -142,7 +144,9 @@ def file_notice(request: HttpRequest, incident_id: int, obligation_id: int) -> H
         )
         return f"The notice of {obligation.jurisdiction} is marked as filed under {posted(request, 'reference')}."
 
-    attempt(request, step)
+    if attempt(request, step):
+        # A filing starts clocks of its own: a second report, or the letters to people.
+        attempt(request, lambda: say_assessed(obligation.incident, request))
     return redirect("admin:desk", incident_id)
 
 

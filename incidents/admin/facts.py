@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -10,10 +12,12 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from incidents.admin.facts_form import FactsForm, place_of
-from incidents.admin.moments import shown
+from incidents.admin.moments import local_text, shown
 from incidents.admin.shell import incident_of, officer, page, posted
+from incidents.letters.standing import standing
 from incidents.models import Incident
 from incidents.models.refusal import Refused
+from incidents.people.anchors import odd_moments
 from incidents.people.opening import amend_facts, open_incident
 
 
@@ -28,6 +32,7 @@ def new_incident(request: HttpRequest) -> HttpResponse:
             errors = _lines(refusal)
         else:
             messages.success(request, f"The incident {incident.reference} is open. Import the list of people next.")
+            _point_out(request, incident.facts.facts)
             return redirect("admin:desk", incident.pk)
     return page(request, "facts", title="New incident", form=form, errors=errors, tab="new")
 
@@ -45,10 +50,25 @@ def facts(request: HttpRequest, incident_id: int) -> HttpResponse:
         except Refused as refusal:
             errors = _lines(refusal)
         else:
-            messages.success(request, f"The facts stand at version {version.number}. Assess the law again to see what changes.")
+            messages.success(request, f"The facts stand at version {version.number}. {_touched(incident)}")
+            _point_out(request, version.facts)
             return redirect("admin:facts", incident_id)
     versions = _versions(incident)
     return page(request, "facts", title="Facts", incident=incident, tab="facts", form=form, errors=errors, versions=versions)
+
+
+def _touched(incident: Incident) -> str:
+    """How far the change reaches: nothing that was derived changes by itself."""
+    now = standing(incident=incident)
+    if now.sound:
+        return "Nothing that was derived from them would be different."
+    return f"Touched: {now.counts}. {' '.join(now.remedies)}"
+
+
+def _point_out(request: HttpRequest, facts: Mapping[str, Any]) -> None:
+    """What is possible and still looks like a slip; nothing is refused for it."""
+    for line in odd_moments(facts=facts):
+        messages.warning(request, f"Look at {line}")
 
 
 def _lines(refusal: Refused) -> list[tuple[str, str]]:
@@ -60,9 +80,15 @@ def _versions(incident: Incident) -> list[dict[str, Any]]:
     rows = list(incident.fact_versions.select_related("author").order_by("number"))
     found = []
     for before, row in zip([None, *rows], rows, strict=False):
-        changes = _changes(before.facts if before else {}, row.facts) if before else []
+        zone = row.facts["zone"]
+        changes = _changes(_in_zone(before.facts, zone), _in_zone(row.facts, zone)) if before else []
         found.append({"row": row, "at": shown(row.recorded_at, zone=row.facts["zone"]), "changes": changes})
     return found[::-1]
+
+
+def _in_zone(facts: dict[str, Any], zone: str) -> dict[str, Any]:
+    """The facts with their moments as the clocks of the incident's zone showed them."""
+    return {**facts, "anchors": {name: local_text(datetime.fromisoformat(at), zone) for name, at in facts["anchors"].items()}}
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, Any, Any]]:

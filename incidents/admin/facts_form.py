@@ -12,12 +12,20 @@ from django import forms
 from django.http import QueryDict
 from django.utils import timezone
 
+from incidents.admin.statements_form import (
+    ANSWER_LABELS,
+    TEXT_LABELS,
+    initial_statements,
+    said_statements,
+    statement_fields,
+)
 from incidents.law.facts import Anchor
 from incidents.law.pack import load_packs
 from incidents.letters.content import GROUPS
 from incidents.letters.wording import SUPPORTED
 from incidents.models.refusal import Refused
-from incidents.people.opening import CONTROLLER, FLAGS, FactsRefused, check_facts, local_moment
+from incidents.people.anchors import HOLD_UNTIL, PROCESSOR_AWARE, MomentRefused, instants, local_moment
+from incidents.people.opening import CONTROLLER, FLAGS, FactsRefused, check_facts
 from incidents.people.residence import known_countries
 
 CAUSES = {
@@ -60,6 +68,8 @@ ANCHOR_LABELS = {
     Anchor.DETERMINED: ("Determined", "The breach was determined (some US states)."),
     Anchor.ASSESSED: ("Assessed", "The assessment was concluded."),
     Anchor.PEOPLE_TOLD: ("People told", "Only if letters left outside this system."),
+    PROCESSOR_AWARE: ("Processor aware", "When a supplier knew. It starts the supplier's clock, never the controller's own."),
+    HOLD_UNTIL: ("Law enforcement asks to wait until", "A written request. The wait is a clock too: it is shown, and ends."),
 }
 STATES = (
     ("", "not part of this system"),
@@ -104,13 +114,14 @@ class FactsForm(forms.Form):
                 label = f"{CONTROLLER_LABELS[name][0]}, in {Locale(language).get_display_name('en')}"
                 self.fields[f"words_{name}_{language}"] = _text(label)
         for anchor, (label, help_text) in ANCHOR_LABELS.items():
-            clock = forms.TextInput(attrs={"type": "datetime-local", "step": "60"})
-            self.fields[f"anchors_{anchor}"] = forms.CharField(
-                label=label, help_text=help_text, required=anchor == Anchor.AWARE, widget=clock
-            )
+            name = f"anchors_{anchor}"
+            value = self._said(name) if self.is_bound else self.initial.get(name, "")
+            clock = _clock(value, self._said("zone") if self.is_bound else self.initial["zone"])
+            self.fields[name] = forms.CharField(label=label, help_text=help_text, required=anchor == Anchor.AWARE, widget=clock)
         for flag in FLAGS:
             label, help_text = FLAG_LABELS.get(flag, (flag.replace("_", " ").capitalize(), ""))
             self.fields[flag] = forms.BooleanField(label=label, help_text=help_text, required=False)
+        self.fields.update(statement_fields(languages=OTHER_LANGUAGES))
         for element, words in load_packs().vocabulary.elements.items():
             self.fields[f"elements_{element}"] = forms.ChoiceField(label=words, choices=STATES, required=False)
 
@@ -139,6 +150,21 @@ class FactsForm(forms.Form):
         return [self[flag] for flag in FLAGS]
 
     @property
+    def statements(self) -> list[forms.BoundField]:
+        """What only some laws' letters state."""
+        return [self[name] for name in (*ANSWER_LABELS, *TEXT_LABELS)]
+
+    @property
+    def services(self) -> list[forms.BoundField]:
+        """The offer of protection services."""
+        return self.group("services_")
+
+    @property
+    def told(self) -> list[forms.BoundField]:
+        """The texts of both in the other languages of the letters."""
+        return self.group("told_")
+
+    @property
     def element_groups(self) -> list[tuple[str, list[forms.BoundField], bool]]:
         """Elements by kind; a group with something said, and the first one, stand open."""
         kinds: dict[str, list[forms.BoundField]] = {"": [], **{title: [] for title in ELEMENT_GROUPS.values()}}
@@ -162,6 +188,9 @@ class FactsForm(forms.Form):
             "anchors": self._anchors(problems),
             "elements": self._elements(),
             "expected_people": self._expected(problems),
+            **said_statements(
+                data=self.data, confirmed=self["contacts_confirmed"].data, languages=OTHER_LANGUAGES, stored=self.stored
+            ),
         }
         if self.stored:
             found["reference"] = self.stored["reference"]
@@ -186,7 +215,7 @@ class FactsForm(forms.Form):
         for anchor in ANCHOR_LABELS:
             text = self._said(f"anchors_{anchor}")
             if text:
-                found[anchor.value] = self._moment(anchor.value, text, problems)
+                found[str(anchor)] = self._moment(str(anchor), text, problems)
         return {name: moment for name, moment in found.items() if moment}
 
     def _moment(self, name: str, text: str, problems: list[str]) -> str:
@@ -202,8 +231,8 @@ class FactsForm(forms.Form):
 
     def _expected(self, problems: list[str]) -> int | None:
         text = self._said("expected_people").replace(",", "")
-        if text and not text.isdecimal():
-            problems.append(f"expected_people: '{text}' is not a whole number.")
+        if text and not (text.isdecimal() and len(text) <= 12):
+            problems.append(f"expected_people: '{text[:60]}' is not a whole number of people.")
             return None
         return int(text) if text else None
 
@@ -252,8 +281,22 @@ def _checked(found: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
 
 
 def wall_clock(iso: str, zone: str) -> str:
-    """A stored moment as the box shows it."""
-    return datetime.fromisoformat(iso).astimezone(ZoneInfo(zone)).strftime(WALL_CLOCK)
+    """A stored moment as the box shows it; in an hour that came twice with its offset."""
+    moment = datetime.fromisoformat(iso).astimezone(ZoneInfo(zone))
+    twice = len(instants(naive=moment.replace(tzinfo=None), zone=zone)) > 1
+    return moment.isoformat(timespec="minutes") if twice else moment.strftime(WALL_CLOCK)
+
+
+def _clock(value: str, zone: str) -> forms.TextInput:
+    """A box for a moment: the browser's clock, or plain text where an offset has to be written or seen."""
+    try:
+        naive = datetime.strptime(value, WALL_CLOCK) if value else None  # noqa: DTZ007 - the zone stands beside it
+        offset = naive is not None and len(instants(naive=naive, zone=zone)) > 1
+    except (ValueError, MomentRefused):
+        offset = "+" in value or "Z" in value or value.count("-") > 2
+    if offset:
+        return forms.TextInput(attrs={"autocomplete": "off"})
+    return forms.TextInput(attrs={"type": "datetime-local", "step": "60"})
 
 
 def initial_of(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,6 +310,7 @@ def initial_of(stored: Mapping[str, Any]) -> dict[str, Any]:
         **{f"words_{name}": value for name, value in stored["controller"].items() if name not in CONTROLLER},
         **{f"anchors_{name}": wall_clock(iso, stored["zone"]) for name, iso in stored["anchors"].items()},
         **{f"elements_{name}": state for name, state in stored["elements"].items()},
+        **initial_statements(stored=stored, languages=OTHER_LANGUAGES),
     }
 
 

@@ -10,13 +10,25 @@ from django.views.decorators.http import require_GET
 
 from incidents.admin.moments import Shown, shown
 from incidents.admin.shell import incident_of, page
-from incidents.models import Incident, Obligation
+from incidents.law.severity import RISK_WORDS
+from incidents.letters.standing import standing
+from incidents.models import Finding, Incident, Obligation
 from incidents.models.duties import Handling
+from incidents.people.duty_details import SECOND_REPORT, duty_details
+from incidents.people.opening import newest_findings
+from incidents.people.staleness import DutyMark, Level, stale_duties
 
 WEIGHT = {"yes": 0, "ask": 1, "no": 2}
 OWED = {"yes": "owed", "no": "not owed", "ask": "a person must say"}
-ADDRESSEES = {"person": "people", "regulator": "authority", "bureaus": "consumer reporting agencies"}
-VERIFIED = {"true": "checked", "partly": "partly checked", "false": "not checked"}
+ADDRESSEES = {
+    "person": "people",
+    "regulator": "authority",
+    "bureaus": "consumer reporting agencies",
+    "media": "media",
+    "controller": "controller, by its processor",
+    "clients": "clients",
+}
+VERIFIED = {"true": "checked", "partly": "partly checked", "memory": "from memory, not checked"}
 GROUPS = {
     "yes": "A letter is owed by law",
     "ask": "A person must say, or the law is not known",
@@ -37,6 +49,8 @@ class Duty:
     zone: str
     #: Whether its clock still runs: not filed, or the letters have not all left.
     open: bool = True
+    #: What would be different, were the law asked again.
+    mark: DutyMark | None = None
 
     @property
     def place(self) -> str:
@@ -101,6 +115,11 @@ class Duty:
         return VERIFIED.get(str(self.row.duty.get("verified")), "no pack")
 
     @property
+    def details(self) -> list[tuple[str, list[str]]]:
+        """What else the duty asks; the second report stands with the deadline."""
+        return [(title, lines) for title, lines in duty_details(duty=self.row.duty) if title != SECOND_REPORT]
+
+    @property
     def tone(self) -> str:
         """The pill's colour: an owed duty stands out, a question more so."""
         return {"yes": "owed", "ask": "ask"}.get(self.row.owed, "quiet")
@@ -113,6 +132,8 @@ class Law:
     name: str
     people: int = 0
     duties: list[Duty] = field(default_factory=list)
+    #: Duties about which the law was never asked: new people, or a new law.
+    not_asked: list[DutyMark] = field(default_factory=list)
 
     @property
     def to_people(self) -> Duty | None:
@@ -123,6 +144,11 @@ class Law:
     def to_authority(self) -> Duty | None:
         """The duty towards the authority."""
         return self._weightiest("regulator")
+
+    @property
+    def stale(self) -> int:
+        """How many duties would be different, were the law asked again."""
+        return len(self.not_asked) + sum(duty.mark is not None and duty.mark.stale for duty in self.duties)
 
     def _weightiest(self, addressee: str) -> Duty | None:
         towards = [duty for duty in self.duties if duty.row.addressee == addressee]
@@ -144,10 +170,16 @@ def laws(*, incident: Incident, zone: str, only: str = "") -> list[Law]:
     standing = incident.obligations.filter(superseded=False).exclude(cohort__count=0).select_related("cohort", "facts")
     chosen = standing.filter(jurisdiction=only) if only else standing
     sent = incident.campaigns.filter(drained_at__isnull=False).exists()
+    stale = stale_duties(incident=incident)
+    marks = {mark.obligation: mark for mark in stale.marks}
     for row in chosen.prefetch_related("filings").order_by("jurisdiction", "addressee", "id"):
         law = found.setdefault(row.jurisdiction, Law(row.jurisdiction))
-        law.duties.append(Duty(row, zone, open=not (sent if row.cohort_id else row.filings.all())))
+        open_ = not (sent if row.cohort_id else row.filings.all())
+        law.duties.append(Duty(row, zone, open=open_, mark=marks.get(row.pk)))
         law.people += row.cohort.count if row.cohort else 0
+    for mark in stale.stale:
+        if mark.level == Level.NEW and mark.jurisdiction in found:
+            found[mark.jurisdiction].not_asked.append(mark)
     return list(found.values())
 
 
@@ -167,12 +199,26 @@ def authorities(*, incident: Incident, zone: str) -> list[Duty]:
     return [Duty(row, zone, open=not row.filings.all()) for row in ordered]
 
 
+def risk_found(incident: Incident) -> tuple[str, Finding] | None:
+    """The risk finding that counts, in words, with what was suggested beside it."""
+    found = newest_findings(incident=incident).get(("risk", ""))
+    return (RISK_WORDS[found.value], found) if found else None
+
+
 @require_GET
 def law(request: HttpRequest, incident_id: int) -> HttpResponse:
     """Every jurisdiction of the incident."""
     incident = incident_of(incident_id)
-    found = grouped(laws(incident=incident, zone=incident.facts.facts["zone"]))
-    return page(request, "law", title="What the law asks", incident=incident, tab="law", laws=found)
+    return page(
+        request,
+        "law",
+        title="What the law asks",
+        incident=incident,
+        tab="law",
+        laws=grouped(laws(incident=incident, zone=incident.facts.facts["zone"])),
+        risk=risk_found(incident),
+        standing=standing(incident=incident),
+    )
 
 
 @require_GET
@@ -182,4 +228,5 @@ def jurisdiction(request: HttpRequest, incident_id: int, name: str) -> HttpRespo
     found = laws(incident=incident, zone=incident.facts.facts["zone"], only=name)
     if not found:
         raise Http404
-    return page(request, "jurisdiction", title=f"{name}: what the law asks", incident=incident, tab="law", law=found[0])
+    title, risk = f"{name}: what the law asks", risk_found(incident)
+    return page(request, "jurisdiction", title=title, incident=incident, tab="law", law=found[0], risk=risk)

@@ -20,6 +20,8 @@ from incidents.admin.viewing import expired, framed, grant, granted
 from incidents.dispatch.campaign import send_test
 from incidents.dispatch.send import campaign_headers
 from incidents.letters.render import make_letters, newest_texts, preview, save_text, standard_texts
+from incidents.letters.staleness import LetterMark, stale_letters
+from incidents.letters.standing import standing
 from incidents.letters.wording import SUPPORTED, choose_language
 from incidents.models import AffectedPerson, Incident, Letter, PersonStatus
 from incidents.models.refusal import Refused
@@ -36,6 +38,8 @@ class Row:
     """A letter in the list."""
 
     letter: Letter
+    #: Why it no longer says what is known.
+    mark: LetterMark | None = None
 
     @property
     def blocks(self) -> int:
@@ -53,7 +57,9 @@ def letters(request: HttpRequest, incident_id: int) -> HttpResponse:
     """Every letter by form and language, with what the check found."""
     incident = incident_of(incident_id)
     made = incident.letters.select_related("cohort", "text").defer("compiled")
-    rows = [Row(letter) for letter in made.order_by("form", "language", "cohort__residence", "id")]
+    now = standing(incident=incident)
+    marks = {mark.letter: mark for mark in now.letters}
+    rows = [Row(letter, marks.get(letter.pk)) for letter in made.order_by("form", "language", "cohort__residence", "id")]
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.letter.form, row.letter.language), []).append(row)
@@ -69,6 +75,7 @@ def letters(request: HttpRequest, incident_id: int) -> HttpResponse:
         frozen=incident.campaigns.exists(),
         total=len(rows),
         supported=sorted(SUPPORTED),
+        standing=now,
     )
 
 
@@ -139,7 +146,7 @@ def letter(request: HttpRequest, incident_id: int, letter_id: int) -> HttpRespon
         incident=found.incident,
         tab="letters",
         letter=found,
-        row=Row(found),
+        row=Row(found, next((mark for mark in stale_letters(incident=found.incident) if mark.letter == found.pk), None)),
         readers=masked(incident=found.incident, people=_readers(found)),
         own_address=officer(request).email,
     )

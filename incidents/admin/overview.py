@@ -11,15 +11,17 @@ from math import inf
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Exists, OuterRef, Sum
+from django.db.models import Count, Sum
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import slugify
 
 from incidents.admin.moments import Shown, shown
 from incidents.admin.shell import count
 from incidents.dispatch.campaign import closing_questions
 from incidents.dispatch.conservation import count_states
-from incidents.models import AuditCheckpoint, Campaign, CampaignState, Doubt, Filing, Incident, MessageState
+from incidents.letters.standing import Standing, standing
+from incidents.models import AuditCheckpoint, Campaign, CampaignState, Doubt, Incident, MessageState
 from incidents.models.duties import Handling
 from incidents.models.letters import ApprovalKind
 from incidents.models.people import QueueStatus
@@ -98,19 +100,30 @@ class Overview:
             "owed",
             "handling",
             "due_at",
+            "second_due_at",
+            "final_due_at",
             "internal_target_at",
             "duty__questions",
             "duty__deadline__zone",
         )
         standing = self.incident.obligations.filter(superseded=False).exclude(cohort__count=0)
-        filed = Exists(Filing.objects.filter(obligation=OuterRef("pk")))
-        return list(standing.annotate(filed=filed).values(*names, "filed"))
+        return list(standing.annotate(filed=Count("filings")).values(*names, "filed"))
 
     @cached_property
     def letters(self) -> dict[str, int]:
         """How many letters there are and how many are blocked."""
         made = self.incident.letters
         return {"all": made.count(), "blocked": made.filter(findings__contains=[{"level": "block"}]).count()}
+
+    @cached_property
+    def standing(self) -> Standing:
+        """Whether obligations, letters and signatures still stand on what is known."""
+        return standing(incident=self.incident)
+
+    @property
+    def stale_link(self) -> str:
+        """Where the stale marks are shown with what made them."""
+        return self._url("law" if self.standing.duties.stale or not self.campaign else "campaigns") + "#stale"
 
     @cached_property
     def states(self) -> dict[str, int]:
@@ -141,9 +154,15 @@ class Overview:
         for duty in self.duties:
             if duty["owed"] == "ask" and duty["handling"] == Handling.UNDECIDED:
                 for question in duty["duty__questions"] or []:
-                    key = question["finding"].split(":")[0]
-                    _add(asked, "law_unknown" if key == "law" else key, duty["jurisdiction"])
+                    key = question["finding"]
+                    _add(asked, "law_unknown" if key.startswith("law:") else key, duty["jurisdiction"])
+                    self.asked_in_words.setdefault(key, question["text"])
         return asked
+
+    @cached_property
+    def asked_in_words(self) -> dict[str, str]:
+        """The words of the law's questions, by finding key."""
+        return {}
 
     @cached_property
     def choices_open(self) -> list[str]:
@@ -165,11 +184,12 @@ class Overview:
 
     def _authorities_due(self) -> Iterable[Item]:
         for duty in self.duties:
-            if duty["addressee"] != "person" and duty["owed"] != "no" and not duty["filed"]:
+            stage = _stage(duty)
+            if duty["addressee"] != "person" and duty["owed"] != "no" and stage:
                 # The clock of a question runs too: the finding may come on the last day.
                 unsure = " (if the finding asks for it)" if duty["owed"] == "ask" else ""
-                text = f"{duty['jurisdiction']}: tell the {_ADDRESSEES[duty['addressee']]}{unsure}"
-                yield self._due_item(duty, text, "desk")
+                text = f"{duty['jurisdiction']}: {stage[0]} the {_ADDRESSEES[duty['addressee']]}{unsure}"
+                yield self._due_item({**duty, "due_at": stage[1]}, text, "desk")
 
     def _letters_due(self) -> Iterable[Item]:
         if self.campaign and self.campaign.drained_at:
@@ -195,7 +215,10 @@ class Overview:
     @cached_property
     def stuck(self) -> list[Item]:
         """What does not move by itself."""
-        return [item for item in (self._blocked(), *self._stuck_campaign()) if item]
+        return [item for item in (self._stale(), self._blocked(), *self._stuck_campaign()) if item]
+
+    def _stale(self) -> Item | None:
+        return None if self.standing.sound else Item(f"Stale: {self.standing.counts}", self.stale_link)
 
     def _blocked(self) -> Item | None:
         number = self.letters["blocked"]
@@ -218,8 +241,15 @@ class Overview:
     @cached_property
     def decide(self) -> list[Item]:
         """What waits for a person: the reader, or (marked) somebody else."""
-        found = [*self._findings_due(), *self._queue_due(), *self._signatures_due()]
+        found = [*self._stale_due(), *self._findings_due(), *self._queue_due(), *self._signatures_due()]
         return found or [item for item in (self._next_act(),) if item]
+
+    def _stale_due(self) -> Iterable[Item]:
+        """What mends stale marks, while something does."""
+        if self.standing.duties.stale:
+            yield Item(f"Ask the law again: {self.standing.titles} changed", self._url("law"))
+        elif self.standing.letters and self.campaign is None:
+            yield Item(f"Make the letters again: {self.standing.titles} changed", self._url("letters"))
 
     def _next_act(self) -> Item | None:
         """With no question open: the next thing to do before the freeze."""
@@ -236,8 +266,8 @@ class Overview:
     def _findings_due(self) -> Iterable[Item]:
         link = self._url("findings")
         for key, places in self.questions.items():
-            text = f"{QUESTIONS.get(key, key.replace('_', ' ').capitalize())} ({count(len(places), 'law')})"
-            yield Item(text, f"{link}#{key}")
+            text = f"{QUESTIONS.get(key) or self.asked_in_words.get(key, key)} ({count(len(places), 'law')})"
+            yield Item(text, f"{link}#{slugify(key)}")
         if self.choices_open:
             text = f"Write to people to whom no law owes a letter? ({count(len(self.choices_open), 'law')})"
             yield Item(text, f"{link}#voluntary_notice")
@@ -271,11 +301,11 @@ class Overview:
 
     def _steps_before_freeze(self) -> list[Step]:
         asked, blocked = len(self.questions) + bool(self.choices_open), self.letters["blocked"]
-        made, frozen = self.letters["all"], self.campaign is not None
+        made, frozen, stale = self.letters["all"], self.campaign is not None, len(self.standing.letters)
         return [
             self._step("Facts", "done", f"version {self.incident.facts.number}", "facts"),
             self._step("People", "done" if self.people else "now", f"{self.people:,} people", "people"),
-            self._step("Law", _state(bool(self.duties), bool(self.people)), f"{len(self.duties):,} obligations", "law"),
+            self._law_step(),
             self._step(
                 "Decisions",
                 _state(bool(self.duties) and not asked and not self.open_entries, bool(self.duties)),
@@ -284,12 +314,17 @@ class Overview:
             ),
             self._step(
                 "Letters",
-                "stuck" if blocked else _state(bool(made), bool(self.duties) and not asked),
-                f"{count(made, 'letter')}" + (f", {blocked} blocked" if blocked else ""),
+                "stuck" if blocked or stale else _state(bool(made), bool(self.duties) and not asked),
+                f"{count(made, 'letter')}" + (f", {blocked} blocked" if blocked else "") + (f", {stale} stale" if stale else ""),
                 "letters",
             ),
             self._step("Freeze", _state(frozen, bool(made) and not self.open_entries), self._frozen_line(), "campaigns"),
         ]
+
+    def _law_step(self) -> Step:
+        stale, all_of_them = len(self.standing.duties.stale), len(self.duties)
+        state = "stuck" if stale else _state(bool(all_of_them), bool(self.people))
+        return self._step("Law", state, f"{all_of_them:,} obligations" + (f", {stale:,} stale" if stale else ""), "law")
 
     def _frozen_line(self) -> str:
         return self.campaign.reference if self.campaign else "register and letters"
@@ -321,7 +356,13 @@ class Overview:
         return Step(name, state, line, self._url(link))
 
 
-_ADDRESSEES = {"regulator": "authority", "bureaus": "consumer reporting agencies"}
+_ADDRESSEES = {
+    "regulator": "authority",
+    "bureaus": "consumer reporting agencies",
+    "media": "media",
+    "controller": "controller",
+    "clients": "clients",
+}
 QUESTIONS = {
     "risk": "How high is the risk?",
     "misuse_likely": "Is misuse likely?",
@@ -348,3 +389,10 @@ def _sending(state: str) -> str:
 
 def _signature(text: str, barred: bool, who: str, link: str) -> Item:
     return Item(f"{text}: waits for {who}", link, other=True) if barred else Item(text, link)
+
+
+def _stage(duty: dict[str, Any]) -> tuple[str, Any] | None:
+    """Which report to an authority comes next: the first, then those further ones that have a date."""
+    later = (("second report to", duty["second_due_at"]), ("final report to", duty["final_due_at"]))
+    stages = [("tell", duty["due_at"]), *(stage for stage in later if stage[1])]
+    return stages[duty["filed"]] if duty["filed"] < len(stages) else None

@@ -22,6 +22,7 @@ from incidents.admin.law import VERIFIED
 from incidents.admin.moments import local_text
 from incidents.admin.shell import PAGE_SIZE, attempt, count, incident_of, officer, page, posted, whole
 from incidents.admin.viewing import expired, grant, granted
+from incidents.letters.staleness import letter_lines
 from incidents.models import AffectedPerson, Incident, PersonStatus
 from incidents.models.duties import Handling
 from incidents.models.refusal import Refused
@@ -228,6 +229,11 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def _why(found: AffectedPerson) -> dict[str, Any]:
+    marks = letter_lines(incident=found.incident)
+    return explain(incident=found.incident, reference=found.reference, letter_marks=marks)
+
+
 def _person_page(request: HttpRequest, found: AffectedPerson, *, fields: list[tuple[str, str]] | None) -> HttpResponse:
     incident = found.incident
     return page(
@@ -237,7 +243,7 @@ def _person_page(request: HttpRequest, found: AffectedPerson, *, fields: list[tu
         incident=incident,
         tab="people",
         shown=masked(incident=incident, people=[found])[0],
-        why=_readable(explain(incident=incident, reference=found.reference), incident.facts.facts["zone"]),
+        why=_readable(_why(found), incident.facts.facts["zone"]),
         fields=fields,
         queue=found.queue.select_related("decided_by", "second_by").order_by("id"),
     )

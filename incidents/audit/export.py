@@ -140,6 +140,7 @@ def _findings(incident: Incident) -> list[dict[str, Any]]:
             "scope": f.scope,
             "value": f.value,
             "reason": f.reason,
+            "suggestion": f.suggestion,
             "author": f.author.username,
             "recorded_at": f.recorded_at,
         }

@@ -18,6 +18,7 @@ from incidents.dispatch.providers import SendError, provider_for
 from incidents.dispatch.send import campaign_headers, person_mail
 from incidents.letters.approving import ApprovalRefused, refuse, sign
 from incidents.letters.mail import OutgoingMail
+from incidents.letters.standing import MAKE_AGAIN, Standing, signing_obstacle, standing
 from incidents.models import (
     Campaign,
     CampaignState,
@@ -36,6 +37,7 @@ from incidents.models.refusal import Refused
 from incidents.people.deciding import undecided
 from incidents.people.importing import account
 from incidents.people.opening import newest_findings
+from incidents.people.staleness import ASK_AGAIN, stale_duties
 from incidents.vault import Vault
 
 SENDABLE = (S.PLANNED, S.READY, S.SENDING, S.IN_DOUBT)
@@ -64,16 +66,20 @@ def freeze_obstacles(*, incident: Incident) -> list[str]:
     open_duties = sorted(set(duties.filter(handling=Handling.UNDECIDED).values_list("jurisdiction", flat=True)))
     if open_duties:
         found.append(f"Decisions are missing for {', '.join(open_duties)}: record a finding, or whether to write voluntarily.")
-    if duties.exclude(facts=incident.facts).exists() and _facts_changed_since(incident):
-        found.append("The facts have changed since the assessment: run it again.")
     if not incident.letters.exists():
         found.append("There are no letters yet: make them.")
+    found += _stale(standing(incident=incident))
     return found + _count_difference(incident, numbers.rows_in - numbers.merged)
 
 
-def _facts_changed_since(incident: Incident) -> bool:
-    newest = incident.letters.order_by("made_at").values_list("made_at", flat=True).first()
-    return newest is not None and incident.facts.recorded_at > newest
+def _stale(now: Standing) -> list[str]:
+    """What no longer stands on what is known: first the law is asked again, then the letters are made again."""
+    found, duties = [], now.duties.towards_people
+    if duties:
+        found.append(f"{len(duties)} duties towards {now.duties.people} people would be different ({now.titles}). {ASK_AGAIN}")
+    if now.letters:
+        found.append(f"{len(now.letters)} letters no longer say what is known ({now.titles}). {MAKE_AGAIN}")
+    return found
 
 
 def _count_difference(incident: Incident, people: int) -> list[str]:
@@ -115,7 +121,7 @@ def _freeze(incident: Incident, author: User) -> Campaign:
     return campaign
 
 
-def release_obstacle(*, campaign: Campaign, author: User, reason: str) -> str:
+def release_obstacle(*, campaign: Campaign, author: User, reason: str, despite: str = "") -> str:
     """Why this person cannot release the campaign now; empty when they can."""
     first = campaign.approvals.filter(kind=ApprovalKind.CONTENT).select_related("author").first()
     if campaign.state == CampaignState.FROZEN or first is None:
@@ -127,19 +133,20 @@ def release_obstacle(*, campaign: Campaign, author: User, reason: str) -> str:
     changed = changed_since_freeze(campaign=campaign)
     if changed:
         return f"Something was changed behind the signature ({'; '.join(changed)}). Stop this campaign and look into it."
-    return "" if reason.strip() else "A signature needs its reason in words."
+    stale = signing_obstacle(campaign=campaign, despite=despite)
+    return stale if stale or reason.strip() else "A signature needs its reason in words."
 
 
-def release(*, campaign: Campaign, author: User, reason: str) -> Campaign:
-    """Second signature; from its commit on workers may send. Raises ApprovalRefused."""
-    obstacle = release_obstacle(campaign=campaign, author=author, reason=reason)
+def release(*, campaign: Campaign, author: User, reason: str, despite: str = "") -> Campaign:
+    """Second signature; from its commit on workers may send. Raises ApprovalRefused. `despite`: marks signed knowingly."""
+    obstacle = release_obstacle(campaign=campaign, author=author, reason=reason, despite=despite)
     if obstacle:
         raise refuse(campaign=campaign, author=author, kind=ApprovalKind.RELEASE, why=obstacle)
     with transaction.atomic():
         locked = Campaign.objects.select_for_update().select_related("incident").get(pk=campaign.pk)
         if locked.state != CampaignState.CONTENT_APPROVED:
             raise ApprovalRefused("Somebody else has released the campaign in the meantime.")
-        sign(campaign=locked, kind=ApprovalKind.RELEASE, author=author, reason=reason.strip())
+        sign(campaign=locked, kind=ApprovalKind.RELEASE, author=author, reason=reason.strip(), despite=despite)
         locked.messages.filter(state=S.PLANNED).update(state=S.READY)
         locked.state, locked.released_at = CampaignState.DISPATCHING, database_now()
         locked.save(update_fields=["state", "released_at"])
@@ -266,6 +273,8 @@ def closing_questions(*, campaign: Campaign) -> list[str]:
         found.append(f"law to be checked for {len(places)} residences: {', '.join(places)}")
     authorities = incident.obligations.filter(owed="yes", superseded=False, cohort=None, filings=None)
     found += [f"{duty.jurisdiction}: the {duty.addressee} has not been notified" for duty in authorities]
+    stale = stale_duties(incident=incident).stale
+    found += [f"{len(stale)} obligations no longer follow from what is known. {ASK_AGAIN}"] if stale else []
     held = incident.people.filter(status=PersonStatus.HELD).count()
     return [
         *found,

@@ -1,13 +1,17 @@
-"""Do the numbers add up? People in = sum of named states, at every moment, and every claim of the campaign has its trace."""
+"""Do the numbers add up? People in = sum of named states, at every moment, and every claim of the campaign has its trace.
+
+Beside the numbers: whether the campaign still rests on the law and the facts under which it was signed.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Count
 
+from incidents.letters.standing import rests_on_stale, standing_of
 from incidents.models import Campaign, Doubt
 
 #: Each finds what must not be; shown with its count.
@@ -61,6 +65,10 @@ class CampaignCheck:
     doubts_open: int
     doubts_total: int
     violations: list[str] = field(default_factory=list)
+    #: What no longer follows from what is known, in lines: counts, causes, remedies.
+    stale: list[str] = field(default_factory=list)
+    #: Whether what is signed and not over rests on stale law, or sends letters that nobody signed knowingly.
+    rests_on_stale: bool = False
 
     @property
     def holds(self) -> bool:
@@ -100,6 +108,12 @@ def check_campaign(*, campaign: Campaign) -> CampaignCheck:
             # One snapshot for all counts: workers go on while we count.
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         return _check(campaign, cursor)
+
+
+def check_with_law(*, campaign: Campaign) -> CampaignCheck:
+    """The same, and whether everything still stands on what is known. Numbers that hold never pause because of stale law."""
+    now = standing_of(campaign=campaign)
+    return replace(check_campaign(campaign=campaign), stale=now.lines(), rests_on_stale=rests_on_stale(now=now))
 
 
 def _check(campaign: Campaign, cursor: Any) -> CampaignCheck:

@@ -14,7 +14,8 @@ from django.db import connection
 from incidents.audit.bundle_format import canonical_json
 from incidents.audit.merkle import Frontier, leaf_hash, root
 from incidents.dispatch.send import person_mail
-from incidents.letters.render import Reader, available, newest_texts, readers
+from incidents.letters.readers import Reader, readers
+from incidents.letters.render import available, newest_texts
 from incidents.letters.wording import choose_language
 from incidents.models import AffectedPerson, Campaign, Incident, Letter, Obligation, PersonStatus
 from incidents.models import MessageState as S

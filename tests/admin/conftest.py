@@ -22,7 +22,13 @@ from incidents.people.opening import check_facts, open_incident, record_finding
 from tests.admin.case import NORA, SAM, TITLE, signed_in
 from tests.conftest import CAST, NOW
 
-FINDINGS = (("risk", "risk"), ("misuse_likely", "yes"), ("voluntary_notice", "yes"), ("law_unknown", "courtesy"))
+FINDINGS = (
+    ("risk", "risk"),
+    ("misuse_likely", "yes"),
+    ("serious_harm_likely", "no"),
+    ("voluntary_notice", "yes"),
+    ("law_unknown", "courtesy"),
+)
 
 
 @pytest.fixture(autouse=True)

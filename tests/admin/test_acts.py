@@ -153,10 +153,12 @@ def test_a_rejection_takes_two_people(desk: Client, case: Incident, counsel: Use
 
 def test_a_finding_without_a_reason_is_refused_and_one_with_it_asks_the_law_again(desk: Client, case: Incident) -> None:
     before = case.findings.count()
-    assert "reason" in posted(desk, "find", case.pk, key="risk", value="high", reason="")
-    assert "no answer" in posted(desk, "find", case.pk, key="risk", value="enormous", reason="x")
+    assert "reason" in posted(desk, "find", case.pk, key="misuse_likely", value="no", reason="")
+    assert "no answer" in posted(desk, "find", case.pk, key="misuse_likely", value="perhaps", reason="x")
     assert case.findings.count() == before
-    assert "changed" in posted(desk, "find", case.pk, key="risk", value="high", reason="misused already")
+    shown = re.search(r'name="shown" value="(\w+)"', desk.get(at("findings", case.pk)).content.decode())
+    assert shown
+    assert "changed" in posted(desk, "find", case.pk, key="risk", value="high", reason="misused already", shown=shown[1])
     assert case.obligations.get(jurisdiction="FR", addressee="person", cohort__minors=False, cohort__count=2).owed == "yes"
 
 

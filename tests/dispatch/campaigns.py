@@ -56,7 +56,13 @@ def prepare(*, people: tuple[dict[str, str], ...], write_list: Callable[..., Pat
     facts = {**load_scenario(scenario_id="cartier-2025").facts, "expected_people": None}
     incident = open_incident(facts=check_facts(facts, now=NOW), author=officer, drill=True)
     import_people(incident=incident, path=write_list(*people), author=officer)
-    for key, value in (("risk", "risk"), ("misuse_likely", "yes"), ("voluntary_notice", "yes"), ("law_unknown", "courtesy")):
+    for key, value in (
+        ("risk", "risk"),
+        ("misuse_likely", "yes"),
+        ("serious_harm_likely", "no"),
+        ("voluntary_notice", "yes"),
+        ("law_unknown", "courtesy"),
+    ):
         record_finding(incident=incident, key=key, value=value, reason="as the tests need it", author=officer)
     assess_incident(incident=incident, author=officer)
     make_letters(incident=incident, author=officer)

@@ -33,6 +33,7 @@ from incidents.models import MessageState as S
 from incidents.people.assessing import assess_incident, record_filing
 from incidents.people.importing import import_people
 from incidents.people.opening import amend_facts, check_facts, record_finding
+from tests.changes import ANNA, amend
 from tests.conftest import CAST, CLAIRE, NOW
 from tests.dispatch.campaigns import let_go, states, together
 
@@ -67,7 +68,29 @@ def test_open_questions_of_the_law_stop_the_freeze(imported: Incident, officer: 
 def test_facts_newer_than_the_letters_stop_the_freeze(assessed: Incident, officer: User, facts: dict[str, Any]) -> None:
     changed = check_facts({**facts, "contained": not facts.get("contained")}, now=NOW)
     amend_facts(incident=assessed, facts=changed, author=officer, reason="new knowledge")
-    assert freeze_obstacles(incident=assessed) == ["The facts have changed since the assessment: run it again."]
+    (line,) = freeze_obstacles(incident=assessed)
+    assert line.startswith("3 letters no longer say what is known (fact contained). Make the letters again")
+    make_letters(incident=assessed, author=officer)
+    assert freeze_obstacles(incident=assessed) == []
+
+
+def test_facts_newer_than_the_law_stop_the_freeze_until_it_was_asked_again(assessed: Incident, officer: User) -> None:
+    amend(assessed, officer, encrypted=True)
+    law, letters = freeze_obstacles(incident=assessed)
+    assert law.startswith("1 duties towards 1 people would be different (fact encrypted). Ask the law again")
+    assert letters.startswith("1 letters no longer say what is known")
+    assess_incident(incident=assessed, author=officer)
+    make_letters(incident=assessed, author=officer)
+    assert freeze_obstacles(incident=assessed) == []
+
+
+def test_people_about_whom_the_law_was_not_asked_stop_the_freeze(
+    assessed: Incident, officer: User, write_list: Callable[..., Path]
+) -> None:
+    import_people(incident=assessed, path=write_list(ANNA), author=officer)
+    assert any(line.startswith("1 duties towards 1 people") for line in freeze_obstacles(incident=assessed))
+    with pytest.raises(CampaignRefused, match="people"):
+        freeze(incident=assessed, author=officer)
 
 
 def test_another_number_of_people_than_the_facts_say_must_be_explained(
@@ -223,6 +246,13 @@ def test_a_campaign_without_questions_is_closed_with_one_entry(released: Campaig
     assert Campaign.objects.get().state == CampaignState.CLOSED
     written = AuditEvent.objects.filter(action__startswith="campaign.").order_by("id").values_list("action", flat=True)
     assert list(written) == ["campaign.closed"]
+
+
+def test_a_campaign_is_not_closed_over_obligations_that_no_longer_follow(released: Campaign, officer: User) -> None:
+    amend(released.incident, officer, encrypted=True)
+    assert any("no longer follow from what is known. Ask the law again" in line for line in closing_questions(campaign=released))
+    assess_incident(incident=released.incident, author=officer)
+    assert not any("no longer follow" in line for line in closing_questions(campaign=released))
 
 
 def test_a_running_campaign_cannot_be_closed(released: Campaign, officer: User) -> None:

@@ -23,7 +23,7 @@ from django.contrib.auth.models import User
 from incidents.models import Incident
 from incidents.people.opening import record_finding
 officer, incident = User.objects.get(username="officer"), Incident.objects.get(reference="acme-2026")
-for key, value in {"risk": "risk", "misuse_likely": "yes", "voluntary_notice": "yes", "law_unknown": "courtesy"}.items():
+for key, value in {"risk": "risk", "misuse_likely": "yes", "serious_harm_likely": "no", "voluntary_notice": "yes", "law_unknown": "courtesy"}.items():
     record_finding(incident=incident, key=key, value=value, reason="as counsel advised", author=officer)
 """
 Result = subprocess.CompletedProcess[str]

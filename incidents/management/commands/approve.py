@@ -9,6 +9,7 @@ from incidents.models import Campaign
 
 class Command(SigningCommand):
     help = "Sign a campaign's content (register and letters, by hash): approve CAMPAIGN --as USER --reason TEXT"
+    knowing = True
     done = "content approved"
 
     def sign(self, **given: object) -> Campaign:

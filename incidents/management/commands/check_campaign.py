@@ -7,19 +7,22 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from incidents.dispatch.conservation import check_campaign
+from incidents.dispatch.conservation import check_with_law
 from incidents.management.operator import FAILED, OperatorCommand, campaign_named
 
 
 class Command(OperatorCommand):
-    help = "The conservation check: people in = sum of named states. Exit 1 on any broken invariant: check_campaign CAMPAIGN"
+    help = (
+        "The conservation check: people in = sum of named states, and what is signed still follows from what is known. "
+        "Exit 1 on any broken invariant or stale law: check_campaign CAMPAIGN"
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("campaign")
         parser.add_argument("--json", action="store_true", dest="as_json")
 
     def work(self, *, campaign: str, as_json: bool, **_: Any) -> int | None:
-        check = check_campaign(campaign=campaign_named(campaign))
+        check = check_with_law(campaign=campaign_named(campaign))
         if as_json:
             self.say(json.dumps(check.to_json(), indent=1, sort_keys=True))
         else:
@@ -31,4 +34,6 @@ class Command(OperatorCommand):
             )
             for violation in check.violations:
                 self.say(f"  violated: {violation}")
-        return None if check.holds else FAILED
+            for line in check.stale:
+                self.say(f"  {line}")
+        return None if check.holds and not check.rests_on_stale else FAILED

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from incidents.letters.staleness import letter_lines
 from incidents.management.operator import OperatorCommand, incident_named
 from incidents.people.explaining import explain, in_words
 
@@ -20,7 +21,8 @@ class Command(OperatorCommand):
         parser.add_argument("--json", action="store_true", dest="as_json")
 
     def work(self, *, incident: str, person_ref: str, as_json: bool, **_: Any) -> int | None:
-        found = explain(incident=incident_named(incident), reference=person_ref)
+        named = incident_named(incident)
+        found = explain(incident=named, reference=person_ref, letter_marks=letter_lines(incident=named))
         for line in [json.dumps(found, indent=1, ensure_ascii=False)] if as_json else in_words(found):
             self.say(line)
         return None

@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 
 from incidents.management.operator import OperatorCommand, operator_user, user_named
 from incidents.models.refusal import Refused
+from incidents.people.anchors import odd_moments
 from incidents.people.opening import open_incident, read_facts
 
 
@@ -25,6 +26,9 @@ class Command(OperatorCommand):
         except OSError as error:
             raise Refused(f"The facts file cannot be read ({error.strerror}). Give the path of a YAML file.") from None
         author = user_named(user) if user else operator_user()
-        incident = open_incident(facts=read_facts(raw), author=author)
+        checked = read_facts(raw)
+        incident = open_incident(facts=checked, author=author)
+        for line in odd_moments(facts=checked):
+            self.say(f"Look at {line}")
         self.say(f"Incident {incident.reference} is open. Next: import_people {incident.reference} FILE.csv")
         return None

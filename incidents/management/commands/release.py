@@ -10,6 +10,7 @@ from incidents.tasks import wake_campaign
 
 class Command(SigningCommand):
     help = "The second signature: from here on workers send: release CAMPAIGN --as USER --reason TEXT"
+    knowing = True
     done = "released; workers send now (without a broker: dispatch CAMPAIGN)"
 
     def sign(self, **given: object) -> Campaign:

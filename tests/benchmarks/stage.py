@@ -1,0 +1,50 @@
+"""A database to throw away: servers of its own in a folder of its own, migrated, used as the running role, gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from notifier import database, embedded
+
+
+@contextlib.contextmanager
+def throwaway_database() -> Iterator[None]:
+    """Django on an empty, migrated PostgreSQL that writes as durably as an installation does; deleted with this block."""
+    with tempfile.TemporaryDirectory(prefix="bn-bench-", ignore_cleanup_errors=True) as var:
+        place, password = embedded.Place(var=Path(var)), embedded.new_password()
+        with embedded.servers(place, password=password, valkey=False):
+            url = embedded.postgres_url(place, user="bootstrap", password=password, database="bench")
+            roles = database.prepare_database(url, password_owner=embedded.new_password(), password_app=embedded.new_password())
+            _start_django(roles, Path(var))
+            try:
+                yield
+            finally:
+                _disconnect()
+
+
+def _start_django(roles: database.DatabaseUrls, var: Path) -> None:
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="notifier.settings", BREACH_VAR=str(var), DATABASE_URL=roles.owner,
+        SECRET_KEY="only-for-benchmarks", MASTER_KEY="07" * 32, AUDIT_ORGANISATION="bench.example",
+    )  # fmt: skip
+    import django
+    from django.core.management import call_command
+    from django.db import connections
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    database.grant_to_app(roles.owner)
+    connections.close_all()
+    from notifier.settings import database as settings_of
+
+    connections["default"].settings_dict.update(settings_of(roles.app))
+
+
+def _disconnect() -> None:
+    from django.db import connections
+
+    connections.close_all()
