@@ -12,6 +12,7 @@ from typing import Any
 from incidents.law.facts import Moment
 from incidents.law.pack import PackSet
 from incidents.law.places import CODE, may_mean, residence_of
+from incidents.law.questions import sectors_of
 from incidents.law.strict_yaml import QUOTE_NORWAY, Lined
 
 MOST_PEOPLE = 10_000_000_000
@@ -51,11 +52,12 @@ def known(words: Iterable[str]) -> str:
 
 def sector_meant(*, word: str, packs: PackSet) -> str | None:
     """None where a word can stand for a sector; else the sector that is meant, or '' where none is near."""
-    sectors = {sector for pack in packs for regime in pack.regimes for sector in regime.sectors}
+    sectors = sectors_of(packs=packs)
     tidy = "_".join(word.lower().split())
     if word in sectors:
         return None
-    near = get_close_matches(tidy, sectors, n=1, cutoff=0.85)
+    begun = [sector for sector in sorted(sectors) if len(sector) > 3 and tidy.startswith(sector)]
+    near = begun or get_close_matches(tidy, sectors, n=1, cutoff=0.8)
     return near[0] if near else None if _SECTOR.fullmatch(word) else ""
 
 
@@ -141,13 +143,9 @@ class Values:
         return value
 
     def sector(self, found: Lined) -> str:
-        """A word for the branch; one that almost names a sector law would silently leave it out."""
+        """A word for the branch. Any word is one: a case may speak of a branch that no law names."""
         word = self.text(found, "sector") or "retail"
-        near = sector_meant(word=word, packs=self.packs)
-        if near is None:
-            return word
-        instead = f"write {near}, if that is meant" if near else "write one word in small letters, such as retail or health"
-        raise self.error(found.line_of("sector"), "sector", f"{shown(word)} is no sector", instead)
+        return "_".join(word.lower().split())
 
     def country(self, found: Lined, key: str) -> str | None:
         """A country by its code; a word that only resembles one would silently change which law applies."""

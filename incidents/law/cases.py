@@ -114,7 +114,7 @@ class _Found:
     @property
     def reference(self) -> str:
         references = dict.fromkeys(reference for duty in self.telling for reference in duty.references)
-        return "; ".join(references) or "no pack"
+        return "; ".join(references) or ("no duty of this kind there" if self.known else "no pack")
 
     def values(self, name: str) -> list[Any]:
         return [value for duty in self.telling if duty.deadline and (value := getattr(duty.deadline, name)) is not None]

@@ -188,7 +188,8 @@ def _exposed_fact(spec: Spec, scene: Scene, holds: bool | None) -> str:
     sure = dict.fromkeys(element for exposure in scene.exposures for element in exposure.sure_of(wanted))
     maybe = dict.fromkeys(element for exposure in scene.exposures for element in exposure.maybe_of(wanted))
     if holds is False and not set(sure) - {"name"}:
-        return "none of the listed elements was exposed"
+        lost = dict.fromkeys(element for exposure in scene.exposures for element in sorted(exposure.lost))
+        return f"none of the listed elements was exposed, but: {_plain(lost) or 'nothing'}"
     fact = "exposed: " + (_plain(sure) or "none of the list for certain")
     return fact + (f"; not known: {_plain(maybe)}" if maybe else "")
 

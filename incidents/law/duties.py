@@ -63,7 +63,7 @@ class Law:
         version = self.version(f"{addressee}.owed")
         return version is not None and "never" not in version.value["when"]
 
-    @property
+    @cached_property
     def affected(self) -> int:
         """How many people live under this law."""
         return sum(group.count for _, group in self.groups)
@@ -96,18 +96,27 @@ def processor_duty(*, law: Law) -> Duty | None:
         return None
     if told_instead(pack=law.pack, lead=law.lead, rule=law.version("competence.lead")) is not None:
         return None
-    kind = version.value["clocks"][0]["kind"]
-    owed = Owed.NO if kind in _NO_DUTY else Owed.YES
-    reason = Reason(
+    scene = Scene(law.facts, (), law.affected, version.reference)
+    reason = _processor_owes(version, scene)
+    owed = Owed.YES if reason.holds else Owed.NO
+    duty = replace(_bare(law, Addressee.CONTROLLER, (reason, _in_force(law, version)), version), owed=owed)
+    place = replace(_place(law, scene), processor=True)
+    return duty if owed is Owed.NO else replace(duty, deadline=deadline_of(version=version, place=place))
+
+
+def _processor_owes(version: Version, scene: Scene) -> Reason:
+    """Whether the processor's duty exists: its law has one, and binds this sector."""
+    clock = version.value["clocks"][0]
+    bound = weigh(condition=clock["when"], scene=scene).reason if "when" in clock else None
+    kind = clock["kind"]
+    return Reason(
         condition="a processor (supplier, data holder) must tell the controller",
-        holds=owed is Owed.YES,
+        holds=kind not in _NO_DUTY and (bound is None or bound.holds is True),
         fact=f"role: processor; {_NO_DUTY.get(kind, kind.replace('_', ' '))}",
         reference=version.reference,
         would_change="the role of controller",
+        parts=(bound,) if bound else (),
     )
-    duty = replace(_bare(law, Addressee.CONTROLLER, (reason, _in_force(law, version)), version), owed=owed)
-    place = replace(_place(law, Scene(law.facts, (), law.affected, version.reference)), processor=True)
-    return duty if owed is Owed.NO else replace(duty, deadline=deadline_of(version=version, place=place))
 
 
 def _duty(law: Law, addressee: Addressee, scene: Scene) -> Duty:

@@ -58,6 +58,8 @@ class Exposure:
     sure: frozenset[str]
     maybe: Mapping[str, str]
     unknown: frozenset[str]
+    #: The elements as they were named, without what they imply.
+    lost: frozenset[str] = frozenset()
 
     def sure_of(self, elements: Iterable[str]) -> list[str]:
         """Those of `elements` that were exposed for certain, in the order given."""
@@ -79,6 +81,7 @@ def exposure_of(*, group: Group, findings: Findings, vocabulary: Vocabulary) -> 
         sure=vocabulary.closure(elements=sure),
         maybe=maybe,
         unknown=frozenset(word for word in words if word not in vocabulary.elements),
+        lost=frozenset(group.elements),
     )
 
 

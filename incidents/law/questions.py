@@ -30,6 +30,32 @@ def keys_of(*, packs: PackSet) -> Iterator[str]:
                     yield from _in_node(version.value)
 
 
+_SECTORS: dict[str, frozenset[str]] = {}
+
+
+def sectors_of(*, packs: PackSet) -> frozenset[str]:
+    """Every sector that a law of these packs names: in its scope, or in one of its conditions. Found once per set of packs."""
+    if packs.sha256 not in _SECTORS:
+        _SECTORS[packs.sha256] = _sectors_of(packs)
+    return _SECTORS[packs.sha256]
+
+
+def _sectors_of(packs: PackSet) -> frozenset[str]:
+    scopes = {sector for pack in packs for regime in pack.regimes for sector in regime.sectors}
+    versions = (version for pack in packs for regime in pack.regimes for found in regime.paths.values() for version in found)
+    return frozenset(scopes.union(*(_sectors_in(version.value) for version in versions)))
+
+
+def _sectors_in(node: Any) -> set[str]:
+    if isinstance(node, list):
+        return set().union(*(_sectors_in(inner) for inner in node))
+    if not isinstance(node, Mapping):
+        return set()
+    named = node.get("sector")
+    own = {*named["any_of"], *named.get("ask_if", ())} if isinstance(named, Mapping) else set()
+    return own.union(*(_sectors_in(inner) for inner in node.values()))
+
+
 def _in_node(node: Any) -> Iterator[str]:
     if isinstance(node, Mapping):
         yield from _of_condition(node)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from django.db.models import QuerySet
+
 from incidents.audit.log import events_of, log_of
 from incidents.law.pack import load_packs
 from incidents.models import AffectedPerson, AuditLeaf, Incident, Obligation
@@ -58,6 +60,7 @@ def explain(*, incident: Incident, reference: str, letter_marks: Mapping[int, Se
         ],
         "cohort": {"id": person.cohort_id, "people": person.cohort.count if person.cohort else 0},
         "obligations": [_with_mark(duty, marks) for duty in duties],
+        "others_told": [_with_mark(duty, marks) for duty in _others_told(incident, [duty.jurisdiction for duty in duties])],
         "not_asked": [_marked(mark) for mark in marks.towards(cohort=person.cohort_id) if mark.level == Level.NEW],
         **_letter_and_messages(person, letter_marks or {}),
         "log": _log(incident, person),
@@ -71,6 +74,12 @@ def _with_mark(obligation: Obligation, marks: StaleDuties) -> dict[str, Any]:
 
 def _marked(mark: DutyMark) -> dict[str, Any]:
     return {"jurisdiction": mark.jurisdiction, **mark.to_json(), "remedy": ASK_AGAIN}
+
+
+def _others_told(incident: Incident, jurisdictions: list[str]) -> QuerySet[Obligation]:
+    """The duties towards authorities and others under the laws that this person lives under."""
+    found = incident.obligations.filter(cohort=None, superseded=False, jurisdiction__in=jurisdictions)
+    return found.order_by("jurisdiction", "regime", "addressee")
 
 
 def obligation_tree(*, obligation: Obligation) -> dict[str, Any]:
@@ -158,6 +167,10 @@ def in_words(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"  is one of {found['cohort']['people']} people whom the law cannot tell apart"
     for duty in found["obligations"]:
         yield from _duty_in_words(duty)
+    if found["others_told"]:
+        yield "Who else is told under these laws:"
+    for duty in found["others_told"]:
+        yield from _duty_in_words(duty)
     for mark in found["not_asked"]:
         yield f"{mark['jurisdiction']}: the law has not been asked about this. {mark['remedy']}"
     letter = found["letter"]
@@ -172,7 +185,11 @@ def in_words(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _duty_in_words(duty: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{duty['jurisdiction']} ({duty['law'] or 'no law pack'}): letter owed: {duty['owed']}; handled as {duty['handling']}"
+    place = f"{duty['jurisdiction']} ({duty['law'] or 'no law pack'})"
+    if duty["addressee"] == "person":
+        yield f"{place}: letter owed: {duty['owed']}; handled as {duty['handling']}"
+    else:
+        yield f"{place}: notice to the {duty['addressee']} owed: {duty['owed']}"
     if duty["stale"]:
         yield from _mark_in_words(duty["stale"])
     if duty["handling_reason"]:

@@ -182,9 +182,11 @@ def decide(row: Mapping[str, str]) -> Residence:
 
 def _without_confirmation(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Without a telephone code that the named place shares with another: '+44' beside Jersey is no other evidence."""
-    named = {place for column, place in found if column != "phone_prefix"}
-    shared = _prefixes()[2]
-    return [one for one in found if not (one[0] == "phone_prefix" and named & set(shared.get(one[1], ())))]
+    phone = next((place for column, place in found if column == "phone_prefix"), "")
+    shared = _prefixes()[2].get(phone, [])
+    if any(place in shared for column, place in found if column != "phone_prefix"):
+        return [(column, place) for column, place in found if column != "phone_prefix"]
+    return found
 
 
 def _finest(found: list[tuple[str, str]], read: Mapping[str, _Read], hint: str) -> Residence:

@@ -205,7 +205,8 @@ def _elements(row: Mapping[str, str], columns: tuple[str, ...], expected: Expect
     if any(expected.states.get(word) == "not_involved" for word in known):
         reason = "an element that the incident's facts call not involved"
         problems.append(Problem(QueueKind.DATA, "elements", reason, "correct the row or the incident's facts"))
-    return known or expected.for_all
+    # The column says of whom those elements leaked that leaked of some; what leaked of everybody leaked of this person too.
+    return tuple(sorted({*known, *expected.for_all}))
 
 
 def _flags(row: Mapping[str, str], problems: list[Problem]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,8 +13,9 @@ from django.test import Client
 from incidents.models import Finding, Incident
 from incidents.people.assessing import assess_incident
 from incidents.people.importing import import_people
+from incidents.people.opening import check_facts, open_incident
 from tests.admin.case import at, said
-from tests.conftest import CARL, CLAIRE
+from tests.conftest import CARL, CLAIRE, NOW
 
 pytestmark = pytest.mark.django_db
 
@@ -22,8 +24,10 @@ WORDS = "Is it so that the elements without the name are enough to steal an iden
 
 
 @pytest.fixture
-def asked(opened: Incident, officer: User, write_list: Callable[..., Path]) -> Incident:
+def asked(officer: User, facts: dict[str, Any], write_list: Callable[..., Path]) -> Incident:
     """One person of Washington whose number leaked without the name, and one of France."""
+    elements = {"email": "exposed", "name": "exposed_for_some", "ssn": "exposed_for_some", "country": "exposed_for_some"}
+    opened = open_incident(facts=check_facts({**facts, "elements": elements}, now=NOW), author=officer)
     alone = {**CARL, "stated_country": "US-WA", "elements": "email;ssn"}
     import_people(incident=opened, path=write_list(alone, CLAIRE), author=officer)
     assess_incident(incident=opened, author=officer)

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import partial
 
+from notifier.embedded import ServiceDown
 from tests.benchmarks import cases, law, people
 from tests.benchmarks.figures import Figure, machine, seconds
+from tests.benchmarks.stage import VAR
 
-VAR = Path(os.environ.get("BREACH_VAR") or Path(__file__).resolve().parents[2] / "var")
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {"law": law.run, "cases": cases.run, "people": people.run}
 
 
@@ -33,18 +33,21 @@ def main() -> None:
     for name, run in BENCHMARKS.items():
         if given.only in (None, name):
             print(f"== {name}: {machine()}", flush=True)
-            taken = seconds(lambda run=run: figures.extend(_shown(run())))  # type: ignore[misc]
-            print(f"== {name}: {taken:.0f} s", flush=True)
+            print(f"== {name}: {seconds(partial(_add, figures, run)):.0f} s, {machine()}", flush=True)
     VAR.mkdir(parents=True, exist_ok=True)
     (VAR / "bench.json").write_text(json.dumps({figure.name: figure.as_dict() for figure in figures}, indent=1) + "\n")
     short = [figure.name for figure in figures if not figure.holds]
     print(f"{len(figures)} figures; " + (f"short of their target: {', '.join(short)}" if short else "all targets hold"))
 
 
-def _shown(figures: Iterator[Figure]) -> Iterator[Figure]:
-    for figure in figures:
-        print(figure.line, flush=True)
-        yield figure
+def _add(figures: list[Figure], run: Callable[[], Iterator[Figure]]) -> None:
+    """Run one benchmark and print each figure as it comes."""
+    try:
+        for figure in run():
+            print(figure.line, flush=True)
+            figures.append(figure)
+    except ServiceDown as down:
+        print(f"not run: {down}")
 
 
 if __name__ == "__main__":

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from notifier import database, embedded
 
+#: The installation's state folder; `bench.json` goes there as well.
+VAR = Path(os.environ.get("BREACH_VAR") or Path(__file__).resolve().parents[2] / "var")
+
 
 @contextlib.contextmanager
 def throwaway_database() -> Iterator[None]:
     """Django on an empty, migrated PostgreSQL that writes as durably as an installation does; deleted with this block."""
-    with tempfile.TemporaryDirectory(prefix="bn-bench-", ignore_cleanup_errors=True) as var:
+    # In the state folder: a million people are a gigabyte, which the system's own folder for such things may not hold.
+    VAR.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=VAR, ignore_cleanup_errors=True) as var, contextlib.ExitStack() as last:
         place, password = embedded.Place(var=Path(var)), embedded.new_password()
+        last.callback(_forget, place)
         with embedded.servers(place, password=password, valkey=False):
             url = embedded.postgres_url(place, user="bootstrap", password=password, database="bench")
             roles = database.prepare_database(url, password_owner=embedded.new_password(), password_app=embedded.new_password())
@@ -24,6 +31,14 @@ def throwaway_database() -> Iterator[None]:
                 yield
             finally:
                 _disconnect()
+
+
+def _forget(place: embedded.Place) -> None:
+    """The folder of the sockets, and data that had to lie elsewhere (root where user namespaces are refused)."""
+    data = place.var / "postgres"
+    if data.is_symlink():
+        shutil.rmtree(data.resolve().parent, ignore_errors=True)
+    shutil.rmtree(place.runtime, ignore_errors=True)
 
 
 def _start_django(roles: database.DatabaseUrls, var: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -235,9 +235,19 @@ def test_a_processor_tells_its_controller_by_its_own_clock() -> None:
 
 
 def test_a_sector_law_reaches_only_its_sector() -> None:
-    retail, telecom = run(group("KR", "name")), run(group("KR", "name"), sector="telecom")
-    assert {d.regime for d in retail.duties if d.jurisdiction == "KR"} == {"general"}
-    assert {d.regime for d in telecom.duties if d.jurisdiction == "KR"} == {"general", "network_act"}
+    retail, telecom = run(group("GB", "name")), run(group("GB", "name"), sector="telecom")
+    assert {d.regime for d in retail.duties if d.jurisdiction == "GB"} == {"general"}
+    assert {d.regime for d in telecom.duties if d.jurisdiction == "GB"} == {"general", "pecr"}
+
+
+def test_a_doubtful_sector_law_owes_nothing_until_somebody_records_that_it_binds() -> None:
+    def network_act(**answers: str) -> Duty:
+        found = run(group("KR", "name"), cause="attack", findings=Findings(risk="risk", answers=answers))
+        return next(d for d in found.duties if d.regime == "network_act")
+
+    silent, said = network_act(), network_act(information_service_provider="yes")
+    assert (silent.owed, [q.finding for q in silent.may_record]) == (Owed.NO, ["information_service_provider"])
+    assert said.owed is Owed.YES and said.deadline and said.deadline.shown_at == AWARE + timedelta(hours=24)
 
 
 def test_a_sector_law_that_displaces_the_general_one_is_named() -> None:

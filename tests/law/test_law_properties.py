@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from random import Random
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import assume, example, given
@@ -258,7 +259,8 @@ def with_answer(about: IncidentFacts, key: str, value: str) -> IncidentFacts:
     assert answerable(key), f"no one can answer {key}"
     known = about.findings
     if key in {"risk", "misuse_likely", "serious_harm_likely"}:
-        return replace(about, findings=replace(known, **{key: value}))
+        found: dict[str, Any] = {key: value}
+        return replace(about, findings=replace(known, **found))
     return replace(about, findings=replace(known, answers={**known.answers, key: value}))
 
 

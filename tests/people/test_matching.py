@@ -104,7 +104,7 @@ def test_a_chain_that_reaches_a_known_person_ends_there(bring: Importer, inciden
 def test_elements_and_flags_of_all_rows_count(give: Any, incident: Incident) -> None:
     give(ANNA, {**ANNA, "elements": "name;date_of_birth", "flags": "employee"})
     person = the_person(incident)
-    assert (person.elements, person.flags) == (["date_of_birth", "email", "name"], ["employee"])
+    assert (person.elements, person.flags) == (["country", "date_of_birth", "email", "name"], ["employee"])
     assert person.cohort is not None and person.cohort.elements == person.elements
 
 
