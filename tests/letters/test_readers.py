@@ -73,7 +73,7 @@ def test_a_massachusetts_reader_of_another_language_gets_the_states_letter_in_en
 
 
 def test_rhode_island_reads_the_count_of_its_own_people_over_all_its_groups(told: Make) -> None:
-    people = [american("US-RI", name) for name in ("ann", "bob")] + [american("US-RI", "cyd", elements="name;email;country;ssn")]
+    people = [american("US-RI", name) for name in ("ann", "bob")] + [american("US-RI", "cyd", elements="drivers_license")]
     incident = told(*people, american("US-TX", "dan"), services={"offered_to": "nobody"})
     letters = incident.letters.filter(cohort__residence="US-RI")
     assert letters.count() == 2 and all("whose data is involved: 3." in letter.compiled for letter in letters)
