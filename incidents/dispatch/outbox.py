@@ -89,6 +89,8 @@ class Owner:
     def __exit__(self, *_: object) -> None:
         if self.connection is not None:
             with suppress(psycopg.Error):
+                # The server notices a closed connection only after a while; whoever leaves in order frees the lock at once.
+                self.connection.execute("SELECT pg_advisory_unlock(%s)", [self.lock])
                 self.connection.close()
 
 
