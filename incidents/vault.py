@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
 from incidents.models import AffectedPerson, Incident
+from incidents.record import PersonFields
 
 KEY_VERSION = 1
 NONCE_BYTES = 12
@@ -26,37 +26,6 @@ NONCE_BYTES = 12
 
 class CannotOpen(Exception):
     """A sealed record does not open: wrong key, swapped or damaged. Nothing is sent for this person."""
-
-
-@dataclass(frozen=True)
-class PersonFields:
-    """Everything personal about one person, as sealed."""
-
-    full_name: str = ""
-    given_name: str = ""
-    family_name: str = ""
-    emails: tuple[str, ...] = ()
-    phone: str = ""
-    street: str = ""
-    city: str = ""
-    region: str = ""
-    postcode: str = ""
-    customer_number: str = ""
-    date_of_birth: str = ""
-    evidence: tuple[tuple[str, str], ...] = ()
-
-    def encode(self) -> bytes:
-        """Canonical JSON of the fields that are not empty."""
-        known = {name: value for name in self.__dataclass_fields__ if (value := getattr(self, name))}
-        return json.dumps(known, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-
-    @classmethod
-    def decode(cls, raw: bytes) -> PersonFields:
-        """The fields from their sealed form."""
-        known = json.loads(raw)
-        known["emails"] = tuple(known.get("emails", ()))
-        known["evidence"] = tuple((name, value) for name, value in known.get("evidence", ()))
-        return cls(**known)
 
 
 @dataclass(frozen=True)

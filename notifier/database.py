@@ -27,7 +27,7 @@ APPEND_ONLY = (
 #: Everything of ours but letters not yet frozen and the sequencer's own list: rows that the running role never deletes.
 KEPT = (
     "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'incidents_%' "
-    "AND tablename NOT IN ('incidents_letter', 'incidents_auditpending')"
+    "AND tablename NOT IN ('incidents_letter', 'incidents_auditpending', 'incidents_importpart', 'incidents_stagedrow')"
 )
 
 

@@ -2,7 +2,17 @@
 
 from incidents.models.audit import AuditCheckpoint, AuditEvent, AuditLeaf, AuditLog, AuditPending
 from incidents.models.duties import Cohort, Filing, Obligation
+from incidents.models.imports import BatchState, ImportBatch, ImportPart, ImportRow, ImportSource, RowOutcome
 from incidents.models.incident import FactVersion, Finding, Incident
+from incidents.models.keeping import (
+    Amendment,
+    Erasure,
+    ErasureState,
+    Exclusion,
+    IncidentKey,
+    LegalHold,
+    RetentionPeriod,
+)
 from incidents.models.letters import Approval, Letter, LetterText
 from incidents.models.messages import (
     Attempt,
@@ -17,10 +27,18 @@ from incidents.models.messages import (
     ProviderEvent,
     RegisterEntry,
 )
-from incidents.models.people import AffectedPerson, ImportBatch, ImportRow, PersonStatus, QueueEntry, RowOutcome
+from incidents.models.people import (
+    AffectedPerson,
+    Confidence,
+    Merge,
+    PersonStatus,
+    PersonVersion,
+    QueueEntry,
+)
 
 __all__ = [
     "AffectedPerson",
+    "Amendment",
     "Approval",
     "Attempt",
     "AuditCheckpoint",
@@ -28,27 +46,39 @@ __all__ = [
     "AuditLeaf",
     "AuditLog",
     "AuditPending",
+    "BatchState",
     "Campaign",
     "CampaignState",
     "Chunk",
     "ChunkState",
     "Cohort",
+    "Confidence",
     "Doubt",
+    "Erasure",
+    "ErasureState",
+    "Exclusion",
     "FactVersion",
     "Filing",
     "Finding",
     "ImportBatch",
+    "ImportPart",
     "ImportRow",
+    "ImportSource",
     "InboxMessage",
     "Incident",
+    "IncidentKey",
+    "LegalHold",
     "Letter",
     "LetterText",
+    "Merge",
     "Message",
     "MessageState",
     "Obligation",
     "PersonStatus",
+    "PersonVersion",
     "ProviderEvent",
     "QueueEntry",
     "RegisterEntry",
+    "RetentionPeriod",
     "RowOutcome",
 ]

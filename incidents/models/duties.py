@@ -17,12 +17,16 @@ class Cohort(models.Model):
     elements = ArrayField(models.CharField(max_length=40))
     maybe = ArrayField(models.CharField(max_length=40), default=list)
     minors = models.BooleanField(default=False)
+    #: Late-found people are cohorts of their own: the same law, another clock.
+    amendment = models.ForeignKey("incidents.Amendment", on_delete=models.PROTECT, null=True, related_name="cohorts")
     count = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["incident", "residence", "elements", "maybe", "minors"], name="one_cohort_per_profile"
+                fields=["incident", "residence", "elements", "maybe", "minors", "amendment"],
+                nulls_distinct=False,
+                name="one_cohort_per_profile",
             )
         ]
 

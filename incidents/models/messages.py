@@ -39,6 +39,8 @@ class Campaign(models.Model):
 
     incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="campaigns")
     reference = models.SlugField(max_length=70, unique=True)
+    #: None: the first register; else the people of this amendment.
+    amendment = models.ForeignKey("incidents.Amendment", on_delete=models.PROTECT, null=True, related_name="campaigns")
     state = models.CharField(max_length=20, choices=CampaignState, default=CampaignState.FROZEN)
     register_root = models.CharField(max_length=64)
     letters_root = models.CharField(max_length=64)

@@ -1,4 +1,4 @@
-"""The people: what was imported, who they are (sealed), and which of them wait for a person's decision."""
+"""The people: who they are (sealed), what was merged or corrected, and which of them wait for a person's decision."""
 
 from __future__ import annotations
 
@@ -10,30 +10,22 @@ from incidents.models.duties import Cohort
 from incidents.models.incident import Incident
 
 
-class ImportBatch(models.Model):
-    """One imported file, known by its SHA-256: the same file twice changes nothing."""
-
-    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="imports")
-    sha256 = models.CharField(max_length=64)
-    rows = models.PositiveIntegerField(default=0)
-    encoding = models.CharField(max_length=20)
-    delimiter = models.CharField(max_length=4)
-    columns = ArrayField(models.CharField(max_length=60))
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    imported_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["incident", "sha256"], name="a_file_is_imported_once")]
-
-    def __str__(self) -> str:
-        return f"{self.incident} file {self.sha256[:12]}"
-
-
 class PersonStatus(models.TextChoices):
     CLEAR = "clear", "ready for a letter"
     ATTENTION = "attention", "needs a decision"  # at least one open queue entry
     HELD = "held", "held until a date"  # decided: waits, in the register, clock running
     REJECTED = "rejected", "rejected by two"  # not a person of this incident, or cannot be one
+    MERGED = "merged", "merged into another person"  # decided: the same person as `merged_into`; can be undone
+
+
+class Confidence(models.TextChoices):
+    """How far the evidence of a residence carries."""
+
+    DECIDED = "decided", "decided by a person"
+    CERTAIN = "certain", "several pieces of evidence agree"
+    GOOD = "good", "one piece of good evidence"
+    WEAK = "weak", "weak evidence only"
+    NONE = "none", "no evidence, or evidence that disagrees"
 
 
 class AffectedPerson(models.Model):
@@ -47,20 +39,32 @@ class AffectedPerson(models.Model):
     sealed = models.BinaryField(null=True)
     #: This person's key, wrapped by the incident's. Deleting it erases the person; the proofs stay valid.
     wrapped_key = models.BinaryField(null=True)
+    #: Under which version of the incident's wrapping key `wrapped_key` stands (rotation is by re-wrapping).
+    key_version = models.PositiveSmallIntegerField(default=1, db_default=1)
     #: HMACs under the incident's blind-index key, for matching and subject requests only.
     customer_index = models.BinaryField(null=True)
     email_index = models.BinaryField(null=True)
     name_index = models.BinaryField(null=True)
     name_birth_index = models.BinaryField(null=True)
+    #: Name, postal address and birth date together.
+    address_index = models.BinaryField(null=True)
     cohort = models.ForeignKey(Cohort, on_delete=models.PROTECT, null=True, related_name="people")
     residence = models.CharField(max_length=8, help_text="ISO 3166; 'US' = state unknown, 'ZZ' = unknown.")
     residence_from = models.CharField(max_length=24, blank=True, help_text="The evidence that decided it.")
+    confidence = models.CharField(max_length=8, choices=Confidence, default=Confidence.GOOD, db_default=Confidence.GOOD)
     possible_residences = ArrayField(models.CharField(max_length=8), default=list)
     elements = ArrayField(models.CharField(max_length=40))
-    flags = ArrayField(models.CharField(max_length=20), default=list)
+    flags = ArrayField(models.CharField(max_length=24), default=list)
     language = models.CharField(max_length=12, blank=True)
     has_email = models.BooleanField(default=False)
+    has_post = models.BooleanField(default=False, db_default=False, help_text="A postal address that can be written to.")
     status = models.CharField(max_length=10, choices=PersonStatus, default=PersonStatus.CLEAR)
+    #: Joined a running incident with this amendment; none = on the first register.
+    amendment = models.ForeignKey("incidents.Amendment", on_delete=models.PROTECT, null=True, related_name="people")
+    merged_into = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="merged")
+    #: The number of the sealed record's version: corrections after a freeze keep the earlier ones (`PersonVersion`).
+    version = models.PositiveIntegerField(default=1, db_default=1)
+    erased_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["incident", "reference"], name="a_reference_names_one_person")]
@@ -68,38 +72,12 @@ class AffectedPerson(models.Model):
             models.Index(fields=["incident", "customer_index"], name="person_by_customer"),
             models.Index(fields=["incident", "email_index"], name="person_by_email"),
             models.Index(fields=["incident", "status"], name="person_by_status"),
+            models.Index(fields=["merged_into"], name="person_by_keeper", condition=models.Q(merged_into__isnull=False)),
+            models.Index(fields=["amendment"], name="person_by_amendment", condition=models.Q(amendment__isnull=False)),
         ]
 
     def __str__(self) -> str:
         return self.reference
-
-
-class RowOutcome(models.TextChoices):
-    PERSON = "person", "became a person"
-    MERGED = "merged", "merged into a person"
-    REJECTION_PENDING = "rejection_pending", "cannot be a person; waits for two to reject it"
-    REJECTED = "rejected", "rejected by two"
-
-
-class ImportRow(models.Model):
-    """One row of one file and what became of it. Rows in = people + merged + needs attention + rejected."""
-
-    batch = models.ForeignKey(ImportBatch, on_delete=models.PROTECT, related_name="import_rows")
-    number = models.PositiveIntegerField(help_text="The line's place in the file, counting the header as row 1.")
-    outcome = models.CharField(max_length=20, choices=RowOutcome)
-    person = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, null=True, related_name="import_rows")
-    column = models.CharField(max_length=60, blank=True)
-    reason = models.CharField(max_length=200, blank=True)
-    remedy = models.CharField(max_length=200, blank=True)
-    #: The row as it came, sealed under the incident's key, kept for rows that became nobody.
-    sealed = models.BinaryField(null=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["batch", "number"], name="a_row_is_counted_once")]
-        indexes = [models.Index(fields=["batch", "outcome"], name="row_by_outcome")]
-
-    def __str__(self) -> str:
-        return f"row {self.number}: {self.outcome}"
 
 
 class QueueKind(models.TextChoices):
@@ -108,10 +86,12 @@ class QueueKind(models.TextChoices):
     STATE_UNKNOWN = "state_unknown", "US, state unknown"
     RESIDENCE_UNKNOWN = "residence_unknown", "Residence unknown"
     RESIDENCE_CONFLICT = "residence_conflict", "Residence evidence disagrees"
-    MATCH_CONFLICT = "match_conflict", "Same customer number, different names"
+    MATCH_CONFLICT = "match_conflict", "One person or two?"
     GUARDIAN = "guardian", "A minor: who is the guardian?"
     NEXT_OF_KIN = "next_of_kin", "Said to be deceased: who is next of kin?"
     SAFE_ADDRESS = "safe_address", "Safe address: is e-mail safe?"
+    DO_NOT_CONTACT = "do_not_contact", "Not to be contacted, for safety"
+    DELAY_ORDER = "delay_order", "The police asked to wait with this person"
     DATA = "data", "A value that needs a look"
     ROW = "row", "A row that cannot be a person"
 
@@ -129,13 +109,15 @@ class QueueEntry(models.Model):
 
     incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="queue")
     person = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, null=True, related_name="queue")
-    row = models.ForeignKey(ImportRow, on_delete=models.PROTECT, null=True, related_name="queue")
+    row = models.ForeignKey("incidents.ImportRow", on_delete=models.PROTECT, null=True, related_name="queue")
     kind = models.CharField(max_length=20, choices=QueueKind)
     column = models.CharField(max_length=60, blank=True)
     reason = models.CharField(max_length=200)
     remedy = models.CharField(max_length=200)
     status = models.CharField(max_length=20, choices=QueueStatus, default=QueueStatus.OPEN)
     decision_reason = models.TextField(blank=True)
+    #: The other person that the question is about (one person or two?).
+    other = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, null=True, related_name="+")
     held_until = models.DateField(null=True)
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     decided_at = models.DateTimeField(null=True)
@@ -162,3 +144,59 @@ class QueueEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} ({self.status})"
+
+
+class PersonVersion(models.Model):
+    """An earlier sealed record of a person, kept when it was corrected after a freeze. Erased with the person."""
+
+    person = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    sealed = models.BinaryField(null=True)
+    wrapped_key = models.BinaryField(null=True)
+    key_version = models.PositiveSmallIntegerField(default=1, db_default=1)
+    residence = models.CharField(max_length=8)
+    language = models.CharField(max_length=12, blank=True)
+    #: Which fields the next version changed, by name only.
+    changed = ArrayField(models.CharField(max_length=40), default=list)
+    reason = models.TextField()
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["person", "number"], name="one_person_version_per_number")]
+
+    def __str__(self) -> str:
+        return f"{self.person} v{self.number}"
+
+
+class Merge(models.Model):
+    """Why a row, or a person, was taken for the same person as another; kept for the undo."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="merges")
+    #: The person who stays.
+    person = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, related_name="merges")
+    #: The row that was merged at import, or the person that was merged by a decision.
+    row = models.ForeignKey("incidents.ImportRow", on_delete=models.PROTECT, null=True, related_name="merges")
+    other = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, null=True, related_name="+")
+    tier = models.CharField(max_length=24)
+    reason = models.TextField()
+    #: Nobody for the rules of the import.
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    merged_at = models.DateTimeField()
+    undone_at = models.DateTimeField(null=True)
+    undone_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    undo_reason = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["incident", "tier"], name="merge_by_tier")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(row__isnull=False) | models.Q(other__isnull=False), name="a_merge_has_two_sides"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(undone_at__isnull=True) | ~models.Q(undo_reason=""), name="an_undo_has_a_reason"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"merge {self.pk}: {self.tier}"

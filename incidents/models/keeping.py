@@ -1,0 +1,145 @@
+"""What happens to people after a freeze, and at the end: amendments, exclusions, keys, holds and erasures."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from incidents.models.incident import Incident
+from incidents.models.people import AffectedPerson
+
+
+class Amendment(models.Model):
+    """People who join a running incident later (found late, corrected, freed from a hold): own clock, own signatures."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="amendments")
+    number = models.PositiveIntegerField()
+    reason = models.TextField()
+    #: When the controller became aware that these people are affected; their clocks run from here.
+    aware_at = models.DateTimeField()
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["incident", "number"], name="one_amendment_per_number"),
+            models.CheckConstraint(condition=~models.Q(reason=""), name="an_amendment_has_a_reason"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.incident} amendment {self.number}"
+
+
+class Exclusion(models.Model):
+    """The only removal after a freeze: with a reason, by two people. The register keeps its line."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="exclusions")
+    person = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, related_name="exclusions")
+    reason = models.TextField()
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    proposed_at = models.DateTimeField()
+    confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    confirmed_at = models.DateTimeField(null=True)
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(reason=""), name="an_exclusion_has_a_reason"),
+            models.CheckConstraint(
+                condition=models.Q(confirmed_by__isnull=True) | ~models.Q(confirmed_by=models.F("proposed_by")),
+                name="two_different_people_exclude",
+            ),
+            models.UniqueConstraint(
+                fields=["person"], condition=models.Q(withdrawn_at__isnull=True), name="one_exclusion_of_a_person"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"exclusion of {self.person}"
+
+
+class IncidentKey(models.Model):
+    """A later version of the key that wraps the keys of an incident's people (version 1 is the incident's own key)."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="keys")
+    version = models.PositiveSmallIntegerField()
+    wrapped_key = models.BinaryField(null=True)
+    made_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["incident", "version"], name="one_key_of_a_version")]
+
+    def __str__(self) -> str:
+        return f"{self.incident} key {self.version}"
+
+
+class LegalHold(models.Model):
+    """An order or a decision to keep an incident's data: while it stands nothing is erased."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="legal_holds")
+    reason = models.TextField()
+    placed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    placed_at = models.DateTimeField()
+    lifted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    lifted_at = models.DateTimeField(null=True)
+    lift_reason = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(reason=""), name="a_legal_hold_has_a_reason"),
+            models.CheckConstraint(
+                condition=models.Q(lifted_at__isnull=True) | ~models.Q(lift_reason=""), name="lifting_a_hold_has_a_reason"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"legal hold on {self.incident}"
+
+
+class ErasureState(models.TextChoices):
+    """How far an erasure is."""
+
+    WAITING = "waiting", "waits until the legal duty is met"
+    DONE = "done", "erased"
+    WITHDRAWN = "withdrawn", "withdrawn"
+
+
+class Erasure(models.Model):
+    """A person's data to be erased: on request (Art 17 GDPR), or because the time of keeping is over."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="erasures")
+    person = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, related_name="erasures")
+    basis = models.CharField(max_length=12, help_text="request or retention")
+    state = models.CharField(max_length=10, choices=ErasureState, default=ErasureState.WAITING)
+    waits_for = models.CharField(max_length=200, blank=True)
+    reason = models.TextField()
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    asked_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(reason=""), name="an_erasure_has_a_reason"),
+            models.UniqueConstraint(fields=["person"], condition=models.Q(state="waiting"), name="one_open_erasure"),
+        ]
+
+    def __str__(self) -> str:
+        return f"erasure of {self.person} ({self.state})"
+
+
+class RetentionPeriod(models.Model):
+    """How long a class of data of one incident is kept after its close, where it differs from the installation's."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="retention_periods")
+    data_class = models.CharField(max_length=24)
+    days = models.PositiveIntegerField()
+    reason = models.TextField()
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=~models.Q(reason=""), name="a_period_has_a_reason")]
+
+    def __str__(self) -> str:
+        return f"{self.data_class}: {self.days} days"

@@ -1,0 +1,42 @@
+"""What is personal about one person, as one record: the only shape in which it is sealed, opened and hashed. No Django here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PersonFields:
+    """Everything personal about one person, as sealed."""
+
+    full_name: str = ""
+    given_name: str = ""
+    family_name: str = ""
+    emails: tuple[str, ...] = ()
+    phone: str = ""
+    street: str = ""
+    city: str = ""
+    region: str = ""
+    postcode: str = ""
+    customer_number: str = ""
+    date_of_birth: str = ""
+    country: str = ""
+    evidence: tuple[tuple[str, str], ...] = ()
+    #: Who reads the letter in this person's place (Art 12 GDPR and civil law): guardian, next_of_kin, attorney; empty = nobody.
+    representative_role: str = ""
+    representative_name: str = ""
+    representative_email: str = ""
+
+    def encode(self) -> bytes:
+        """Canonical JSON of the fields that are not empty."""
+        known = {name: value for name in self.__dataclass_fields__ if (value := getattr(self, name))}
+        return json.dumps(known, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, raw: bytes) -> PersonFields:
+        """The fields from their sealed form."""
+        known = json.loads(raw)
+        known["emails"] = tuple(known.get("emails", ()))
+        known["evidence"] = tuple((name, value) for name, value in known.get("evidence", ()))
+        return cls(**known)
