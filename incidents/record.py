@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from json.encoder import c_make_encoder, encode_basestring
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class PersonFields:
     representative_email: str = ""
 
     def encode(self) -> bytes:
-        """Canonical JSON of the fields that are not empty."""
-        known = {name: value for name in self.__dataclass_fields__ if (value := getattr(self, name))}
-        return json.dumps(known, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+        """Canonical JSON (sorted names, no spaces) of the fields that are not empty."""
+        known = self.__dict__
+        return "".join(_JSON({name: value for name in _SORTED if (value := known[name])}, 0)).encode()
 
     @classmethod
     def decode(cls, raw: bytes) -> PersonFields:
@@ -40,3 +41,12 @@ class PersonFields:
         known["emails"] = tuple(known.get("emails", ()))
         known["evidence"] = tuple((name, value) for name, value in known.get("evidence", ()))
         return cls(**known)
+
+
+def _no_json(value: object) -> object:
+    raise TypeError(f"a record holds texts, not {type(value).__name__}")
+
+
+_SORTED = tuple(sorted(PersonFields.__dataclass_fields__))
+#: What json.dumps(..., ensure_ascii=False, separators=(",", ":")) uses; made once, not for each of a million people.
+_JSON = c_make_encoder(None, _no_json, encode_basestring, None, ":", ",", False, False, False)

@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 from contextlib import closing
 from functools import lru_cache
+from typing import Any
 
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
+from incidents.audit import log
 from incidents.dispatch import work
 from incidents.dispatch.outbox import Owner
 from incidents.dispatch.providers import provider_for
+from incidents.models import ImportBatch
+from incidents.people import retention
+from incidents.people.importing import Busy, carry_on, difference, unfinished
+from incidents.refusal import Refused
 
 logger = logging.getLogger(__name__)
 SLICE_SECONDS = 20
@@ -42,6 +48,12 @@ def tick() -> None:
         wake_campaign(campaign_id)
 
 
+@shared_task(ignore_result=True, expires=10)
+def seal() -> None:
+    """Order the log and sign its heads; only the sequencer's process may."""
+    log.seal()
+
+
 @shared_task(ignore_result=True, expires=60)
 def check_campaigns() -> None:
     """The minute's conservation check."""
@@ -49,11 +61,58 @@ def check_campaigns() -> None:
         logger.error("a campaign was paused: its numbers do not add up; see manage.py check_campaign")
 
 
-def wake_campaign(campaign_id: int) -> bool:
-    """Send a wake-up; without a broker the tick or `dispatch` does the work. Returns whether it was sent."""
+@shared_task(ignore_result=True, expires=3600)
+def keep_retention() -> None:
+    """Erase what is due, and whoever asked and need not be told any more."""
+    for applied in retention.run():
+        logger.warning("retention: %s: %s on request, %s", applied.incident, applied.on_request, applied.classes)
+
+
+@shared_task(ignore_result=True, expires=3600)
+def import_list(batch_id: int) -> None:
+    """Carry on one confirmed list to its end; the importer's process only."""
+    batch = ImportBatch.objects.select_related("incident", "author").defer("author__password").get(pk=batch_id)
     try:
-        wake.apply_async((campaign_id,), retry=False)
+        carry_on(batch=batch, wait=False)
+    except Busy:
+        pass  # another process has it, or another list of this incident; the next tick looks again
+    except Refused:
+        # The refusal stands with the list, for the desk; its text is for people and not for a log.
+        logger.warning("list %s was not imported; its page says why", batch_id)
+
+
+@shared_task(ignore_result=True, expires=3600)
+def import_difference(batch_id: int) -> None:
+    """Find out what a newer version of a list changes, before anybody confirms it; the importer's process only."""
+    batch = ImportBatch.objects.select_related("incident", "source", "author").defer("author__password").get(pk=batch_id)
+    try:
+        difference(batch=batch)
+    except Refused as refusal:
+        ImportBatch.objects.filter(pk=batch_id).update(refusal="\n".join(refusal.lines))
+        logger.warning("list %s was not compared; its page says why", batch_id)
+
+
+@shared_task(ignore_result=True, expires=10)
+def import_waiting() -> None:
+    """Go on with every confirmed list that nobody carries on: a lost wake-up, or an importer that died."""
+    for batch in unfinished():
+        import_list(batch.pk)
+
+
+def wake_import(batch_id: int, *, compare: bool = False) -> bool:
+    """Wake the importer for a list. Without a broker `import_people --resume` does the work."""
+    return _sent(import_difference if compare else import_list, batch_id)
+
+
+def wake_campaign(campaign_id: int) -> bool:
+    """Wake a worker for a campaign; without a broker the tick or `dispatch` does the work. Returns whether it was sent."""
+    return _sent(wake, campaign_id)
+
+
+def _sent(task: Any, key: int) -> bool:
+    try:
+        task.apply_async((key,), retry=False)
     except (OperationalError, OSError):
-        logger.warning("no broker: the wake-up was not sent; 'manage.py dispatch' sends without one")
+        logger.warning("no broker: a wake-up was not sent; 'dispatch' sends and 'import_people --resume' imports without one")
         return False
     return True

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
+
+from incidents.checks import refuse_to_serve
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notifier.settings")
 
+
+class RefuseWrongRole(bootsteps.Step):
+    """No worker starts as the owner, as a superuser, or with settings of a developer's machine."""
+
+    def __init__(self, parent: Any, **_: Any) -> None:
+        refuse_to_serve()
+
+
 app = Celery("notifier")
+app.steps["worker"].add(RefuseWrongRole)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_default_queue = "wake"
 app.conf.beat_schedule = {
     # Everything that is due is found in the database; a lost or doubled tick changes nothing but latency.
     "tick": {"task": "incidents.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
+    "seal": {"task": "incidents.tasks.seal", "schedule": 2.0, "options": {"expires": 10}},
+    "lists": {"task": "incidents.tasks.import_waiting", "schedule": 5.0, "options": {"expires": 10}},
+    # Daily is enough; four times, so that a machine that is off at night does it too.
+    "retention": {"task": "incidents.tasks.keep_retention", "schedule": 21_600.0, "options": {"expires": 3600}},
     "check": {"task": "incidents.tasks.check_campaigns", "schedule": 60.0, "options": {"expires": 60}},
 }
 app.autodiscover_tasks()

@@ -1,42 +1,24 @@
-"""Two database roles from the start: `<database>_owner` migrates, `<database>_app` runs and owns nothing.
-
-The audit tables are append-only for the running role by grant as well as by trigger (see `incidents/migrations`).
-"""
+"""Sets up one database and its seven roles (see `privileges`), and says under which address each of them is reached."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 
 from notifier.embedded import ServiceDown
+from notifier.privileges import ROLES, RUNTIME_ROLES, TEMPORARY, fingerprint, grants
 
-#: Tables whose rows may only be added: the log, its leaves and checkpoints, versions of facts, findings and signatures.
-APPEND_ONLY = (
-    "incidents_auditevent",
-    "incidents_auditleaf",
-    "incidents_auditcheckpoint",
-    "incidents_factversion",
-    "incidents_finding",
-    "incidents_approval",
-    "incidents_registerentry",
-)
-#: Everything of ours but letters not yet frozen and the sequencer's own list: rows that the running role never deletes.
-KEPT = (
-    "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'incidents_%' "
-    "AND tablename NOT IN ('incidents_letter', 'incidents_auditpending', 'incidents_importpart', 'incidents_stagedrow')"
-)
-
-
-@dataclass(frozen=True)
-class DatabaseUrls:
-    """The addresses of one database as its owner and as the running application."""
-
-    owner: str
-    app: str
+SETUP_LOCK = 0x62_6E_5F_72_6F_6C  # "bn_rol"
+#: The one running role of earlier versions.
+FORMER_ROLE = "app"
+ATTRIBUTES = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD"
+#: A role that is reached, but by a password that nobody here knows; and a database that is not there yet.
+NOT_SET_UP = ("password authentication failed", "does not exist", "no password supplied")
 
 
 def with_user(url: str, *, user: str, password: str) -> str:
@@ -56,29 +38,37 @@ def database_name(url: str) -> str:
     return name
 
 
-def prepare_database(url: str, *, password_owner: str, password_app: str) -> DatabaseUrls:
-    """Create the database and its two roles where they are missing, and return the addresses of both.
+def role_of(url: str) -> str:
+    """Which of our roles an address belongs to; empty for anybody else, who is taken for an administrator."""
+    user, name = unquote(urlsplit(url).username or ""), database_name(url)
+    return next((role for role in (*ROLES, FORMER_ROLE) if user == f"{name}_{role}"), "")
 
-    `url` must be a role that may create roles and databases. Raises ServiceDown with the remedy.
-    """
+
+def addresses(url: str, *, passwords: Mapping[str, str]) -> dict[str, str]:
+    """Role -> its address, for the database of `url`."""
     name = database_name(url)
-    owner, app = f"{name}_owner", f"{name}_app"
+    return {role: with_user(url, user=f"{name}_{role}", password=passwords[role]) for role in ROLES}
+
+
+def prepare_database(url: str, *, passwords: Mapping[str, str], again: bool = False) -> dict[str, str]:
+    """Make the database and its roles where they are missing (`again`: also set everything anew); returns their addresses.
+
+    `url` is an administrator's: a superuser, or a role with CREATEROLE and CREATEDB. Raises ServiceDown with the remedy.
+    """
+    found = addresses(url, passwords=passwords)
     try:
-        _create_database(url, name)
-        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-            _ensure_role(connection, owner, password_owner)
-            _ensure_role(connection, app, password_app)
-            _hand_over(connection, name, owner, app)
+        if again or not _is_set_up(found["owner"], database_name(url)):
+            _create_database(url, database_name(url))
+            with psycopg.connect(url, connect_timeout=5) as connection:
+                _set_up(connection, database_name(url), passwords)
     except psycopg.errors.InsufficientPrivilege as error:
         raise ServiceDown(
-            f"The role of DATABASE_URL may not create the roles {owner} and {app}: {error.diag.message_primary}. "
-            "Give it CREATEROLE and CREATEDB, or create both roles yourself and set DATABASE_OWNER_URL as well."
+            f"The role of DATABASE_URL may not set up the database and its roles: {error.diag.message_primary}. "
+            "Give it CREATEROLE and CREATEDB, or run 'manage.py roles' once as somebody who has them (docs/operations.md)."
         ) from None
     except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
         raise unreachable(url, error) from None
-    return DatabaseUrls(
-        owner=with_user(url, user=owner, password=password_owner), app=with_user(url, user=app, password=password_app)
-    )
+    return found
 
 
 def unreachable(url: str, error: Exception) -> ServiceDown:
@@ -92,6 +82,19 @@ def unreachable(url: str, error: Exception) -> ServiceDown:
     )
 
 
+def _is_set_up(owner_url: str, name: str) -> bool:
+    """Whether the owner's password is ours, all roles are there and the former one is gone."""
+    try:
+        with psycopg.connect(owner_url, connect_timeout=5) as connection:
+            known = connection.execute("SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", [f"{name}_"]).fetchall()
+    except psycopg.OperationalError as error:
+        if any(sign in str(error) for sign in NOT_SET_UP):
+            return False
+        raise
+    there = {row[0].removeprefix(f"{name}_") for row in known}
+    return set(ROLES) <= there and FORMER_ROLE not in there
+
+
 def _create_database(url: str, name: str) -> None:
     try:
         psycopg.connect(url, connect_timeout=5).close()
@@ -99,41 +102,77 @@ def _create_database(url: str, name: str) -> None:
         if "does not exist" not in str(error):
             raise
         parts = urlsplit(url)
-        with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as connection:
+        faster = suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)  # another start may be
+        with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as connection, faster:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
-def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
+def _set_up(connection: psycopg.Connection, name: str, passwords: Mapping[str, str]) -> None:
+    """Everything in one transaction: a start that is killed leaves the roles as they were."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [SETUP_LOCK])
+    for role in ROLES:
+        ensure_role(connection, f"{name}_{role}", passwords[role])
+    who = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    powerful = bool(who and who[0])
+    if not powerful:
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(f"{name}_owner")))
+    _hand_over(connection, name)
+    _retire(connection, f"{name}_{FORMER_ROLE}", powerful=powerful)
+
+
+def ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
+    """A role that may sign in with this password and has no power over the server."""
     known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
-    verb = sql.SQL("ALTER" if known else "CREATE")
-    options = sql.SQL("LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD")
-    connection.execute(sql.SQL("{} ROLE {} {} {}").format(verb, sql.Identifier(role), options, sql.Literal(password)))
+    # The server gets the verifier only: a log of its statements never holds the password.
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    verb, options = sql.SQL("ALTER" if known else "CREATE"), sql.SQL(ATTRIBUTES if not known else "LOGIN PASSWORD")
+    connection.execute(sql.SQL("{} ROLE {} {} {}").format(verb, sql.Identifier(role), options, sql.Literal(verifier)))
 
 
-def _hand_over(connection: psycopg.Connection, name: str, owner: str, app: str) -> None:
-    who = connection.execute("SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
-    if who and not who[1]:
-        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(owner)))
-    database, owner_id, app_id = sql.Identifier(name), sql.Identifier(owner), sql.Identifier(app)
-    connection.execute(sql.SQL("GRANT ALL ON DATABASE {} TO {}").format(database, owner_id))
-    connection.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(owner_id))
-    connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, app_id))
-    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(app_id))
+def _hand_over(connection: psycopg.Connection, name: str) -> None:
+    """The owner owns the schema; the others may connect, and two of them make temporary tables."""
+    database, owner = sql.Identifier(name), sql.Identifier(f"{name}_owner")
+    connection.execute(sql.SQL("GRANT ALL ON DATABASE {} TO {}").format(database, owner))
+    connection.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(owner))
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+    for right, roles in (("CONNECT", RUNTIME_ROLES), ("TEMPORARY", TEMPORARY)):
+        names = sql.SQL(", ").join(sql.Identifier(f"{name}_{role}") for role in roles)
+        connection.execute(sql.SQL("GRANT {} ON DATABASE {} TO {}").format(sql.SQL(right), database, names))
 
 
-def grant_to_app(owner_url: str) -> None:
-    """Let the running role use the tables, and only add to the append-only ones. Run after every migration."""
-    app = sql.Identifier(f"{database_name(owner_url)}_app")
-    with psycopg.connect(owner_url, autocommit=True, connect_timeout=5) as connection:
-        run = connection.execute
-        run(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(app))
-        run(sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}").format(app))
-        run(sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}").format(app))
-        kept = connection.execute(KEPT).fetchall()
-        for (table,) in kept:
-            run(sql.SQL("REVOKE DELETE, TRUNCATE ON {} FROM {}").format(sql.Identifier(table), app))
-        for table in APPEND_ONLY:
-            run(sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {}").format(sql.Identifier(table), app))
+def _retire(connection: psycopg.Connection, former: str, *, powerful: bool) -> None:
+    """The former running role loses every right, and is dropped where it owns nothing."""
+    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [former]).fetchone():
+        return
+    role = sql.Identifier(former)
+    if not powerful:
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
+    owns = "SELECT 1 FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = %s::regrole AND deptype = 'o'"
+    if connection.execute(owns, [former]).fetchone():
+        connection.execute(sql.SQL("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {}").format(role))
+        connection.execute(sql.SQL("REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {}").format(role))
+        connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(role))
+        return
+    connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
+    connection.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+def grant_rights(owner_url: str, *, prefix: str = "") -> None:
+    """Give every role its rights on the tables and take all others, as the owner. Run after every migration."""
+    with psycopg.connect(owner_url, connect_timeout=5) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [SETUP_LOCK])
+        existing = relations_of(connection)
+        for statement in grants(prefix=prefix or database_name(owner_url), existing=existing):
+            connection.execute(statement)
+        connection.execute(sql.SQL("COMMENT ON SCHEMA public IS {}").format(sql.Literal(fingerprint())))
+
+
+def relations_of(connection: psycopg.Connection) -> frozenset[str]:
+    """The tables and sequences of the product's schema."""
+    rows: Iterable[tuple[str]] = connection.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S')"
+    ).fetchall()
+    return frozenset(name for (name,) in rows)
 
 
 def erase_schema(owner_url: str) -> None:

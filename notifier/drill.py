@@ -17,7 +17,8 @@ from incidents.audit.log import fingerprint_of_key
 from incidents.models import ImportRow, Incident
 from incidents.models.refusal import Refused
 from incidents.scenarios.catalog import Scenario, UnknownScenario, load_scenario, people_in, size_label
-from incidents.scenarios.story import Cast, Outcome, run_story
+from incidents.scenarios.plot import Cast
+from incidents.scenarios.story import Outcome, run_story
 from notifier import database, environment, schema, signins
 
 #: How often in one run the database may go away, and how long its return is waited for.
@@ -64,7 +65,9 @@ def make_room(order: Order, out: TextIO) -> None:
         raise Refused("A fresh start needs the owner's address of the database: set DATABASE_OWNER_URL.")
     if known:
         why = "as asked" if order.fresh else "it stood there in another size"
+        others = ", ".join(Incident.objects.exclude(pk=known.pk).order_by("reference").values_list("reference", flat=True))
         out.write(f"The drill {known.reference} is removed with its log ({why}) and begins anew.\n")
+        out.write(f"So are the other drills of this database: {others}.\n" if others else "")
     connections.close_all()
     database.erase_schema(owner)
     schema.migrate(owner)
@@ -146,7 +149,10 @@ def report(outcome: Outcome, order: Order, out: TextIO) -> None:
         write(f"{order.scenario.name}: the campaign was finished before; nothing was sent.\n")
     for name, holds in outcome.checks.items():
         write(f"  {'holds' if holds else 'FAILS':6} {name.replace('_', ' ')}\n")
-    write(f"Campaign {outcome.campaign.reference} is {outcome.campaign.state}. What keeps it from closing:\n")
+    if outcome.campaign:
+        write(f"Campaign {outcome.campaign.reference} is {outcome.campaign.state}. What keeps it from closing:\n")
+    else:
+        write("Nothing was sent, as it should be. What keeps letters from leaving:\n")
     for question in outcome.open_questions or ["nothing"]:
         write(f"  - {question}\n")
     write(f"Evidence: {outcome.bundle}\n  python3 verify.py {outcome.bundle.name} --key {fingerprint_of_key()}\n")

@@ -188,8 +188,9 @@ def _start_postgres(place: Place, password: str) -> int:
     options = ["listen_addresses=", f"unix_socket_directories={place.runtime}", "max_connections=120"]
     options += ["shared_buffers=256MB", "idle_in_transaction_session_timeout=300s", "log_min_messages=warning"]
     # Statements are never logged: their parameters would be the personal data.
-    options += ["log_min_error_statement=panic", "log_parameter_max_length_on_error=0", "synchronous_commit=on"]
-    options += [] if place.durable else ["fsync=off", "full_page_writes=off"]
+    # Nor the details of an error: "Key (reference)=(...) already exists" would quote a customer's number.
+    options += ["log_min_error_statement=panic", "log_parameter_max_length_on_error=0", "log_error_verbosity=terse"]
+    options += ["synchronous_commit=on"] if place.durable else ["synchronous_commit=on", "fsync=off", "full_page_writes=off"]
     flags = [part for option in options for part in ("-c", option)]
     with _open_log(place, "postgres") as log:
         server = subprocess.Popen(

@@ -17,14 +17,19 @@ from pathlib import Path
 
 import psycopg
 
-from notifier import database, embedded, schema
+from notifier import acts, database, embedded, schema
 from notifier.embedded import Place, ServiceDown
+from notifier.privileges import ROLES
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Commands of plain Python: they need neither database nor broker and start none.
 NO_SERVICES = frozenset({"law_cases", "scenario", "check_law", "law", "help", "version", "--help", "--version", "makemessages"})
 #: Commands that may run on a schema that is not (or not yet) the code's.
 SCHEMA_AS_IT_IS = frozenset({"makemigrations", "shell", "dbshell", "showmigrations", "sqlmigrate", "check"})
+#: Commands that make schema and rights themselves.
+SET_UP = frozenset({"migrate", "roles"})
+#: Commands of the owner, who is not asked what a running role is asked at its start.
+OWNERS = frozenset(command for command, roles in acts.ROLES_OF_COMMANDS.items() if roles[0] == "owner")
 NEED_BROKER = frozenset({"up", "demo"})
 #: Commands that start an embedded server again when it dies under them.
 LONG_RUNNING = frozenset({"up", "demo"})
@@ -43,23 +48,27 @@ def place() -> Place:
 
 
 def _new_secrets() -> dict[str, str]:
-    return {
-        "secret_key": secrets.token_urlsafe(48),
-        "master_key": secrets.token_hex(32),
-        "bootstrap_password": embedded.new_password(),
-        "owner_password": embedded.new_password(),
-        "app_password": embedded.new_password(),
-    }
+    passwords = {f"{role}_password": embedded.new_password() for role in ("bootstrap", *ROLES)}
+    return {"secret_key": secrets.token_urlsafe(48), "master_key": secrets.token_hex(32), **passwords}
 
 
 def local_secrets(here: Place) -> dict[str, str]:
-    """The secrets of this installation, made at first use. They never leave the machine."""
-    path = here.var / "secrets.json"
-    if not path.exists():
+    """The secrets of this installation, made at first use (those that an earlier version did not know are added)."""
+    path, wanted = here.var / "secrets.json", set(_new_secrets())
+    if not path.exists() or not wanted <= set(json.loads(path.read_text())):
         embedded.private_folder(here.var)
-        embedded.write_private(path, json.dumps(_new_secrets(), indent=1))
-    found: dict[str, str] = json.loads(path.read_text())
-    return found
+        with (here.var / "secrets.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found = json.loads(path.read_text()) if path.exists() else {}
+            found.pop(f"{database.FORMER_ROLE}_password", None)
+            embedded.write_private(path, json.dumps({**_new_secrets(), **found}, indent=1))
+    known: dict[str, str] = json.loads(path.read_text())
+    return known
+
+
+def passwords_of_roles(known: dict[str, str]) -> dict[str, str]:
+    """Role -> the password that this installation has made for it."""
+    return {role: known[f"{role}_password"] for role in ROLES}
 
 
 def set_secrets(here: Place) -> dict[str, str]:
@@ -67,7 +76,7 @@ def set_secrets(here: Place) -> dict[str, str]:
     known = local_secrets(here)
     os.environ.setdefault("BREACH_VAR", str(here.var))
     os.environ.setdefault("SECRET_KEY", known["secret_key"])
-    if "MASTER_KEY" not in os.environ and "MASTER_KEY_FILE" not in os.environ:
+    if not {"MASTER_KEY", "MASTER_KEY_FILE", "MASTER_KEY_PROGRAM"} & set(os.environ):
         os.environ["MASTER_KEY"] = known["master_key"]
     return known
 
@@ -76,7 +85,7 @@ def set_secrets(here: Place) -> dict[str, str]:
 def services(command: str) -> Iterator[None]:
     """Whatever `command` needs is there inside this block. Raises ServiceDown with the remedy."""
     here = place()
-    for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL"):
+    for name in ("DATABASE_URL", *map(acts.variable, ROLES), "REDIS_URL"):
         if not os.environ.get(name, "").strip():
             os.environ.pop(name, None)  # set but empty means not set
     known = set_secrets(here)
@@ -85,7 +94,7 @@ def services(command: str) -> Iterator[None]:
         yield
         return
     with contextlib.ExitStack() as stack:
-        own_database = "DATABASE_URL" not in os.environ
+        own_database = "DATABASE_URL" not in os.environ and not acts.given_addresses()
         own_broker = "REDIS_URL" not in os.environ
         own_broker_needed = own_broker and command in NEED_BROKER
         if own_database or own_broker_needed:
@@ -93,25 +102,39 @@ def services(command: str) -> Iterator[None]:
             stack.enter_context(embedded.servers(here, password=word, **wanted))
             if command in LONG_RUNNING:
                 stack.enter_context(embedded.kept_alive(here, password=word, **wanted))
-        _provide_database(here, known, own_database)
+        owner = _provide_database(here, known, command, own=own_database)
         _provide_broker(here, own_broker, needed=command in NEED_BROKER)
-        if command == "migrate":
-            os.environ["DATABASE_URL"] = os.environ.get("DATABASE_OWNER_URL", os.environ["DATABASE_URL"])
-        elif command not in SCHEMA_AS_IT_IS:
-            schema.bring_up_to_date(here)
+        if command not in SET_UP:
+            seen = schema.look(os.environ["DATABASE_URL"])
+            if command not in OWNERS:
+                schema.refuse_wrong_role(seen)
+            if command not in SCHEMA_AS_IT_IS and not seen.current:
+                schema.bring_up_to_date(here, owner=owner)
         yield
 
 
-def _provide_database(here: Place, known: dict[str, str], own: bool) -> None:
-    if "DATABASE_OWNER_URL" in os.environ:
-        return
-    url = os.environ.get("DATABASE_URL") or embedded.postgres_url(
-        here, user="bootstrap", password=known["bootstrap_password"], database="breach"
-    )
-    if not own and f"//{database.database_name(url)}_app:" in url:
-        return
-    urls = database.prepare_database(url, password_owner=known["owner_password"], password_app=known["app_password"])
-    os.environ["DATABASE_URL"], os.environ["DATABASE_OWNER_URL"] = urls.app, urls.owner
+def _provide_database(here: Place, known: dict[str, str], command: str, *, own: bool) -> str | None:
+    """Give the command the addresses that it needs; returns the owner's, where it is known at all."""
+    found, given = acts.given_addresses(), os.environ.get("DATABASE_URL")
+    if own:
+        given = embedded.postgres_url(here, user="bootstrap", password=known["bootstrap_password"], database="breach")
+    role = database.role_of(given) if given else ""
+    if given and role == database.FORMER_ROLE:
+        raise ServiceDown(
+            f"The role {database.database_name(given)}_{role} was replaced by six roles that may do less. Run 'manage.py roles' "
+            "once with an administrator's address as DATABASE_URL; docs/operations.md says what each process is given then."
+        )
+    if given and not role:
+        found = database.prepare_database(given, passwords=passwords_of_roles(known), again=command == "roles")
+    elif command == "roles":
+        raise ServiceDown(
+            "Roles are made by an administrator: give the address of a superuser, or of a role with CREATEROLE and CREATEDB, as "
+            "DATABASE_URL."
+        )
+    elif given:
+        found.setdefault(role, given)
+    acts.put_on(command, found)
+    return found.get("owner")
 
 
 def _provide_broker(here: Place, own: bool, *, needed: bool) -> None:

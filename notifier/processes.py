@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from incidents.dispatch.providers import read_mail_setting
+from notifier.acts import environment_of
 from notifier.embedded import ServiceDown, private_folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,28 +41,34 @@ def web_command(port: int) -> list[str]:
     return [sys.executable, "-m", "gunicorn", "notifier.wsgi:application", *options, "--log-level", "warning"]
 
 
+def _celery(name: str, *options: str) -> list[str]:
+    command = [sys.executable, "-m", "celery", "-A", "notifier", "worker", "-n", f"{name}@%h", *options]
+    return [*command, "--without-gossip", "--without-mingle", "-l", "WARNING"]
+
+
 def worker_command(concurrency: int) -> list[str]:
     """The workers that send."""
-    options = ["-Q", "wake", "-c", str(concurrency), "-n", "sender@%h", "--without-gossip", "--without-mingle"]
-    return [sys.executable, "-m", "celery", "-A", "notifier", "worker", *options, "-l", "WARNING"]
+    return _celery("sender", "-Q", "wake", "-c", str(concurrency))
 
 
 def house_command(var: Path) -> list[str]:
     """Beat, with the one worker that keeps house, so that long sending never delays it."""
-    options = ["-Q", "house", "-P", "solo", "-B", "-s", str(var / "beat-schedule"), "-n", "house@%h"]
-    return [
-        sys.executable,
-        "-m",
-        "celery",
-        "-A",
-        "notifier",
-        "worker",
-        *options,
-        "--without-gossip",
-        "--without-mingle",
-        "-l",
-        "WARNING",
-    ]
+    return _celery("house", "-Q", "house", "-P", "solo", "-B", "-s", str(var / "beat-schedule"))
+
+
+def sequencer_command() -> list[str]:
+    """The one that orders the log and signs its heads."""
+    return _celery("sequencer", "-Q", "seal", "-P", "solo")
+
+
+def importer_command() -> list[str]:
+    """The one that brings lists in."""
+    return _celery("importer", "-Q", "import", "-P", "solo")
+
+
+def keeper_command() -> list[str]:
+    """The one that erases what is due."""
+    return _celery("keeper", "-Q", "keep", "-P", "solo")
 
 
 def require_mail_setting() -> None:
@@ -91,6 +98,7 @@ class Child:
 
     name: str
     command: list[str]
+    environment: dict[str, str]
     log: Path
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
@@ -100,7 +108,7 @@ class Child:
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=ROOT, start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**self.environment, "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
         self.starts += 1
 
@@ -120,11 +128,18 @@ class Supervisor:
     _ending: threading.Event = field(default_factory=threading.Event)
     _watcher: threading.Thread | None = None
 
-    def add(self, name: str, command: list[str]) -> None:
-        """Start one more child."""
-        child = Child(name, command, private_folder(self.var / "log") / f"{name}.log")
+    def add(self, name: str, command: list[str], *, role: str) -> None:
+        """Start one more child, which is given the address of its own role in the database and no other."""
+        child = Child(name, command, environment_of(role), private_folder(self.var / "log") / f"{name}.log")
         child.start()
         self.children.append(child)
+
+    def add_workers(self) -> None:
+        """Start everything that works behind the desk: sending, housekeeping with beat, the log's sequencer, the importer."""
+        self.add("worker", worker_command(concurrency=2), role="worker")
+        self.add("house", house_command(self.var), role="worker")
+        self.add("sequencer", sequencer_command(), role="sequencer")
+        self.add("importer", importer_command(), role="importer")
 
     def watch(self) -> None:
         """Start dead children again, from a thread."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+
+from notifier.acts import given_addresses
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -53,21 +56,53 @@ def database(url: str) -> dict[str, Any]:
     }
 
 
-def master_key() -> bytes:
-    """The key that wraps every incident's key: 32 bytes, from MASTER_KEY (hex) or the file MASTER_KEY_FILE."""
-    file = os.environ.get("MASTER_KEY_FILE")
-    raw = Path(file).read_text().strip() if file else text("MASTER_KEY")
+def _private_file(name: str) -> str:
+    """The text of the file that the variable `name` points to; refused when others than its owner may read it."""
+    path = Path(os.environ[name])
+    try:
+        mode, raw = path.stat().st_mode, path.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name} is {path}, which cannot be read ({error.strerror}).") from None
+    if mode & 0o077:
+        raise ImproperlyConfigured(f"{name} is {path}, which others may read (mode {mode & 0o777:o}). chmod 400 it.")
+    return raw
+
+
+def master_key(name: str) -> bytes:
+    """32 bytes from the variable `name` (hexadecimal) or from the file of `name`_FILE; empty when neither is set."""
+    raw = _private_file(f"{name}_FILE") if os.environ.get(f"{name}_FILE") else os.environ.get(name, "")
     try:
         key = bytes.fromhex(raw)
     except ValueError:
-        key = b""
-    if len(key) != 32:
-        raise ImproperlyConfigured("The master key must be 64 hexadecimal digits (32 bytes).")
+        key = b"?"
+    if key and len(key) != 32:
+        raise ImproperlyConfigured(f"The master key ({name}) must be 64 hexadecimal digits (32 bytes).")
     return key
 
 
+def master_keys(name: str, *, needed: bool) -> tuple[bytes, list[str]]:
+    """A master key as bytes, or as the command line of the program that asks a KMS (`name`_PROGRAM); exactly one of them."""
+    key, program = master_key(name), shlex.split(os.environ.get(f"{name}_PROGRAM", ""))
+    if key and program:
+        raise ImproperlyConfigured(f"Set only one of {name}, {name}_FILE and {name}_PROGRAM.")
+    if needed and not key and not program:
+        raise ImproperlyConfigured(f"{name} is not set. Start through manage.py, or set it in the environment.")
+    return key, program
+
+
 SECRET_KEY = text("SECRET_KEY")
-MASTER_KEY = master_key()
+#: The key that wraps every incident's key, or the program that asks a KMS to; the former one is for the time of a rotation.
+MASTER_KEY, MASTER_KEY_PROGRAM = master_keys("MASTER_KEY", needed=True)
+MASTER_KEY_OLD, MASTER_KEY_OLD_PROGRAM = master_keys("MASTER_KEY_OLD", needed=False)
+MASTER_KEY_SECONDS = number("MASTER_KEY_SECONDS", 10, least=1)
+#: How long what is kept for, in days after an incident's close (uploads: after they came); docs/keys.md says what each class is.
+RETENTION_DAYS = {
+    "people": number("RETENTION_PEOPLE_DAYS", 90),
+    "rows": number("RETENTION_ROWS_DAYS", 90),
+    "letters": number("RETENTION_LETTERS_DAYS", 30),
+    "events": number("RETENTION_EVENTS_DAYS", 90),
+    "uploads": number("RETENTION_UPLOADS_DAYS", 7, least=1),
+}
 VAR = Path(os.environ.get("BREACH_VAR") or ROOT / "var")
 AUDIT_KEY_FILE = Path(os.environ.get("AUDIT_KEY_FILE") or VAR / "keys" / "audit.pem")
 AUDIT_ORGANISATION = os.environ.get("AUDIT_ORGANISATION", "breach-notifier.example")
@@ -122,6 +157,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "incidents.admin.refusals.RefusalsInWords",
 ]
 TEMPLATES = [
     {
@@ -139,7 +175,12 @@ TEMPLATES = [
 ]
 LETTERS = ROOT / "templates" / "letters"
 
-DATABASES = {"default": database(text("DATABASE_URL", "postgresql://none@/none"))}
+#: `default` is the role that this process runs as. A command that was given further addresses (`notifier.acts`) takes single
+#: steps in those roles (`incidents.acting`); the web server and the workers are given none.
+DATABASES = {
+    "default": database(text("DATABASE_URL", "postgresql://none@/none")),
+    **{role: database(address) for role, address in given_addresses().items()},
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -182,7 +223,16 @@ REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = REDIS_URL
 #: Wake-ups carry no data; losing, repeating or reordering them changes only how soon work starts.
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ROUTES = {"incidents.tasks.tick": {"queue": "house"}, "incidents.tasks.check_campaigns": {"queue": "house"}}
+#: A queue for each role that works: `wake` and `house` are the worker's, `seal` the sequencer's, `import` the importer's; `keep`
+#: (erasing what is due) is the desk's.
+CELERY_TASK_ROUTES = {
+    "incidents.tasks.tick": {"queue": "house"},
+    "incidents.tasks.check_campaigns": {"queue": "house"},
+    "incidents.tasks.keep_retention": {"queue": "house"},
+    "incidents.tasks.seal": {"queue": "seal"},
+    "incidents.tasks.import_*": {"queue": "import"},
+    "incidents.tasks.keep_*": {"queue": "keep"},
+}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True

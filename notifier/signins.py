@@ -1,4 +1,7 @@
-"""The two demo sign-ins: made at first start, kept in `var/sign-ins.json` (mode 600), put into every fresh database."""
+"""Sign-ins, which only the owner of the database makes: the drill's two (kept in `var/sign-ins.json`, mode 600), and others.
+
+No running role can make a user or change what one may do: a second pair of eyes cannot be invented from the desk.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from django.contrib.auth.models import User
 
+from incidents.acting import acting_as
 from notifier.embedded import write_private
 
 ROLES = ("officer", "counsel")
@@ -22,14 +26,27 @@ def demo_passwords(var: Path) -> dict[str, str]:
     return found
 
 
+def ensure_operator() -> None:
+    """The user under whose name commands work that were not told another; nobody can sign in as it."""
+    user, new = User.objects.get_or_create(username="operator", defaults={"is_active": True, "is_staff": False})
+    if new:
+        user.set_unusable_password()
+        user.save()
+
+
 def ensure_users(passwords: dict[str, str]) -> dict[str, User]:
-    """The users of the demo, with these passwords; staff who may use the desk."""
+    """The users of the demo, with these passwords, made as the owner; staff who may use the desk."""
+    with acting_as("owner"):
+        return _ensure_users(passwords)
+
+
+def _ensure_users(passwords: dict[str, str]) -> dict[str, User]:
     users = {}
     for name, password in passwords.items():
         user, _ = User.objects.get_or_create(username=name, defaults={"is_staff": True})
-        if not user.check_password(password):
+        if not (user.check_password(password) and user.is_staff and user.is_active):
             user.set_password(password)
-            user.is_staff = True
+            user.is_staff = user.is_active = True
             user.save()
         users[name] = user
     return users

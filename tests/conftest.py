@@ -23,7 +23,8 @@ from incidents.people.assessing import assess_incident
 from incidents.people.importing import import_people
 from incidents.people.opening import check_facts, open_incident, record_finding
 from incidents.scenarios.catalog import load_scenario
-from notifier.database import grant_to_app, prepare_database
+from notifier.database import grant_rights
+from tests import roles as roles_of_tests
 from tests.installation import Installation
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -49,37 +50,47 @@ CAST = (CLAIRE, CARL, YUKI)
 
 
 @pytest.fixture(scope="session")
-def migrated_template(django_db_blocker: Any) -> str:
-    """A migrated database of which `committed` makes copies."""
+def roles() -> roles_of_tests.Cast:
+    """The database roles of this run."""
+    return roles_of_tests.make_roles(with_database(dict(connections["default"].settings_dict), "postgres"))
+
+
+@pytest.fixture(scope="session")
+def migrated_template(roles: roles_of_tests.Cast, django_db_blocker: Any) -> str:
+    """A migrated database of which `committed` makes copies; the roles have their rights in it."""
     settings, name = connections["default"].settings_dict, f"template_{uuid.uuid4().hex[:12]}"
     before = dict(settings)
     with psycopg.connect(with_database(before, "postgres"), autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
+    with psycopg.connect(with_database(before, name)) as server:
+        server.execute(f"ALTER SCHEMA public OWNER TO {roles.name('owner')}")
     with django_db_blocker.unblock():
         connections.close_all()
-        settings.update(NAME=name)
+        settings.update(roles_of_tests.sign_in(name, roles, "owner"))
         call_command("migrate", verbosity=0)
         connections.close_all()
     settings.update(before)
+    grant_rights(with_database(before, name), prefix=roles.prefix)
     return name
 
 
 @pytest.fixture
-def committed(migrated_template: str, django_db_blocker: Any) -> Iterator[str]:
-    """A database of its own where things are really committed, used as the running role; dropped at the end.
+def committed(
+    request: pytest.FixtureRequest, roles: roles_of_tests.Cast, migrated_template: str, django_db_blocker: Any
+) -> Iterator[str]:
+    """A database of its own where things are really committed; dropped at the end. Gives its address for a superuser.
 
+    It is used as the staff (`tests/roles.py`), or as the role that the mark names: @pytest.mark.committed("web").
     The append-only triggers refuse the flush by which such tests usually clean up.
     """
-    settings = connections["default"].settings_dict
+    settings, mark = connections["default"].settings_dict, request.node.get_closest_marker("committed")
     before, name = dict(settings), f"case_{uuid.uuid4().hex[:12]}"
     admin = with_database(before, "postgres")
     with psycopg.connect(admin, autocommit=True) as server:
         connections.close_all()
         server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
     own = with_database(before, name)
-    prepare_database(own, password_owner="owner", password_app="app")
-    grant_to_app(own)
-    settings.update(NAME=name, USER=f"{name}_app", PASSWORD="app")
+    settings.update(roles_of_tests.sign_in(name, roles, mark.args[0] if mark and mark.args else "staff"))
     try:
         with django_db_blocker.unblock():
             yield own
@@ -88,8 +99,6 @@ def committed(migrated_template: str, django_db_blocker: Any) -> Iterator[str]:
         settings.update(before)
         with psycopg.connect(admin, autocommit=True) as server:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-            server.execute(f"DROP ROLE {name}_app")
-            server.execute(f"DROP ROLE {name}_owner")
 
 
 def with_database(settings: dict[str, Any], name: str) -> str:
@@ -115,12 +124,14 @@ def database(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def officer(database: None) -> User:
-    return User.objects.create_user("officer", password="officer-password-1", is_staff=True)
+    with roles_of_tests.acting("owner"):
+        return User.objects.create_user("officer", password="officer-password-1", is_staff=True)
 
 
 @pytest.fixture
 def counsel(database: None) -> User:
-    return User.objects.create_user("counsel", password="counsel-password-1", is_staff=True)
+    with roles_of_tests.acting("owner"):
+        return User.objects.create_user("counsel", password="counsel-password-1", is_staff=True)
 
 
 @pytest.fixture

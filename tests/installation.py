@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "MAIL", "SECRET_KEY", "MASTER_KEY", "AUDIT_ORGANISATION")
+OURS = ("DATABASE_URL", "REDIS_URL", "MAIL", "SECRET_KEY", "MASTER_KEY", "AUDIT_ORGANISATION")
 
 
 @dataclass

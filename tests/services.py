@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -24,7 +25,8 @@ def _provide() -> None:
     """Provide servers and secrets; stop the servers at the end, however it comes."""
     var = Path(tempfile.mkdtemp(prefix="bn-tests-"))
     _stack.callback(shutil.rmtree, var, ignore_errors=True)
-    os.environ.update(BREACH_VAR=str(var), SECRET_KEY="only-for-tests", MASTER_KEY="07" * 32, AUDIT_ORGANISATION="tests.example")
+    os.environ.update(BREACH_VAR=str(var), AUDIT_ORGANISATION="tests.example")
+    os.environ.update(SECRET_KEY="only-for-tests " * 4, MASTER_KEY=hashlib.sha256(b"tests").hexdigest())
     os.environ.update(RETRY_BASE_SECONDS="1", MAIL=os.environ.get("TEST_MAIL", "inbox:"))
     here, password = embedded.Place(var=var, durable=False), embedded.new_password()
     for name in os.environ.pop(_OURS, "").split():

@@ -16,9 +16,7 @@ from incidents.admin.progress import progress_of
 from incidents.admin.shell import attempt, campaign_of, incident_of, officer, page, posted, whole
 from incidents.dispatch.campaign import (
     close,
-    closing_questions,
     freeze,
-    freeze_obstacles,
     pause,
     release,
     release_obstacle,
@@ -26,6 +24,7 @@ from incidents.dispatch.campaign import (
     stop,
 )
 from incidents.dispatch.conservation import check_campaign
+from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
 from incidents.dispatch.work import settle_by_hand
 from incidents.letters.approving import approve_content, content_obstacle
 from incidents.letters.standing import standing, standing_of
@@ -33,6 +32,7 @@ from incidents.models import Campaign, CampaignState, Doubt, MessageState
 from incidents.models.letters import ApprovalKind
 from incidents.models.messages import CAMPAIGN_MOVES
 from incidents.models.refusal import Refused
+from incidents.people.amending import current_amendment
 
 Move = Callable[..., object]
 #: Every move a person can make: the domain call, and what is said when it is done.
@@ -53,13 +53,16 @@ DOUBTS_SHOWN, CHUNKS_SHOWN = 50, 20
 
 @require_GET
 def campaigns(request: HttpRequest, incident_id: int) -> HttpResponse:
-    """The newest campaign; before there is one, what still keeps the register from being frozen."""
+    """The newest campaign; before there is one, or for the next one, what still keeps a register from being frozen."""
     incident = incident_of(incident_id)
     newest = incident.campaigns.order_by("-id").first()
-    if newest:
+    if newest and "next" not in request.GET:
         return redirect("admin:campaign", incident_id, newest.pk)
     obstacles, now = freeze_obstacles(incident=incident), standing(incident=incident)
-    return page(request, "freeze", title="Campaign", incident=incident, tab="campaigns", obstacles=obstacles, standing=now)
+    return page(
+        request, "freeze", title="Campaign", incident=incident, tab="campaigns", obstacles=obstacles, standing=now,
+        amendment=current_amendment(incident=incident),
+    )  # fmt: skip
 
 
 @require_POST
@@ -98,6 +101,8 @@ def campaign(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpRe
         doubts=_doubts(found),
         chunks=found.chunks.order_by("-id")[:CHUNKS_SHOWN],
         questions=closing_questions(campaign=found) if found.state == CampaignState.DRAINED else [],
+        others=found.incident.campaigns.exclude(pk=found.pk).select_related("amendment").order_by("id"),
+        amendment=current_amendment(incident=found.incident),
     )
 
 

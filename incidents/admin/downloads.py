@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from incidents.admin.shell import attempt, incident_of, officer
+from incidents.admin.shell import attempt, incident_of, officer, posted
 from incidents.audit.actions import Action
 from incidents.audit.export import export_evidence
 from incidents.audit.log import record
@@ -35,10 +36,13 @@ def bundle(request: HttpRequest, incident_id: int) -> HttpResponseBase:
 
 @require_POST
 def reject_file(request: HttpRequest, incident_id: int) -> HttpResponse:
-    """Every entry of the queues with row, column, reason and remedy, safe to open in a spreadsheet."""
-    incident, out = incident_of(incident_id), io.StringIO()
+    """Every entry of the queues with row, column, reason and remedy, safe to open in a spreadsheet; for a purpose."""
+    incident, out, purpose = incident_of(incident_id), io.StringIO(), posted(request, "purpose")
+    if not purpose:
+        messages.error(request, "Say for what purpose you take personal data away; it is written to the log with your name.")
+        return redirect("admin:queues", incident_id)
     lines = write_reject_file(incident=incident, out=out)
-    data = {"what": "reject file", "lines": lines}
+    data = {"what": "reject file", "lines": lines, "purpose": purpose[:300]}
     record(incident=incident, action=Action.ACCESS_EXPORTED, actor=officer(request).username, data=data)
     # The mark tells spreadsheets that this is UTF-8.
     response = HttpResponse("\ufeff" + out.getvalue(), content_type="text/csv; charset=utf-8")

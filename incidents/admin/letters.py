@@ -25,6 +25,7 @@ from incidents.letters.standing import standing
 from incidents.letters.wording import SUPPORTED, choose_language
 from incidents.models import AffectedPerson, Incident, Letter, PersonStatus
 from incidents.models.refusal import Refused
+from incidents.people.amending import is_frozen
 from incidents.vault import CannotOpen, Vault
 
 #: How many people of a cohort are looked at, and offered, for a preview.
@@ -72,7 +73,7 @@ def letters(request: HttpRequest, incident_id: int) -> HttpResponse:
         groups=[_group(key, found) for key, found in groups.items()],
         blocked=sum(bool(row.blocks) for row in rows),
         texts=_texts(incident),
-        frozen=incident.campaigns.exists(),
+        frozen=is_frozen(incident=incident),
         total=len(rows),
         supported=sorted(SUPPORTED),
         standing=now,
@@ -260,7 +261,7 @@ def text(request: HttpRequest, incident_id: int, form: str, language: str) -> Ht
 def _text_page(request: HttpRequest, incident: Incident, *, form: str, language: str, **more: Any) -> HttpResponse:
     versions = incident.letter_texts.filter(form=form, language=language).select_related("author").order_by("-number")
     title = f"Text: {form}, {language}"
-    frozen = incident.campaigns.exists()
+    frozen = is_frozen(incident=incident)
     return page(
         request, "text", title=title, incident=incident, tab="letters", versions=versions, frozen=frozen,
         form_name=form, language=language, **more,

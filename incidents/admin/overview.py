@@ -18,8 +18,8 @@ from django.utils.text import slugify
 
 from incidents.admin.moments import Shown, shown
 from incidents.admin.shell import count
-from incidents.dispatch.campaign import closing_questions
 from incidents.dispatch.conservation import count_states
+from incidents.dispatch.obstacles import closing_questions
 from incidents.letters.standing import Standing, standing
 from incidents.models import AuditCheckpoint, Campaign, CampaignState, Doubt, Incident, MessageState
 from incidents.models.duties import Handling

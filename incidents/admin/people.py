@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
 
+from incidents.admin.column_names import CORRECTABLE
 from incidents.admin.law import VERIFIED
 from incidents.admin.moments import local_text
-from incidents.admin.shell import PAGE_SIZE, attempt, count, incident_of, officer, page, posted, whole
+from incidents.admin.shell import PAGE_SIZE, incident_of, page, posted, whole
 from incidents.admin.viewing import expired, grant, granted
 from incidents.letters.staleness import letter_lines
-from incidents.models import AffectedPerson, Incident, PersonStatus
+from incidents.models import AffectedPerson, BatchState, Incident, PersonStatus
 from incidents.models.duties import Handling
 from incidents.models.refusal import Refused
 from incidents.people.addresses import normal_address
 from incidents.people.explaining import explain
-from incidents.people.importing import account, import_people
+from incidents.people.importing import account
 from incidents.vault import CannotOpen, PersonFields, Vault, mask
 
 FIELD_LABELS = {
@@ -44,7 +42,6 @@ FIELD_LABELS = {
     "customer_number": "Customer number",
     "date_of_birth": "Date of birth",
 }
-ENCODINGS = ("", "utf-8", "utf-16", "cp1252", "iso-8859-1", "shift_jis")
 
 
 @dataclass(frozen=True)
@@ -98,11 +95,9 @@ def people(request: HttpRequest, incident_id: int) -> HttpResponse:
         newer=newer,
         query=_query(request),
         numbers=account(incident=incident),
-        imports=incident.imports.select_related("author").order_by("-id"),
+        lists=incident.imports.exclude(state__in=[BatchState.DONE, BatchState.CANCELLED]).order_by("-id"),
         statuses=PersonStatus.choices,
         residences=incident.cohorts.filter(count__gt=0).order_by("residence").values_list("residence", flat=True).distinct(),
-        encodings=ENCODINGS,
-        frozen=incident.campaigns.exists(),
     )
 
 
@@ -132,34 +127,6 @@ def _query(request: HttpRequest) -> str:
     """The filters again, for the links to other pages."""
     kept = {name: request.GET[name] for name in ("status", "residence", "cohort", "reference") if request.GET.get(name)}
     return f"{urlencode(kept)}&" if kept else ""
-
-
-@require_POST
-def upload(request: HttpRequest, incident_id: int) -> HttpResponse:
-    """Import one list; the report or the refusal is shown above the people."""
-    incident, file = incident_of(incident_id), request.FILES.get("list")
-    if file is None:
-        messages.error(request, "Choose a file first: a CSV with a header row.")
-    else:
-        attempt(request, lambda: _imported(incident, file, request))
-    return redirect("admin:people", incident_id)
-
-
-def _imported(incident: Incident, file: UploadedFile[bytes], request: HttpRequest) -> str:
-    encoding = posted(request, "encoding") or None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "list.csv"
-        with path.open("wb") as out:
-            out.writelines(file.chunks())
-        report = import_people(incident=incident, path=path, author=officer(request), encoding=encoding)
-    if report.already_known:
-        return "This very file was imported before; nothing was changed."
-    numbers = report.accounting
-    return (
-        f"{count(report.rows, 'row')} read. The list now: {numbers.people:,} clear, {numbers.merged:,} merged, "
-        f"{numbers.needs_attention:,} need a decision, {numbers.rejection_pending:,} cannot be people, "
-        f"{numbers.rejected:,} rejected."
-    )
 
 
 @require_POST
@@ -246,6 +213,10 @@ def _person_page(request: HttpRequest, found: AffectedPerson, *, fields: list[tu
         why=_readable(_why(found), incident.facts.facts["zone"]),
         fields=fields,
         queue=found.queue.select_related("decided_by", "second_by").order_by("id"),
+        correctable=CORRECTABLE.items(),
+        versions=found.versions.select_related("author").order_by("-number"),
+        erasures=found.erasures.order_by("-id"),
+        exclusions=found.exclusions.select_related("proposed_by", "confirmed_by").order_by("-id"),
     )
 
 

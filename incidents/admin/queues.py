@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
+from incidents.admin.column_names import CORRECTABLE
 from incidents.admin.desk import queue_counts
 from incidents.admin.people import keyset, masked
 from incidents.admin.shell import attempt, count, incident_of, officer, page, posted, whole
@@ -22,16 +23,24 @@ from incidents.people.deciding import (
     accept,
     confirm_rejection,
     correct_address,
+    correct_fields,
     correct_residence,
     hold,
     propose_rejection,
 )
 from incidents.people.importing import account
+from incidents.people.merging import keep_apart, merge_people
+from incidents.people.representing import confirm_safe, name_representative
 
 ADDRESS_KINDS = (QueueKind.ADDRESS, QueueKind.NO_CHANNEL)
 #: The answers each queue can have; the domain refuses the rest in any case.
 ANSWERS = {
-    "accept": frozenset(QueueKind) - {QueueKind.ROW, *ADDRESS_KINDS},
+    "accept": frozenset(QueueKind) - {QueueKind.ROW, QueueKind.MATCH_CONFLICT, QueueKind.DO_NOT_CONTACT, *ADDRESS_KINDS},
+    "one": frozenset({QueueKind.MATCH_CONFLICT}),
+    "two": frozenset({QueueKind.MATCH_CONFLICT}),
+    "fields": frozenset({QueueKind.DATA}),
+    "representative": frozenset({QueueKind.GUARDIAN, QueueKind.NEXT_OF_KIN}),
+    "safe": frozenset({QueueKind.SAFE_ADDRESS, QueueKind.DO_NOT_CONTACT}),
     "residence": frozenset(RESIDENCE_KINDS),
     "address": frozenset(ADDRESS_KINDS),
     "hold": frozenset(QueueKind) - {QueueKind.ROW},
@@ -55,7 +64,7 @@ def queue(request: HttpRequest, incident_id: int, kind: str) -> HttpResponse:
     incident, known = incident_of(incident_id), _kind(kind)
     counts = next((found for found in queue_counts(incident) if found["kind"] == kind), {})
     status = request.GET.get("status") or next((value for value in QueueStatus.values if counts.get(value)), "open")
-    entries = incident.queue.filter(kind=kind, status=status).select_related("person", "row", "decided_by", "second_by")
+    entries = incident.queue.filter(kind=kind, status=status).select_related("person", "other", "row", "decided_by", "second_by")
     rows, older, newer = keyset(entries, after=whole(request.GET.get("after", "")), before=whole(request.GET.get("before", "")))
     return page(
         request,
@@ -71,7 +80,7 @@ def queue(request: HttpRequest, incident_id: int, kind: str) -> HttpResponse:
         newer=newer,
         here=counts.get(status, 0),
         answers=_answers(known, status),
-        frozen=incident.campaigns.exists(),
+        fields=CORRECTABLE.items(),
     )
 
 
@@ -155,18 +164,54 @@ def _residence(incident: Incident, entries: QuerySet[QueueEntry], request: HttpR
     return f"{count(done, 'entry', 'entries')}: the residence is set. Assess the law again."
 
 
-def _address(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
-    chosen = list(entries.select_related("person")[:2])
+def _only(entries: QuerySet[QueueEntry], what: str) -> QueueEntry:
+    """The one entry that is chosen; a refusal when there are several."""
+    chosen = list(entries.select_related("person", "incident")[:2])
     if len(chosen) != 1:
-        raise Refused("An address belongs to one person: tick exactly one entry.")
+        raise Refused(f"{what} belongs to one person: tick exactly one entry.")
+    return chosen[0]
+
+
+def _address(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
     correct_address(
         incident=incident,
-        entry=chosen[0],
+        entry=_only(entries, "An address"),
         address=posted(request, "address"),
         reason=posted(request, "reason"),
         author=officer(request),
     )
     return "The address is corrected."
+
+
+def _one(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    done = merge_people(incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request))
+    return f"{count(done, 'person', 'people')} merged. Each merge can be taken back."
+
+
+def _two(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    done = keep_apart(incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request))
+    return f"{count(done, 'entry', 'entries')}: they are two people, and are not asked about again."
+
+
+def _fields(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    field, value = posted(request, "field"), posted(request, "value")
+    if field not in CORRECTABLE:
+        raise Refused("Choose the field that is corrected.")
+    entry, author = _only(entries, "A correction"), officer(request)
+    done = correct_fields(incident=incident, entry=entry, changes={field: value}, reason=posted(request, "reason"), author=author)
+    return f"Corrected; {count(done, 'question is', 'questions are')} answered by it."
+
+
+def _representative(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    said = {name: posted(request, f"representative_{name}") for name in ("role", "name", "email")}
+    entry = _only(entries, "A representative")
+    done = name_representative(entry=entry, reason=posted(request, "reason"), author=officer(request), **said)
+    return f"The letter goes to the representative and says for whom it is; {count(done, 'question')} answered."
+
+
+def _safe(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    done = confirm_safe(incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request))
+    return f"{count(done, 'entry', 'entries')}: e-mail is safe, said by you; nothing goes by post."
 
 
 def _propose(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
@@ -184,6 +229,11 @@ STEPS: dict[str, Callable[[Incident, QuerySet[QueueEntry], HttpRequest], str]] =
     "accept": _accept,
     "residence": _residence,
     "address": _address,
+    "one": _one,
+    "two": _two,
+    "fields": _fields,
+    "representative": _representative,
+    "safe": _safe,
     "propose": _propose,
     "confirm": _confirm,
 }

@@ -8,11 +8,29 @@ from django.contrib import admin
 from django.http import HttpResponseBase
 from django.urls import URLPattern, path
 
-from incidents.admin import campaigns, desk, downloads, facts, findings, inbox, law, letters, people, queues, trail
+from incidents.admin import (
+    amendments,
+    campaigns,
+    desk,
+    downloads,
+    facts,
+    findings,
+    inbox,
+    keeping,
+    law,
+    letters,
+    lists,
+    merges,
+    people,
+    queues,
+    trail,
+)
 
 View = Callable[..., HttpResponseBase]
 LETTER = "<int:incident_id>/letters/<int:letter_id>/"
 CAMPAIGN = "<int:incident_id>/campaigns/<int:campaign_id>/"
+LIST = "<int:incident_id>/lists/<int:batch_id>/"
+PERSON = "<int:incident_id>/people/<int:person_id>/"
 MESSAGE = "<int:incident_id>/inbox/<int:message_id>/"
 
 PAGES: tuple[tuple[str, View, str], ...] = (
@@ -26,11 +44,30 @@ PAGES: tuple[tuple[str, View, str], ...] = (
     ("<int:incident_id>/law/", law.law, "law"),
     ("<int:incident_id>/law/<str:name>/", law.jurisdiction, "jurisdiction"),
     ("<int:incident_id>/people/", people.people, "people"),
-    ("<int:incident_id>/people/import/", people.upload, "upload"),
+    ("<int:incident_id>/lists/", lists.lists, "lists"),
+    ("<int:incident_id>/lists/upload/", lists.upload, "upload"),
+    (LIST, lists.one_list, "list"),
+    (f"{LIST}progress/", lists.list_progress, "list_progress"),
+    (f"{LIST}reveal/", lists.list_reveal, "list_reveal"),
+    (f"{LIST}open/<str:pass_>/", lists.list_open, "list_open"),
+    (f"{LIST}confirm/", lists.list_confirm, "list_confirm"),
+    (f"{LIST}cancel/", lists.list_cancel, "list_cancel"),
     ("<int:incident_id>/people/find/", people.find_person, "find_person"),
     ("<int:incident_id>/people/<int:person_id>/", people.person, "person"),
     ("<int:incident_id>/people/<int:person_id>/reveal/", people.reveal, "reveal"),
     ("<int:incident_id>/people/<int:person_id>/open/<str:pass_>/", people.person_open, "person_open"),
+    ("<int:incident_id>/merges/", merges.merges, "merges"),
+    ("<int:incident_id>/merges/<int:merge_id>/undo/", merges.undo, "undo_merge"),
+    ("<int:incident_id>/keeping/", keeping.keeping, "keeping"),
+    ("<int:incident_id>/keeping/<slug:step>/", keeping.keep, "keep"),
+    ("<int:incident_id>/erasures/<int:erasure_id>/end/", keeping.end_erasure, "end_erasure"),
+    (f"{PERSON}erase/", keeping.ask_erasure, "ask_erasure"),
+    (f"{PERSON}correct/", amendments.correct, "correct"),
+    (f"{PERSON}exclude/", amendments.exclude, "exclude"),
+    ("<int:incident_id>/amendments/", amendments.amendments, "amendments"),
+    ("<int:incident_id>/amendments/open/", amendments.open_one, "open_amendment"),
+    ("<int:incident_id>/amendments/join/", amendments.join_people, "join_amendment"),
+    ("<int:incident_id>/exclusions/<int:exclusion_id>/<slug:step>/", amendments.decide_exclusion, "decide_exclusion"),
     ("<int:incident_id>/queues/", queues.queues, "queues"),
     ("<int:incident_id>/queues/<slug:kind>/", queues.queue, "queue"),
     ("<int:incident_id>/queues/<slug:kind>/decide/", queues.decide, "decide"),

@@ -15,7 +15,7 @@ from typing import Any
 from incidents.audit import log
 from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json, write_bundle
-from incidents.models import AuditEvent, Incident, Letter
+from incidents.models import AuditEvent, Incident, Letter, PersonVersion
 
 ENTRIES_PER_FILE = 50_000
 README = """EVIDENCE OF ONE INCIDENT: {reference}
@@ -33,10 +33,12 @@ authority beforehand, or publishes it. This bundle claims to be signed by {finge
 
 What is inside
   entries/        every entry of the log, one line of JSON each, in order
-  register/       who was on each campaign's frozen register: one line a person
+  register/       who was on each campaign's frozen register: one line a person; a later campaign is an amendment's
   letters/        every letter as approved, by the SHA-256 of its content (.json is what was hashed; .txt is for reading)
   facts.json      the versions of the incident's facts; findings.json  what people found, why, and who
   duties.json     every duty with its reasons and references; filings.json  notices to authorities
+  amendments.json who joined the running incident later, from when their clocks run, who let them join, and why
+  corrections.json  which fields of whom were corrected after the freeze (names of fields, no values); exclusions.json  by whom
   checkpoints/    the signed heads of the log over time; checkpoint.txt the one that covers this bundle
   SHA256SUMS      the hash of every file; verify.py the checker; log.pem the public key
 
@@ -73,6 +75,9 @@ def _files(incident: Incident, size: int) -> Iterator[tuple[str, bytes]]:
     yield "findings.json", _pretty(_findings(incident))
     yield "duties.json", _pretty(_duties(incident))
     yield "filings.json", _pretty(_filings(incident))
+    yield "amendments.json", _pretty(_amendments(incident))
+    yield "corrections.json", _pretty(_corrections(incident))
+    yield "exclusions.json", _pretty(_exclusions(incident))
     for head in log.log_of(incident).checkpoints.filter(size__lte=size).order_by("id"):
         yield f"checkpoints/{head.size:010d}.txt", head.note.encode()
 
@@ -178,4 +183,54 @@ def _filings(incident: Incident) -> list[dict[str, Any]]:
         }
         for duty in incident.obligations.order_by("jurisdiction", "id")
         for filing in duty.filings.order_by("id").select_related("author")
+    ]
+
+
+def _amendments(incident: Incident) -> list[dict[str, Any]]:
+    return [
+        {
+            "amendment": one.number,
+            "reason": one.reason,
+            "aware_at": one.aware_at,
+            "author": one.author.username,
+            "recorded_at": one.recorded_at,
+            "campaigns": [campaign.reference for campaign in one.campaigns.order_by("id")],
+            "found_late": list(one.people.order_by("subject").values_list("subject", flat=True)),
+            "joined": [
+                {"subject": j.person.subject, "reason": j.reason, "author": j.author.username, "joined_at": j.joined_at}
+                for j in one.joinings.order_by("person__subject").select_related("person", "author")
+            ],
+        }
+        for one in incident.amendments.order_by("number").select_related("author")
+    ]
+
+
+def _corrections(incident: Incident) -> list[dict[str, Any]]:
+    versions = PersonVersion.objects.filter(person__incident=incident).order_by("person__subject", "number")
+    return [
+        {
+            "subject": version.person.subject,
+            "version": version.number + 1,
+            "fields": version.changed,
+            "reason": version.reason,
+            "author": version.author.username,
+            "recorded_at": version.recorded_at,
+        }
+        for version in versions.select_related("person", "author").defer("sealed", "person__sealed")
+    ]
+
+
+def _exclusions(incident: Incident) -> list[dict[str, Any]]:
+    found = incident.exclusions.order_by("id").select_related("person", "proposed_by", "confirmed_by")
+    return [
+        {
+            "subject": one.person.subject,
+            "reason": one.reason,
+            "proposed_by": one.proposed_by.username,
+            "proposed_at": one.proposed_at,
+            "confirmed_by": one.confirmed_by.username if one.confirmed_by else None,
+            "confirmed_at": one.confirmed_at,
+            "withdrawn_at": one.withdrawn_at,
+        }
+        for one in found
     ]

@@ -1,18 +1,21 @@
 """Writes the log: an entry in the caller's transaction, then its place in the RFC 9162 tree, then signed checkpoints.
 
 `record` never commits by itself: no entry, no change. One sequencer at a time (advisory lock) takes what is pending, gives
-gapless places and keeps the tree's frontier. Checkpoints are C2SP signed notes.
+gapless places and keeps the tree's frontier. Checkpoints are C2SP signed notes. Ordering and signing are the database role
+"sequencer"'s alone: a process that has not its address waits for the one that has.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
+import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +24,31 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from django.conf import settings
 from django.db import connection, transaction
 
+from incidents.acting import acting_as, can_act_as
 from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json, checkpoint_text, fingerprint, sign_note
 from incidents.audit.merkle import Frontier, leaf_hash
 from incidents.audit.merkle import root as tree_root
-from incidents.models import AuditCheckpoint, AuditEvent, AuditLog, Incident
+from incidents.models import AuditCheckpoint, AuditEvent, AuditLeaf, AuditLog, Incident
+from incidents.refusal import Refused
 
 SEQUENCER_LOCK = 0x62_6E_5F_73_65_71  # "bn_seq"
 BATCH = 20_000
+
+
+SEQUENCER = "sequencer"
+CHECKPOINT_EVERY = timedelta(seconds=60)
+#: Seconds that a process which may not sign waits for the one that may.
+WAIT_SECONDS = 20
+#: After these the head is signed at once, and not at the end of the minute.
+DECISIVE = (
+    Action.SOURCE_IMPORTED, Action.REGISTER_FROZEN, Action.CONTENT_APPROVED, Action.RELEASE_APPROVED, Action.CAMPAIGN_STOPPED,
+    Action.CAMPAIGN_DRAINED, Action.CAMPAIGN_CLOSED, Action.ANCHOR_SENT, Action.ACCESS_EXPORTED,
+)  # fmt: skip
+
+
+class NobodySigns(Refused):
+    """The head was not signed in time: the process that orders and signs the log does not run."""
 
 
 class TreeWentBack(Exception):
@@ -107,8 +127,66 @@ def _line(entry: Entry, actor: str, written: str, incident: str) -> str:
     return canonical_json(whole).decode()
 
 
+@dataclass(frozen=True)
+class Hole:
+    """In the data of many like entries: the column of the query whose value, in hexadecimal digits, stands there."""
+
+    column: str
+
+
+def record_set(
+    *, incident: Incident, action: Action, actor: str, data: dict[str, Any], query: str, parameters: dict[str, Any]
+) -> int:
+    """Write one like entry for each row of `query` in the caller's transaction; returns how many.
+
+    The database puts the lines together, byte for byte as canonical JSON is: only hexadecimal digits differ from line to line.
+    The query gives `subject` and the columns of the holes in `data`; a value that is no hexadecimal number is an error.
+    """
+    moment, columns = (
+        database_now(),
+        {uuid.uuid4().hex: f"encode(decode(q.{hole.column}, 'hex'), 'hex')" for hole in _holes(data)},
+    )
+    marks = dict(zip(_holes(data), columns, strict=True))
+    whole = {
+        "action": action.value,
+        "actor": actor,
+        "at": stamp(moment),
+        "data": {name: marks.get(value, value) if isinstance(value, Hole) else value for name, value in data.items()},
+        "id": (own := uuid.uuid4().hex),
+        "incident": incident.reference,
+        "subject": (subject := uuid.uuid4().hex),
+        "v": 1,
+    }
+    columns |= {own: "replace(gen_random_uuid()::text, '-', '')", subject: "encode(decode(q.subject, 'hex'), 'hex')"}
+    line, given = _pieced(canonical_json(whole).decode(), columns)
+    values = {**parameters, **given, "log": log_of(incident).pk, "action": action.value, "actor": actor, "moment": moment}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO incidents_auditevent (log_id, action, subject, actor, happened_at, line) "  # noqa: S608
+            f"SELECT %(log)s, %(action)s, q.subject, %(actor)s, %(moment)s, {line} FROM ({query}) q",
+            values,
+        )
+        return int(cursor.rowcount)
+
+
+def _holes(data: dict[str, Any]) -> list[Hole]:
+    return [value for value in data.values() if isinstance(value, Hole)]
+
+
+def _pieced(text: str, columns: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """SQL that puts a text together again with a column's value in the place of each mark, and the pieces between them."""
+    pieces = re.split(f"({'|'.join(columns)})", text)
+    given = {f"piece{place}": piece for place, piece in enumerate(pieces) if piece not in columns}
+    return " || ".join(columns.get(piece, f"%(piece{place})s::text") for place, piece in enumerate(pieces)), given
+
+
 def sequence() -> int:
     """Give every pending entry its place in its tree; returns how many. Harmless beside another sequencer."""
+    with acting_as(SEQUENCER):
+        return _sequence()
+
+
+def _sequence() -> int:
     total = 0
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -138,7 +216,7 @@ def _sequence_batch(cursor: Any) -> int:
 
 
 def _append_leaves(cursor: Any, log_id: int, leaves: list[tuple[int, bytes]]) -> None:
-    log = AuditLog.objects.select_for_update().get(pk=log_id)
+    log = AuditLog.objects.select_for_update(no_key=True).get(pk=log_id)
     frontier = Frontier.from_hex(size=log.size, hashes=log.frontier)
     with cursor.copy("COPY incidents_auditleaf (log_id, seq, event_id, leaf_hash) FROM STDIN") as out:
         for place, (event_id, digest) in enumerate(leaves, start=log.size):
@@ -172,11 +250,60 @@ def fingerprint_of_key() -> str:
     return fingerprint(signing_key().public_key().public_bytes_raw())
 
 
+def may_sign() -> bool:
+    """Whether this process may order and sign the log itself."""
+    if can_act_as(SEQUENCER):
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT has_table_privilege('incidents_auditleaf', 'INSERT')")
+        return bool(cursor.fetchone()[0])
+
+
 def checkpoint(*, incident: Incident | None) -> AuditCheckpoint:
-    """Sequence what is pending and sign the tree's head. Raises TreeWentBack instead of signing a shorter tree."""
-    sequence()
+    """The signed head of everything up to now; where this process may not sign, the sequencer's is waited for.
+
+    Raises TreeWentBack instead of signing a shorter tree, NobodySigns when no sequencer runs.
+    """
+    log = log_of(incident)
+    if not may_sign():
+        return _await_head(log)
+    with acting_as(SEQUENCER):
+        _sequence()
+        return _sign(log.pk)
+
+
+def sign_decision(*, incident: Incident) -> None:
+    """After a decision: sign it here where we may; elsewhere the sequencer finds it by itself, within seconds."""
+    if may_sign():
+        checkpoint(incident=incident)
+
+
+def seal() -> None:
+    """Order what is pending and sign what is due: at once after what is decisive, else once a minute. Raises TreeWentBack."""
+    went_back: list[TreeWentBack] = []
+    with acting_as(SEQUENCER):
+        _sequence()
+        for log in AuditLog.objects.order_by("id"):
+            try:
+                if _is_due(log):
+                    _sign(log.pk)
+            except TreeWentBack as alarm:  # the other logs are signed all the same
+                went_back.append(alarm)
+    if went_back:
+        raise went_back[0]
+
+
+def _is_due(log: AuditLog) -> bool:
+    last = log.checkpoints.order_by("-id").first()
+    if last is None or last.size >= log.size:
+        return last is None
+    unsigned = AuditLeaf.objects.filter(log=log, seq__gte=last.size)
+    return database_now() - last.signed_at > CHECKPOINT_EVERY or unsigned.filter(event__action__in=DECISIVE).exists()
+
+
+def _sign(log_id: int) -> AuditCheckpoint:
     with transaction.atomic():
-        log = AuditLog.objects.select_for_update().get(pk=log_of(incident).pk)
+        log = AuditLog.objects.select_for_update(no_key=True).get(pk=log_id)
         last = log.checkpoints.order_by("-id").first()
         root = Frontier.from_hex(size=log.size, hashes=log.frontier).root().hex()
         if last and last.size == log.size and last.root == root:
@@ -186,6 +313,22 @@ def checkpoint(*, incident: Incident | None) -> AuditCheckpoint:
         note = sign_note(text=text, key_name=log.origin, private_key=signing_key())
         _remember_head(log, root)
         return AuditCheckpoint.objects.create(log=log, size=log.size, root=root, note=note, signed_at=database_now())
+
+
+def _await_head(log: AuditLog) -> AuditCheckpoint:
+    """The first head over everything decisive that stands in the log now."""
+    entries, end = AuditEvent.objects.filter(log=log).order_by("-id"), time.monotonic() + WAIT_SECONDS
+    newest = entries.filter(action__in=DECISIVE).first() or entries.first()
+    while newest and time.monotonic() < end:
+        place = AuditLeaf.objects.filter(event_id=newest.pk).values_list("seq", flat=True).first()
+        head = log.checkpoints.filter(size__gt=place).order_by("id").first() if place is not None else None
+        if head is not None:
+            return head
+        time.sleep(0.1)
+    raise NobodySigns(
+        "What was recorded is not signed: the process that orders and signs the log does not run. Start it (docs/operations.md); "
+        "the command export_evidence signs by itself."
+    )
 
 
 def _head_file(log: AuditLog) -> Path:

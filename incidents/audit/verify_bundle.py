@@ -1,8 +1,7 @@
 """Checks the evidence bundle of a breach notification: offline, with Python 3.9 or later and nothing else.
 
 Usage: python verify.py BUNDLE [--key FINGERPRINT]. BUNDLE: the zip, or the folder it was unpacked to. FINGERPRINT: the
-SHA-256 of the log's public key, come to you another way. Exit code 0: all passed; 1: not all, places named; 2: usage.
-"""
+SHA-256 of the log's public key, come to you another way. Exit code 0: all passed; 1: not all, places named; 2: usage."""
 
 import argparse
 import base64
@@ -13,7 +12,7 @@ import sys
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256, sha512
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 SLICE, LINE_LIMIT, FAULTS_SHOWN = 1 << 20, 1 << 20, 20
 MOMENT = re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6}Z")
 HEX, ROOTS = re.compile("[0-9a-f]+"), ["register_root", "letters_root"]
+LEFT = frozenset({"replaced", "cancelled", "excluded"})  # a register's line that speaks for nobody any more
 DECODER = json.JSONDecoder(parse_float=int, parse_constant=int)  # int refuses fractions and NaN
 ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 ENTRY = {"action": str, "actor": str, "at": str, "data": dict, "id": str, "incident": str, "subject": str, "v": int}
@@ -60,7 +60,6 @@ class Report:
             self.lines += [f"FAILED  {at[:300]}: {why[:300]}"] if self.faults <= FAULTS_SHOWN else []
 
 
-# 1. Reading: a folder of ordinary files, or a zip of which every byte is sealed or follows from others.
 class Source(NamedTuple):
     """The files of a bundle by name, read a slice or a line at a time."""
 
@@ -121,7 +120,6 @@ def open_zip(path: Path) -> Source:
     return Source(set(archive.namelist()), archive.open, sealed.hexdigest())
 
 
-# 2. Signature: Ed25519 (RFC 8032 section 5.1) on a checkpoint (C2SP signed-note and tlog-checkpoint).
 def _add(p: Any, q: Any) -> Any:
     """Add two points (x, y, z, t) in extended coordinates (RFC 8032 5.1.4)."""
     a, b = (p[1] - p[0]) * (q[1] - q[0]) % P, (p[1] + p[0]) * (q[1] + q[0]) % P
@@ -184,7 +182,6 @@ def read_checkpoint(source: Source, key: bytes) -> dict[str, str]:
     raise Fault("does not have its form and a valid signature by the key in log.pem", "checkpoint.txt")
 
 
-# 3. Files and lines: SHA256SUMS lists every file, a line is canonical JSON (RFC 8785), a list has one root (RFC 9162).
 def check_files(source: Source, sums: dict[str, str], signed: str, report: Report) -> None:
     """Read SHA256SUMS, whose own hash was signed, into `sums` and compare every file with it."""
     listed = sha256()
@@ -223,17 +220,15 @@ class Tree:
 
 def parse(line: bytes, fields: dict[str, Any], place: str) -> Any:
     """The object on a line, which must be in its one canonical form and have these fields and no others."""
-    try:
+    value: Any = None
+    with suppress(ValueError, RecursionError):
         value = DECODER.decode(line.decode())
-    except (ValueError, RecursionError):
-        value = None
     canonical = isinstance(value, dict) and ENCODER.encode(value).encode(errors="replace") == line
     require(canonical, "is not a JSON object in its canonical form", place)
     require({name: type(each) for name, each in value.items()} == fields, "has missing or other fields", place)
     return value
 
 
-# 4. Meaning: what an entry claims must follow from the entries before it.
 class Campaign:
     """One frozen register: who approved it, and what has become of each person in it."""
 
@@ -251,11 +246,9 @@ class Campaign:
             subject, letter = person["subject"], person["letter"]
             require(HEX.fullmatch(subject) and subject > last, "is not in the order of subjects", place)
             require(letter in ("", sums.get(f"letters/{letter}.json")), f"has no letters/{letter}.json", place)
-            self.state[subject], self.content[subject] = sys.intern(person["state"]), person["content_sha256"]
-            self.letters.add(letter)
+            self.state[(last := subject)], self.content[subject] = sys.intern(person["state"]), person["content_sha256"]
+            self.letters |= {letter} - {""}
             people.add(line)
-            last = subject
-        self.letters.discard("")
         for letter in sorted(self.letters):
             letters.add(letter.encode())
         require(self.roots[0] == people.root().hex(), f"register_root is not the root of {name}")
@@ -283,6 +276,7 @@ class Campaign:
     def move(self, action: str, subject: str, data: Any, place: str) -> None:
         """An entry about one person's message."""
         require(subject in self.state, "is about a person outside the register")
+        require(self.state[subject] not in LEFT or action[:8] != "attempt.", f"tells somebody who is {self.state[subject]}")
         self.state[subject] = sys.intern(data["state"]) or self.state[subject]
         if action == "doubt.resolved":
             self.doubts.pop(subject, None)
@@ -299,7 +293,7 @@ class Log:
 
     def __init__(self, source: Source, sums: dict[str, str]) -> None:
         self.source, self.sums, self.ids, self.campaigns = source, sums, set[str](), dict[str, Campaign]()
-        self.editors, self.anchors = set[Any](), list[Any]()
+        self.editors, self.anchors, self.marks = set[Any](), list[Any](), set[Any]()
 
     def lines(self) -> Iterator[tuple[str, bytes]]:
         for name in sorted(each for each in self.source.names if re.fullmatch(r"entries/.*\.jsonl", each)):
@@ -307,17 +301,22 @@ class Log:
 
     def follow(self, entry: Any, place: str) -> None:
         """Add one entry; Fault if it cannot follow from those before it."""
-        action, actor, data, incident = entry["action"], entry["actor"], entry["data"], entry["incident"]
-        form = entry["v"] == 1 and MOMENT.fullmatch(entry["at"]) and HEX.fullmatch(entry["id"] + entry["subject"])
+        action, actor, data, incident, subject = (entry[each] for each in ("action", "actor", "data", "incident", "subject"))
+        form = entry["v"] == 1 and MOMENT.fullmatch(entry["at"]) and HEX.fullmatch(entry["id"] + subject)
         require(form and entry["id"] not in self.ids, "has a malformed field, or the id of an earlier entry")
         self.ids.add(entry["id"])
         campaign = self.campaigns.get(name := str(data.get("campaign")))
         if action == "register.frozen":
             require(not campaign, "freezes a register again")
             self.editors.add((name, actor))
-            self.campaigns[name] = campaign = Campaign(entry)
-            campaign.read_register(self.source, self.sums, f"register/{name}.jsonl")
-            campaign.count(data, data["n"])
+            self.campaigns[name] = frozen = Campaign(entry)
+            frozen.read_register(self.source, self.sums, f"register/{name}.jsonl")
+            frozen.count(data, data["n"])
+            late, others = data.get("amendment"), (each for each in self.campaigns.values() if each is not frozen)
+            earlier = (pair for each in others for pair in each.state.items())
+            twice = {one for one, state in earlier if state not in LEFT and one in frozen.state}
+            require(late is None or all((one, late) in self.marks for one in {"", *twice}), "has people who did not join it")
+            self.marks.discard(("", late))
         elif action == "letter.edited":
             self.editors.add((data.get("campaign") or incident, actor))
         elif action == "anchor.sent":
@@ -325,14 +324,15 @@ class Log:
             self.anchors.append((place, data["size"], data["root"]))
         elif action in ("person.excluded", "queue.rejected"):
             require(actor and data.get("second") not in ("", None, actor), "needs two different people")
-        elif CAMPAIGN.fullmatch(action) or (MESSAGE.fullmatch(action) and (entry["subject"] or "campaign" in data)):
+            self.marks.add((subject, "excluded"))
+        elif action in ("amendment.opened", "person.joined"):
+            self.marks.add((subject, data["amendment"]))
+        elif CAMPAIGN.fullmatch(action) or (MESSAGE.fullmatch(action) and (subject or "campaign" in data)):
             require(name in self.campaigns, "is about a campaign that was not frozen")
             edited = actor == "" or {(name, actor), (incident, actor)} & self.editors
             require(not edited or action != "content.approved", f"is by {actor}, who froze or edited what it approves")
-            if CAMPAIGN.fullmatch(action):
-                self.campaigns[name].follow(action, actor, data)
-            else:
-                self.campaigns[name].move(action, entry["subject"], data, place)
+            about = self.campaigns[name]
+            about.follow(action, actor, data) if CAMPAIGN.fullmatch(action) else about.move(action, subject, data, place)
 
     def conclude(self, head: dict[str, str], report: Report) -> None:
         """The roots signed and anchored must be the entries'; doubts must have ended; then what it adds up to."""
@@ -351,6 +351,7 @@ class Log:
             with report.checking(next(iter(each.doubts.values()), name)):
                 ended = {"campaign.drained", "campaign.closed"} & set(each.actors)
                 require(not ended or len(each.doubts) <= each.counts.get("in_doubt", 0), "is a doubt left open")
+                require({i for i in each.state.items() if i[1] == "excluded"} <= self.marks, "is no exclusion by two")
             people = f"{len(each.state)} people, {len(each.letters)} letters, {dict(Counter(each.state.values()))}"
             report.lines.append(f"        campaign {name}: {people}")
 

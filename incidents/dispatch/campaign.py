@@ -12,14 +12,15 @@ from incidents.audit import log
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
 from incidents.dispatch.conservation import changed_since_freeze, count_states
-from incidents.dispatch.outbox import move
+from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
 from incidents.dispatch.plan import write_register
 from incidents.dispatch.providers import SendError, provider_for
 from incidents.dispatch.send import campaign_headers, person_mail
 from incidents.letters.approving import ApprovalRefused, refuse, sign
 from incidents.letters.mail import OutgoingMail
-from incidents.letters.standing import MAKE_AGAIN, Standing, signing_obstacle, standing
+from incidents.letters.standing import signing_obstacle
 from incidents.models import (
+    Amendment,
     Campaign,
     CampaignState,
     InboxMessage,
@@ -27,17 +28,15 @@ from incidents.models import (
     Letter,
     Message,
     PersonStatus,
+    PersonVersion,
     ProviderEvent,
 )
 from incidents.models import MessageState as S
-from incidents.models.duties import Handling
 from incidents.models.letters import ApprovalKind
-from incidents.models.messages import FINAL_STATES
+from incidents.models.messages import MESSAGE_MOVES
 from incidents.models.refusal import Refused
-from incidents.people.deciding import undecided
-from incidents.people.importing import account
-from incidents.people.opening import newest_findings
-from incidents.people.staleness import ASK_AGAIN, stale_duties
+from incidents.people.amending import current_amendment, people_of
+from incidents.people.moving import move, move_all, standing_messages
 from incidents.vault import Vault
 
 SENDABLE = (S.PLANNED, S.READY, S.SENDING, S.IN_DOUBT)
@@ -47,50 +46,11 @@ class CampaignRefused(Refused):
     """A move of the campaign was refused; nothing changed."""
 
 
-def freeze_obstacles(*, incident: Incident) -> list[str]:
-    """Everything that has to be done before the register can be frozen; empty when nothing."""
-    found = []
-    numbers = account(incident=incident)
-    if incident.campaigns.exists():
-        found.append("The register of this incident is frozen already.")
-    if not numbers.people:
-        found.append("No people are ready for a letter: import the list and decide the queues.")
-    waiting = undecided(incident=incident).count()
-    if waiting:
-        found.append(f"{waiting} queue entries have no decision: correct them, hold them until a date, or reject them by two.")
-    if not numbers.adds_up:
-        found.append(f"The rows do not add up: {numbers}. Do not go on; look for the missing ones.")
-    duties = incident.obligations.filter(addressee="person", superseded=False, cohort__count__gt=0)
-    if not duties.exists():
-        found.append("The law has not been asked yet: run the assessment.")
-    open_duties = sorted(set(duties.filter(handling=Handling.UNDECIDED).values_list("jurisdiction", flat=True)))
-    if open_duties:
-        found.append(f"Decisions are missing for {', '.join(open_duties)}: record a finding, or whether to write voluntarily.")
-    if not incident.letters.exists():
-        found.append("There are no letters yet: make them.")
-    found += _stale(standing(incident=incident))
-    return found + _count_difference(incident, numbers.rows_in - numbers.merged)
-
-
-def _stale(now: Standing) -> list[str]:
-    """What no longer stands on what is known: first the law is asked again, then the letters are made again."""
-    found, duties = [], now.duties.towards_people
-    if duties:
-        found.append(f"{len(duties)} duties towards {now.duties.people} people would be different ({now.titles}). {ASK_AGAIN}")
-    if now.letters:
-        found.append(f"{len(now.letters)} letters no longer say what is known ({now.titles}). {MAKE_AGAIN}")
-    return found
-
-
-def _count_difference(incident: Incident, people: int) -> list[str]:
-    expected = incident.facts.facts.get("expected_people")
-    if not expected or expected == people or ("count_difference", "") in newest_findings(incident=incident):
-        return []
-    return [f"The facts speak of {expected} people, the lists of {people}: explain the difference (finding count_difference)."]
-
-
 def freeze(*, incident: Incident, author: User) -> Campaign:
-    """Fix register and letters by hash and plan the messages. Raises CampaignRefused with everything that is missing."""
+    """Fix the next register and its letters by hash and plan the messages: of everybody, or of the open amendment's people.
+
+    Raises CampaignRefused with everything that is missing.
+    """
     with transaction.atomic():
         # Imports and decisions take the same lock: what is checked here is what is frozen.
         Incident.objects.select_for_update().get(pk=incident.pk)
@@ -98,27 +58,49 @@ def freeze(*, incident: Incident, author: User) -> Campaign:
         if obstacles:
             raise CampaignRefused(*obstacles)
         campaign = _freeze(incident, author)
-    log.checkpoint(incident=incident)
+    log.sign_decision(incident=incident)
     return campaign
 
 
 def _freeze(incident: Incident, author: User) -> Campaign:
+    amendment = current_amendment(incident=incident)
     authors = {author.pk, *incident.letter_texts.values_list("author_id", flat=True)}
     authors |= set(incident.fact_versions.values_list("author_id", flat=True))
+    authors |= _authors_of(amendment) if amendment else set()
     campaign = Campaign.objects.create(
-        incident=incident, reference=f"{incident.reference}-c{incident.campaigns.count() + 1}", register_root="",
-        letters_root="", people=0, author_ids=sorted(authors), headers=campaign_headers(campaign_facts=incident.facts.facts),
-        facts=incident.facts, frozen_by=author, frozen_at=database_now(),
+        incident=incident, amendment=amendment, reference=f"{incident.reference}-c{incident.campaigns.count() + 1}",
+        register_root="", letters_root="", people=0, author_ids=sorted(authors), facts=incident.facts,
+        headers=campaign_headers(campaign_facts=incident.facts.facts), frozen_by=author, frozen_at=database_now(),
     )  # fmt: skip
+    if amendment:
+        _replace_unsent(campaign, amendment)
     roots = write_register(campaign=campaign)
     campaign.register_root, campaign.letters_root, campaign.people = roots.register, roots.letters, roots.people
     campaign.save(update_fields=["register_root", "letters_root", "people"])
-    data = {
+    data: dict[str, Any] = {
         "campaign": campaign.reference, "n": roots.people, "register_root": roots.register, "letters_root": roots.letters,
-        "states": roots.states,
+        "states": roots.states, **({"amendment": amendment.number} if amendment else {}),
     }  # fmt: skip
     record(incident=incident, action=Action.REGISTER_FROZEN, actor=author.username, data=data)
     return campaign
+
+
+def _authors_of(amendment: Amendment) -> set[int]:
+    """Whoever opened the amendment, let people join it, or corrected their records: none of them may approve its content."""
+    people = people_of(incident=amendment.incident, amendment=amendment)
+    corrected = PersonVersion.objects.filter(person__in=people).values_list("author_id", flat=True)
+    joined = amendment.joinings.values_list("author_id", flat=True)
+    imported = amendment.imports.values_list("author_id", flat=True)
+    return {amendment.author_id, *joined.distinct(), *corrected.distinct(), *imported.distinct()}
+
+
+def _replace_unsent(campaign: Campaign, amendment: Amendment) -> None:
+    """Nobody waits for a letter on two registers: what an earlier one still had for these people goes with this one."""
+    people = people_of(incident=campaign.incident, amendment=amendment)
+    earlier = standing_messages(people=people).exclude(campaign=campaign).select_for_update(of=("self",))
+    unsent = [message for message in earlier if S.REPLACED in MESSAGE_MOVES[message.state]]
+    reason = f"goes with amendment {amendment.number}, {campaign.reference}"
+    move_all(messages=unsent, to=S.REPLACED, actor=campaign.frozen_by.username, reason=reason)
 
 
 def release_obstacle(*, campaign: Campaign, author: User, reason: str, despite: str = "") -> str:
@@ -143,21 +125,21 @@ def release(*, campaign: Campaign, author: User, reason: str, despite: str = "")
     if obstacle:
         raise refuse(campaign=campaign, author=author, kind=ApprovalKind.RELEASE, why=obstacle)
     with transaction.atomic():
-        locked = Campaign.objects.select_for_update().select_related("incident").get(pk=campaign.pk)
+        locked = Campaign.objects.select_for_update(of=("self",)).select_related("incident").get(pk=campaign.pk)
         if locked.state != CampaignState.CONTENT_APPROVED:
             raise ApprovalRefused("Somebody else has released the campaign in the meantime.")
         sign(campaign=locked, kind=ApprovalKind.RELEASE, author=author, reason=reason.strip(), despite=despite)
         locked.messages.filter(state=S.PLANNED).update(state=S.READY)
         locked.state, locked.released_at = CampaignState.DISPATCHING, database_now()
         locked.save(update_fields=["state", "released_at"])
-    log.checkpoint(incident=locked.incident)
+    log.sign_decision(incident=locked.incident)
     return locked
 
 
 def _switch(
     campaign: Campaign, to: str, action: Action, actor: str, reason: str, allowed: tuple[str, ...], **more: Any
 ) -> Campaign:
-    locked = Campaign.objects.select_for_update().select_related("incident").get(pk=campaign.pk)
+    locked = Campaign.objects.select_for_update(of=("self",)).select_related("incident").get(pk=campaign.pk)
     if locked.state not in allowed:
         raise CampaignRefused(f"The campaign is '{locked.get_state_display()}'; this step does not fit.")
     if not reason.strip():
@@ -211,7 +193,7 @@ def drain_if_done(*, campaign: Campaign) -> bool:
     """Mark a campaign as drained when nothing is left to send and every event that came is applied."""
     reports = provider_for().reports_delivery
     with transaction.atomic():
-        locked = Campaign.objects.select_for_update().select_related("incident").get(pk=campaign.pk)
+        locked = Campaign.objects.select_for_update(of=("self",)).select_related("incident").get(pk=campaign.pk)
         if locked.state != CampaignState.DISPATCHING or _unfinished(locked):
             return False
         if not reports:
@@ -242,7 +224,13 @@ def _unfinished(campaign: Campaign) -> bool:
 
 def anchor(*, campaign: Campaign) -> None:
     """Mail the signed checkpoint to the DPO: the outside witness of the log so far. A failure is logged, not hidden."""
-    incident, head = campaign.incident, log.checkpoint(incident=campaign.incident)
+    incident = campaign.incident
+    try:
+        head = log.checkpoint(incident=incident)
+    except log.NobodySigns as error:
+        failed = {"kind": "mail to the DPO", "size": 0, "root": "", "answer": f"not sent: {error}"}
+        record(incident=incident, action=Action.CHECK_FAILED, actor="system", data=failed)
+        return
     controller = incident.facts.facts["controller"]
     mail = OutgoingMail(
         message_ref=secrets.token_hex(16), to=controller["dpo_email"], sender=controller["sender_email"],
@@ -260,26 +248,6 @@ def anchor(*, campaign: Campaign) -> None:
     data: dict[str, Any] = {"kind": "mail to the DPO", "size": head.size, "root": head.root, "answer": answer}
     action = Action.CHECK_FAILED if answer.startswith("not sent") else Action.ANCHOR_SENT
     record(incident=incident, action=action, actor="system", data=data)
-    log.sequence()
-
-
-def closing_questions(*, campaign: Campaign) -> list[str]:
-    """Everything that keeps the campaign from closing, in words; empty when it may be closed."""
-    incident, states = campaign.incident, count_states(campaign=campaign)
-    found = [f"{n} people are '{S(state).label}'" for state, n in states.items() if state not in FINAL_STATES]
-    unknown = incident.obligations.filter(owed="ask", superseded=False, cohort__count__gt=0)
-    places = sorted(set(unknown.values_list("jurisdiction", flat=True)))
-    if places:
-        found.append(f"law to be checked for {len(places)} residences: {', '.join(places)}")
-    authorities = incident.obligations.filter(owed="yes", superseded=False, cohort=None, filings=None)
-    found += [f"{duty.jurisdiction}: the {duty.addressee} has not been notified" for duty in authorities]
-    stale = stale_duties(incident=incident).stale
-    found += [f"{len(stale)} obligations no longer follow from what is known. {ASK_AGAIN}"] if stale else []
-    held = incident.people.filter(status=PersonStatus.HELD).count()
-    return [
-        *found,
-        *([f"{held} people are held until a date by a recorded decision"] if held and S.HELD not in states else []),
-    ]
 
 
 @transaction.atomic

@@ -46,6 +46,15 @@ VIOLATIONS = {
     "messages whose planned content is not the register's": """
         SELECT count(*) FROM incidents_message m JOIN incidents_registerentry e ON e.id = m.entry_id
         WHERE m.campaign_id = %(campaign)s AND m.content_sha256 <> e.line::jsonb ->> 'content_sha256'""",
+    "people who wait for a letter on two registers": """
+        SELECT count(DISTINCT e.person_id) FROM incidents_message m JOIN incidents_registerentry e ON e.id = m.entry_id
+        WHERE m.campaign_id = %(campaign)s AND m.state IN ('planned', 'ready') AND m.attempts = 0
+        AND EXISTS (SELECT 1 FROM incidents_registerentry f JOIN incidents_message n ON n.entry_id = f.id
+                    WHERE f.person_id = e.person_id AND n.id <> m.id AND n.state IN ('planned', 'ready') AND n.attempts = 0)""",
+    "letters that may still leave to people who were excluded": """
+        SELECT count(*) FROM incidents_message m JOIN incidents_registerentry e ON e.id = m.entry_id
+        JOIN incidents_exclusion x ON x.person_id = e.person_id AND x.confirmed_at IS NOT NULL AND x.withdrawn_at IS NULL
+        WHERE m.campaign_id = %(campaign)s AND m.state IN ('planned', 'ready', 'sending', 'in_doubt')""",
     "work claimed before the release was signed": """
         SELECT count(*) FROM incidents_chunk c WHERE c.campaign_id = %(campaign)s AND c.claimed_at <
         coalesce((SELECT min(approved_at) FROM incidents_approval a WHERE a.campaign_id = c.campaign_id AND kind = 'release'),

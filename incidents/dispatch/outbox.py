@@ -11,7 +11,6 @@ import hashlib
 import json
 import random
 import secrets
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -294,30 +293,3 @@ def outcome_after_death(chunk: Chunk, at: int) -> Outcome:
     if at == chunk.confirmed:
         return Outcome("doubt", detail="its worker died while it was handed over")
     return Outcome("unsent", detail="its worker died before its turn")
-
-
-def move(
-    *,
-    campaign: Campaign,
-    messages: Iterable[Message],
-    to: str,
-    actor: str,
-    reason: str,
-    action: Action = Action.MESSAGE_MOVED,
-) -> int:
-    """Move messages outside a chunk (events, decisions, stop), with an entry each, in the caller's transaction."""
-    chosen = list(messages)
-    Message.objects.filter(pk__in=[message.pk for message in chosen]).update(state=to, state_reason=reason[:200])
-    record_many(
-        incident=campaign.incident,
-        actor=actor,
-        entries=[
-            Entry(
-                action,
-                {"campaign": campaign.reference, "message": m.message_ref, "state": to, "reason": reason},
-                m.entry.person.subject,
-            )
-            for m in chosen
-        ],
-    )
-    return len(chosen)

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from incidents.audit.bundle_format import canonical_json
 from incidents.audit.merkle import Frontier, leaf_hash, root
@@ -17,9 +18,10 @@ from incidents.dispatch.send import person_mail
 from incidents.letters.readers import Reader, readers
 from incidents.letters.render import available, newest_texts
 from incidents.letters.wording import choose_language
-from incidents.models import AffectedPerson, Campaign, Incident, Letter, Obligation, PersonStatus
+from incidents.models import AffectedPerson, Amendment, Campaign, Incident, Letter, Obligation, PersonStatus
 from incidents.models import MessageState as S
 from incidents.models.refusal import Refused
+from incidents.people.amending import people_of
 from incidents.vault import CannotOpen, PersonFields, Vault
 
 BATCH = 1000
@@ -47,11 +49,12 @@ class Planned:
 class Planner:
     """Everything that planning a person needs, read once."""
 
-    def __init__(self, *, incident: Incident, headers: dict[str, str]) -> None:
+    def __init__(self, *, incident: Incident, amendment: Amendment | None, headers: dict[str, str]) -> None:
         self.incident, self.headers, self.vault = incident, headers, Vault(incident=incident)
         self.readers = readers(incident=incident)
         self.texts = newest_texts(incident=incident)
-        self.letters = {(letter.cohort_id, letter.language): letter for letter in incident.letters.all()}
+        letters = incident.letters.filter(amendment=amendment)
+        self.letters = {(letter.cohort_id, letter.language): letter for letter in letters}
         self.due = earliest_deadlines(incident=incident)
 
     def plan(self, person: AffectedPerson) -> Planned:
@@ -119,9 +122,9 @@ class Roots:
 
 
 def write_register(*, campaign: Campaign) -> Roots:
-    """Plan everybody and write register and messages in bulk, ordered by subject; returns what to freeze."""
-    planner = Planner(incident=campaign.incident, headers=campaign.headers)
-    people = _people(campaign.incident)
+    """Plan everybody whom this register covers and write it and its messages in bulk, by subject; returns what to freeze."""
+    planner = Planner(incident=campaign.incident, amendment=campaign.amendment, headers=campaign.headers)
+    people = _people(people_of(incident=campaign.incident, amendment=campaign.amendment))
     tree = Frontier()
     letters: set[int] = set()
     states: dict[str, int] = {}
@@ -136,11 +139,10 @@ def write_register(*, campaign: Campaign) -> Roots:
     return Roots(tree.root().hex(), letters_root, tree.size, states)
 
 
-def _people(incident: Incident) -> Iterator[AffectedPerson]:
-    """Everybody who is not rejected, by subject, a page at a time (COPY shares the connection, so no open cursor)."""
+def _people(covered: QuerySet[AffectedPerson]) -> Iterator[AffectedPerson]:
+    """These people by subject, a page at a time (COPY shares the connection, so no open cursor)."""
     last = ""
-    wanted = AffectedPerson.objects.filter(incident=incident).exclude(status=PersonStatus.REJECTED).order_by("subject")
-    while page := list(wanted.filter(subject__gt=last)[:BATCH]):
+    while page := list(covered.filter(subject__gt=last).order_by("subject")[:BATCH]):
         yield from page
         last = page[-1].subject
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from incidents.audit.log import database_now
 from incidents.dispatch.outbox import Claim, Fenced, Outcome, Owner, finish, mark
 from incidents.dispatch.providers import Provider, SendError, SendErrorKind
+from incidents.letters.in_their_place import address_of, read_in_their_place
 from incidents.letters.language import fill
 from incidents.letters.mail import OutgoingMail, mail_for
 from incidents.letters.render import compiled, personal_values
@@ -48,13 +49,14 @@ def make_mail(*, message: Message, vault: Vault) -> OutgoingMail:
 def person_mail(
     *, fields: PersonFields, letter_sha256: str, body: str, message_ref: str, headers: dict[str, str]
 ) -> OutgoingMail:
-    """Fill a compiled letter for one person. The first address is the one used. Raises CannotOpen."""
-    if not fields.emails:
+    """Fill a compiled letter for one person, or for whoever stands in for them. Raises CannotOpen."""
+    to = address_of(fields=fields)
+    if not to:
         raise CannotOpen("no address to send to")
     letter = compiled(letter_sha256, body)
     values = personal_values(full_name=fields.full_name, language=letter.language, message_ref=message_ref)
-    filled = fill(letter=letter, values=values)
-    return mail_for(letter=filled, language=letter.language, to=fields.emails[0], message_ref=message_ref, headers=headers)
+    filled = read_in_their_place(letter=fill(letter=letter, values=values), fields=fields, language=letter.language)
+    return mail_for(letter=filled, language=letter.language, to=to, message_ref=message_ref, headers=headers)
 
 
 def send_chunk(*, claimed: Claim, owner: Owner, provider: Provider) -> ChunkReport:

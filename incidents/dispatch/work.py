@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -19,14 +20,17 @@ from incidents.audit.log import database_now, record
 from incidents.dispatch import receive
 from incidents.dispatch.campaign import CampaignRefused, cancel_unsent, drain_if_done, pause
 from incidents.dispatch.conservation import check_campaign
-from incidents.dispatch.outbox import Fenced, Owner, claim, move, take_over
+from incidents.dispatch.outbox import Fenced, Owner, claim, take_over
 from incidents.dispatch.providers import Provider, provider_for, simulated_events
 from incidents.dispatch.send import send_chunk
-from incidents.models import Campaign, CampaignState, Doubt, Incident, Message
+from incidents.models import Campaign, CampaignState, Doubt, Message
 from incidents.models import MessageState as S
+from incidents.people.erasing import NotReplayed, refuse_returned
+from incidents.people.moving import move
+from incidents.vault import MasterKeyUnreachable, MasterKeyWrong, Vault
 
+logger = logging.getLogger(__name__)
 HOUSE_LOCK = 0x62_6E_5F_68_6F_75  # "bn_hou"
-CHECKPOINT_EVERY = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Slice:
 def send_ready(*, campaign_id: int, owner: Owner, provider: Provider, seconds: float) -> Slice:
     """Claim and send chunk after chunk for at most `seconds`; `more` says that something may be left."""
     end, answered = time.monotonic() + seconds, 0
+    if not _may_send(campaign_id):
+        return Slice(0, False)
     while time.monotonic() < end:
         claimed = claim(campaign_id=campaign_id, owner=owner)
         if claimed is None:
@@ -53,6 +59,23 @@ def send_ready(*, campaign_id: int, owner: Owner, provider: Provider, seconds: f
             _pause(claimed.campaign, f"the provider refuses us: {report.account_refused}")
             return Slice(answered, False)
     return Slice(answered, True)
+
+
+def _may_send(campaign_id: int) -> bool:
+    """Before anything is claimed: our master key opens the incident, and nobody who was erased is back in the database."""
+    campaign = Campaign.objects.select_related("incident").filter(pk=campaign_id).first()
+    if campaign is None:
+        return False
+    try:
+        refuse_returned(incident=campaign.incident)
+        Vault(incident=campaign.incident)
+    except MasterKeyUnreachable as down:
+        logger.error("%s", down)  # it may come back: the next tick asks again
+    except (NotReplayed, MasterKeyWrong) as refused:
+        _pause(campaign, str(refused))
+    else:
+        return True
+    return False
 
 
 def _pause(campaign: Campaign, reason: str) -> None:
@@ -91,16 +114,6 @@ def _tidy() -> None:
             cancel_unsent(campaign=campaign, actor="dispatcher")
     for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING).order_by("id"):
         drain_if_done(campaign=campaign)
-    log.sequence()
-    _sign_what_changed()
-
-
-def _sign_what_changed() -> None:
-    now = database_now()
-    for incident in Incident.objects.filter(audit_log__isnull=False).select_related("audit_log"):
-        last = incident.audit_log.checkpoints.order_by("-id").first()
-        if last is None or (last.size < incident.audit_log.size and now - last.signed_at > CHECKPOINT_EVERY):
-            log.checkpoint(incident=incident)
 
 
 def settle_doubts(*, provider: Provider) -> int:
@@ -173,6 +186,7 @@ def dispatch(*, campaign: Campaign, progress: Callable[[dict[str, int]], None] |
     with closing(provider_for()) as provider, Owner() as owner:
         while True:
             keep_house()
+            seal_if_we_may()
             work = send_ready(campaign_id=campaign.pk, owner=owner, provider=provider, seconds=5)
             campaign.refresh_from_db()
             if progress:
@@ -183,3 +197,10 @@ def dispatch(*, campaign: Campaign, progress: Callable[[dict[str, int]], None] |
                 time.sleep(0.5)
     if campaign.state == CampaignState.STOPPED:
         keep_house()  # what a chunk gave back after the stop is cancelled now, not at somebody's next tick
+    seal_if_we_may()
+
+
+def seal_if_we_may() -> None:
+    """Without workers nobody else orders and signs the log."""
+    if log.may_sign():
+        log.seal()

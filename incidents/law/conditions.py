@@ -34,6 +34,8 @@ class Scene:
     notified: Notified = field(default_factory=Notified)
     minors: bool = False
     open_questions: tuple[Question, ...] = ()
+    #: When the controller learnt of these people, where they were found late; only their clocks run from it.
+    clock: datetime | None = None
 
 
 @dataclass(frozen=True)

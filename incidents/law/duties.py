@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +28,8 @@ _EVENT = {
 }
 #: Kinds of a processor's clock that are no duty of the law.
 _NO_DUTY = {"none": "this law sets no such duty", "contractual": "left to the contract with the controller"}
+#: Moments of the controller's own knowledge; of people found late they are the moment at which these were found.
+KNOWING = frozenset({Anchor.AWARE, Anchor.DISCOVERED, Anchor.DETERMINED, Anchor.ASSESSED})
 CREDIT_BUREAU = "credit_bureau"
 COMPROMISED_MAILBOX = "compromised_email"
 
@@ -71,7 +73,7 @@ class Law:
 
 def person_duty(*, law: Law, index: int, group: Group) -> Duty:
     """The duty towards one group of people."""
-    scene = Scene(law.facts, [law.exposures[index]], law.affected, "", minors=group.minors)
+    scene = Scene(law.facts, [law.exposures[index]], law.affected, "", minors=group.minors, clock=group.aware_at)
     return replace(_duty(law, Addressee.PERSON, scene), group=index)
 
 
@@ -222,9 +224,16 @@ def _completed(law: Law, duty: Duty, scene: Scene) -> Duty:
 
 
 def _place(law: Law, scene: Scene, hold: Version | None = None) -> Place:
+    running = replace(scene, facts=_on_clock(scene.facts, scene.clock)) if scene.clock else scene
     return Place(
-        law.packs, law.pack.id, law.pack.zone, scene, hold, holidays=law.pack.holidays_of or law.facts.established_in or ""
+        law.packs, law.pack.id, law.pack.zone, running, hold, holidays=law.pack.holidays_of or law.facts.established_in or ""
     )
+
+
+def _on_clock(facts: IncidentFacts, aware_at: datetime) -> IncidentFacts:
+    """The facts from which the clocks of people found late run: the controller knew of them from this moment, not before."""
+    knowing = {anchor: aware_at for anchor in facts.anchors if anchor in KNOWING}
+    return replace(facts, anchors={**facts.anchors, **knowing, Anchor.AWARE: aware_at})
 
 
 def _with_deadline(law: Law, duty: Duty, scene: Scene) -> Duty:
@@ -234,6 +243,9 @@ def _with_deadline(law: Law, duty: Duty, scene: Scene) -> Duty:
         return duty
     place = _place(law, scene, law.version(f"{who}.hold"))
     deadline = deadline_of(version=version, place=place)
+    if scene.clock:
+        note = f"found late: counted from {scene.clock.isoformat()}, when the controller learnt of these people"
+        deadline = replace(deadline, notes=(*deadline.notes, note))
     second, final = law.version(f"{who}.second"), law.version(f"{who}.final")
     deadline = replace(
         deadline,

@@ -85,13 +85,17 @@ class IncidentFacts:
 
 @dataclass(frozen=True)
 class Group:
-    """People who look alike to the law. `maybe` lists elements not known whether exposed."""
+    """People who look alike to the law. `maybe` lists elements not known whether exposed.
+
+    `aware_at`: people found late have a clock of their own towards them; the law and every count stay the incident's.
+    """
 
     residence: str
     elements: frozenset[str]
     count: int
     maybe: frozenset[str] = frozenset()
     minors: bool = False
+    aware_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,13 @@ from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json
 from incidents.audit.log import Entry, database_now, record, record_many
 from incidents.letters.check import BLOCK, check_letter
+from incidents.letters.in_their_place import read_in_their_place
 from incidents.letters.language import (
+    MAX_VALUE_CHARACTERS,
     CompiledLetter,
     FilledLetter,
     LetterSyntaxError,
+    clean_value,
     compile_letter,
     fill,
     parse_letter,
@@ -33,8 +36,19 @@ from incidents.letters.particulars import Situation, letter_facts, letter_fields
 from incidents.letters.readers import Reader, readers
 from incidents.letters.syntax import LetterTree, parse_law_block
 from incidents.letters.wording import choose_language, neutral_name
-from incidents.models import AffectedPerson, Cohort, Filing, Incident, Letter, LetterText, Obligation, PersonStatus
+from incidents.models import (
+    AffectedPerson,
+    Amendment,
+    Cohort,
+    Filing,
+    Incident,
+    Letter,
+    LetterText,
+    Obligation,
+    PersonStatus,
+)
 from incidents.models.refusal import Refused
+from incidents.people.amending import next_register, people_of
 from incidents.vault import Vault
 
 
@@ -101,23 +115,28 @@ def newest_texts(*, incident: Incident) -> dict[tuple[str, str], LetterText]:
 
 @transaction.atomic
 def make_letters(*, incident: Incident, author: User) -> LetterReport:
-    """Compile and check a letter for every cohort that is told, in every language its people need."""
-    if incident.campaigns.exists():
-        raise LetterRefused("The letters are frozen with the register; a change needs a new campaign.")
+    """Compile and check a letter for every cohort that is told, in every language its people need.
+
+    After the first freeze: for the people of the open amendment, on its own day. Raises AmendmentRefused when none is open.
+    """
+    amendment = next_register(incident=incident)
     for (form, language), source in standard_texts().items():
         if (form, language) not in newest_texts(incident=incident):
             save_text(incident=incident, form=form, language=language, source=source, author=author)
-    texts, made = newest_texts(incident=incident), []
-    for reader, situation in situations(incident=incident, told=readers(incident=incident).values()):
-        chosen = [texts[(reader.form, language)] for language in _languages(reader, texts)]
-        made += [_make(incident, text, reader.cohort, situation) for text in chosen]
-    incident.letters.exclude(pk__in=[letter.pk for letter in made]).delete()
-    entries = [
-        Entry(Action.LETTER_MADE, {"cohort": letter.cohort_id, "language": letter.language, "sha256": letter.sha256})
-        for letter in made
-    ]
-    record_many(incident=incident, actor=author.username, entries=entries)
+    texts, spoken, made = newest_texts(incident=incident), _spoken(incident, amendment), []
+    told = [reader for key, reader in readers(incident=incident).items() if key in spoken]
+    for reader, situation in situations(incident=incident, told=told):
+        chosen = [texts[(reader.form, language)] for language in _languages(reader, spoken[reader.cohort.pk], texts)]
+        made += [_make(amendment, text, reader.cohort, situation) for text in chosen]
+    incident.letters.filter(amendment=amendment).exclude(pk__in=[letter.pk for letter in made]).delete()
+    record_many(incident=incident, actor=author.username, entries=[_made_entry(letter, amendment) for letter in made])
     return _report(made)
+
+
+def _made_entry(letter: Letter, amendment: Amendment | None) -> Entry:
+    late = {"amendment": amendment.number} if amendment else {}
+    data = {"cohort": letter.cohort_id, "language": letter.language, "sha256": letter.sha256, **late}
+    return Entry(Action.LETTER_MADE, data)
 
 
 def _report(made: list[Letter]) -> LetterReport:
@@ -133,15 +152,22 @@ def available(*, form: str, texts: Mapping[tuple[str, str], LetterText]) -> froz
     return frozenset(language for known, language in texts if known == form)
 
 
-def _languages(reader: Reader, texts: Mapping[tuple[str, str], LetterText]) -> list[str]:
-    people = AffectedPerson.objects.filter(cohort=reader.cohort, status=PersonStatus.CLEAR)
-    wanted = people.values_list("language", flat=True).distinct().order_by()
+def _spoken(incident: Incident, amendment: Amendment | None) -> dict[int, set[str]]:
+    """The languages of those whom the next register covers and who get a letter, by cohort."""
+    people = people_of(incident=incident, amendment=amendment).filter(status=PersonStatus.CLEAR, cohort__isnull=False)
+    found: dict[int, set[str]] = {}
+    for cohort, language in people.values_list("cohort_id", "language").distinct().order_by():
+        found.setdefault(int(cohort or 0), set()).add(language)
+    return found
+
+
+def _languages(reader: Reader, wanted: Iterable[str], texts: Mapping[tuple[str, str], LetterText]) -> list[str]:
     known = available(form=reader.form, texts=texts)
     chosen = (choose_language(wanted=w, residence=reader.cohort.residence, available=known) for w in wanted)
     return sorted({choice.language for choice in chosen})
 
 
-def _make(incident: Incident, text: LetterText, cohort: Cohort, situation: Situation) -> Letter:
+def _make(amendment: Amendment | None, text: LetterText, cohort: Cohort, situation: Situation) -> Letter:
     facts, fields = letter_facts(situation=situation), letter_fields(situation=situation, language=text.language)
     made = _compile(text, facts, fields)
     findings = check_letter(
@@ -150,7 +176,7 @@ def _make(incident: Incident, text: LetterText, cohort: Cohort, situation: Situa
     ) + check_owed(letter=made, situation=situation)  # fmt: skip
     body = canonical_json(made.to_json()).decode()
     letter, _ = Letter.objects.update_or_create(
-        incident=incident, cohort=cohort, language=text.language,
+        incident=text.incident, cohort=cohort, language=text.language, amendment=amendment,
         defaults={
             "text": text, "form": text.form, "compiled": body, "sha256": hashlib.sha256(body.encode()).hexdigest(),
             "findings": [asdict(finding) for finding in sorted(findings, key=lambda found: found.level != BLOCK)],
@@ -204,10 +230,13 @@ def reference_code(message_ref: str) -> str:
 
 def personal_values(*, full_name: str, language: str, message_ref: str) -> dict[str, str]:
     """What differs from person to person inside a letter."""
-    return {"person_name": full_name or neutral_name(language=language), "reference_code": reference_code(message_ref)}
+    name = clean_value(value=full_name[:MAX_VALUE_CHARACTERS]) or neutral_name(language=language)
+    return {"person_name": name, "reference_code": reference_code(message_ref)}
 
 
 def preview(*, letter: Letter, person: AffectedPerson, vault: Vault) -> FilledLetter:
     """The letter as this person would read it, with a code of zeros."""
-    values = personal_values(full_name=vault.open(person=person).full_name, language=letter.language, message_ref="0" * 32)
-    return fill(letter=compiled(letter.sha256, letter.compiled), values=values)
+    fields = vault.open(person=person)
+    values = personal_values(full_name=fields.full_name, language=letter.language, message_ref="0" * 32)
+    filled = fill(letter=compiled(letter.sha256, letter.compiled), values=values)
+    return read_in_their_place(letter=filled, fields=fields, language=letter.language)

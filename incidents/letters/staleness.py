@@ -24,7 +24,8 @@ from incidents.letters.particulars import Situation, letter_facts, letter_fields
 from incidents.letters.readers import Reader, readers
 from incidents.letters.render import law_block, newest_texts, situations
 from incidents.letters.syntax import LetterTree
-from incidents.models import AffectedPerson, AuditEvent, Filing, Incident, Letter, LetterText, PersonStatus
+from incidents.models import Amendment, AuditEvent, Filing, Incident, Letter, LetterText, PersonStatus
+from incidents.people.amending import covered
 from incidents.people.changes import Change, differing, reverted, shown
 from incidents.people.staleness import StaleDuties, law_stamp, stale_duties
 
@@ -32,6 +33,11 @@ STAMP = """
 SELECT md5(concat_ws('|',
   (SELECT string_agg(concat(id, ':', xmin, ctid), ',' ORDER BY id) FROM incidents_letter WHERE incident_id = %(incident)s),
   (SELECT concat(count(*), '.', max(id)) FROM incidents_lettertext WHERE incident_id = %(incident)s),
+  (SELECT concat(count(*), '.', max(id)) FROM incidents_campaign WHERE incident_id = %(incident)s),
+  (SELECT concat(count(*), '.', max(j.id)) FROM incidents_joining j JOIN incidents_amendment a ON a.id = j.amendment_id
+   WHERE a.incident_id = %(incident)s),
+  (SELECT concat(count(*), '.', max(v.id)) FROM incidents_personversion v JOIN incidents_affectedperson p ON p.id = v.person_id
+   WHERE p.incident_id = %(incident)s),
   (SELECT concat(count(*), '.', max(decided_at)) FROM incidents_queueentry WHERE incident_id = %(incident)s)))"""
 
 
@@ -72,33 +78,39 @@ SAYS: Mapping[Ground, str] = {
 }
 
 
-def stale_letters(*, incident: Incident) -> tuple[LetterMark, ...]:
-    """The marks on an incident's letters; computed when something changed, and kept in memory until then."""
+def stale_letters(*, incident: Incident, amendment: Amendment | None = None) -> tuple[LetterMark, ...]:
+    """The marks on the letters of one register (none: the first); computed when something changed, kept in memory until then."""
     with connection.cursor() as cursor:
         cursor.execute(STAMP, {"incident": incident.pk})
         rows = cursor.fetchone()[0]
-    return _marked(f"{law_stamp(incident=incident)} {rows}", incident)
+    return _marked(f"{law_stamp(incident=incident)} {rows}", incident, amendment)
 
 
 def letter_lines(*, incident: Incident) -> dict[int, list[str]]:
-    """The marks of each letter as lines."""
-    return {mark.letter: [mark.words] for mark in stale_letters(incident=incident) if mark.letter is not None}
+    """The marks of each letter of whatever register, as lines."""
+    registers = [None, *incident.amendments.order_by("number")]
+    marks = [mark for amendment in registers for mark in stale_letters(incident=incident, amendment=amendment)]
+    return {mark.letter: [mark.words] for mark in marks if mark.letter is not None}
 
 
 @lru_cache(maxsize=64)
-def _marked(stamp: str, incident: Incident) -> tuple[LetterMark, ...]:
-    made = list(incident.letters.select_related("cohort").defer("compiled").order_by("id"))
-    return tuple(_Bench(incident, made).marks()) if made else ()
+def _marked(stamp: str, incident: Incident, amendment: Amendment | None) -> tuple[LetterMark, ...]:
+    letters = incident.letters.filter(amendment=amendment)
+    made = list(letters.select_related("cohort", "text__author").defer("compiled").order_by("id"))
+    return tuple(_Bench(incident, amendment, made).marks()) if made else ()
 
 
 class _Bench:
     """Everything that comparing the letters needs, read once."""
 
-    def __init__(self, incident: Incident, made: list[Letter]) -> None:
-        self.incident, self.made = incident, made
+    def __init__(self, incident: Incident, amendment: Amendment | None, made: list[Letter]) -> None:
+        self.incident, self.amendment, self.made = incident, amendment, made
         self.duties: StaleDuties = stale_duties(incident=incident)
         self.readers = readers(incident=incident)
-        self.texts = newest_texts(incident=incident)
+        # What was written since for a later register says nothing against letters that were frozen before it.
+        frozen = incident.campaigns.filter(amendment=amendment).exists()
+        own = {(letter.form, letter.language): letter.text for letter in made}
+        self.texts = own if frozen else newest_texts(incident=incident)
         self.derived = _derived(incident, min(letter.made_at for letter in made))
         self.versions = list(incident.fact_versions.order_by("-number"))
         self.facts = self.versions[0]
@@ -175,7 +187,8 @@ class _Bench:
 
     def _missing(self) -> Iterator[LetterMark]:
         without = set(self.readers) - {letter.cohort_id for letter in self.made}
-        clear = AffectedPerson.objects.filter(cohort_id__in=without, status=PersonStatus.CLEAR)
+        covers = covered(incident=self.incident, amendment=self.amendment)
+        clear = covers.filter(cohort_id__in=without, status=PersonStatus.CLEAR)
         for key in sorted(clear.values_list("cohort_id", flat=True).distinct().order_by()) if without else ():
             cohort = self.readers[key].cohort
             yield LetterMark(Ground.MISSING, key, cohort.residence, cohort.count)

@@ -11,10 +11,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import QuerySet
+
 from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json
 from incidents.letters.staleness import Ground, LetterMark, stale_letters
 from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Incident, MessageState
+from incidents.people.amending import current_amendment, people_of
 from incidents.people.changes import Change
 from incidents.people.staleness import ASK_AGAIN, StaleDuties, stale_duties
 
@@ -124,21 +127,35 @@ def _count(number: int, what: str) -> str:
 
 
 def standing(*, incident: Incident) -> Standing:
-    """The marks on everything of an incident; on the register, once one is frozen."""
-    campaign = incident.campaigns.order_by("-id").first()
-    if campaign:
+    """The marks on what is frozen next: the first register, or the open amendment's; without one, on the newest register."""
+    campaign, amendment = incident.campaigns.order_by("-id").first(), current_amendment(incident=incident)
+    if campaign and amendment is None:
         return standing_of(campaign=campaign)
-    return Standing(incident, stale_duties(incident=incident), stale_letters(incident=incident))
+    duties, letters = stale_duties(incident=incident), stale_letters(incident=incident, amendment=amendment)
+    if amendment:
+        people = people_of(incident=incident, amendment=amendment)
+        duties = _towards(duties, people.values_list("cohort_id", flat=True))
+    return Standing(incident, duties, letters)
+
+
+def _towards(duties: StaleDuties, cohorts: QuerySet[Any, int | None]) -> StaleDuties:
+    """The marks on duties towards authorities, and towards those people on whom a register rests."""
+    if not duties.towards_people:
+        return duties
+    rests = set(cohorts.distinct().order_by())
+    return StaleDuties(tuple(mark for mark in duties.marks if mark.cohort is None or mark.cohort in rests))
 
 
 def standing_of(*, campaign: Campaign) -> Standing:
     """The marks on what a campaign rests on: duties, the letters of its register, its signatures."""
-    incident, letters = campaign.incident, stale_letters(incident=campaign.incident)
+    incident = campaign.incident
+    letters = stale_letters(incident=incident, amendment=campaign.amendment)
     if any(mark.letter for mark in letters):
         used = set(campaign.register.exclude(letter=None).values_list("letter_id", flat=True).distinct().order_by())
         letters = tuple(mark for mark in letters if mark.letter is None or mark.letter in used)
     signatures = tuple(campaign.approvals.select_related("author").order_by("id"))
-    return Standing(incident, stale_duties(incident=incident), letters, campaign, signatures)
+    duties = _towards(stale_duties(incident=incident), campaign.register.values_list("cohort_id", flat=True))
+    return Standing(incident, duties, letters, campaign, signatures)
 
 
 def known_signed(*, campaign: Campaign) -> frozenset[str]:

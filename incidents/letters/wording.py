@@ -38,6 +38,8 @@ class Wording:
     phrases: Mapping[str, tuple[re.Pattern[str], ...]]
     subject_urgency: tuple[re.Pattern[str], ...]
     neutral_name: str
+    #: The lines above a letter that somebody reads in the person's place: greeting, about, and one for each role.
+    in_their_place: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def wording(*, language: str) -> Wording:
         phrases={code: _patterns(lines) for code, lines in data["phrases"].items()},
         subject_urgency=_patterns(data["subject_urgency"]),
         neutral_name=data["neutral_name"],
+        in_their_place=data["in_their_place"],
     )
 
 
@@ -89,6 +92,11 @@ def element_labels(*, elements: Iterable[str], language: str) -> tuple[str, ...]
 def neutral_name(*, language: str) -> str:
     """What stands in the place of a name that we do not have, so that the salutation still reads well."""
     return wording(language=language).neutral_name
+
+
+def in_their_place(*, language: str) -> Mapping[str, str]:
+    """The lines above a letter that a representative reads; KeyError for an unknown language."""
+    return wording(language=language).in_their_place
 
 
 def long_date(*, moment: date | datetime, zone: str, language: str) -> str:

@@ -10,6 +10,7 @@ from incidents.models.keeping import (
     ErasureState,
     Exclusion,
     IncidentKey,
+    Joining,
     LegalHold,
     RetentionPeriod,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "InboxMessage",
     "Incident",
     "IncidentKey",
+    "Joining",
     "LegalHold",
     "Letter",
     "LetterText",

@@ -21,7 +21,7 @@ class AuditLog(models.Model):
 class AuditEvent(models.Model):
     """One entry, as canonical JSON; only ever inserted, in the transaction of the change that it tells of."""
 
-    log = models.ForeignKey(AuditLog, on_delete=models.PROTECT, related_name="events")
+    log = models.ForeignKey(AuditLog, on_delete=models.PROTECT, related_name="events", db_index=False, db_constraint=False)
     action = models.CharField(max_length=40)
     subject = models.CharField(max_length=32, blank=True)
     actor = models.CharField(max_length=150)

@@ -60,6 +60,8 @@ class ImportBatch(models.Model):
     encoding = models.CharField(max_length=20)
     delimiter = models.CharField(max_length=4)
     sheet = models.CharField(max_length=80, blank=True)
+    #: What the staged rows were read with (columns, elements); read otherwise, they are staged anew.
+    read_with = models.CharField(max_length=64, blank=True, default="")
     #: Our name of each column of the file, in its order; "" = not read.
     columns = ArrayField(models.CharField(max_length=60))
     elements = ArrayField(models.CharField(max_length=40), default=list)
@@ -106,26 +108,44 @@ class RowOutcome(models.TextChoices):
     MERGED = "merged", "merged into a person"
     REJECTION_PENDING = "rejection_pending", "cannot be a person; waits for two to reject it"
     REJECTED = "rejected", "rejected by two"
+    CORRECTED = "corrected", "corrected by a row of a later list"  # counted by that row, not by this one
 
 
 class ImportRow(models.Model):
-    """One row of one file and what became of it. Rows in = people + merged + needs attention + rejected."""
+    """One row of one file and what became of it. Rows in = people + merged + needs attention + rejected.
 
-    batch = models.ForeignKey(ImportBatch, on_delete=models.PROTECT, related_name="import_rows")
+    Its references are checked by triggers, as those of people are.
+    """
+
+    batch = models.ForeignKey(
+        ImportBatch, on_delete=models.PROTECT, related_name="import_rows", db_index=False, db_constraint=False
+    )
     number = models.PositiveIntegerField(help_text="The line's place in the file, counting the header as row 1.")
     outcome = models.CharField(max_length=20, choices=RowOutcome)
-    person = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, null=True, related_name="import_rows")
+    person = models.ForeignKey(
+        AffectedPerson, on_delete=models.PROTECT, null=True, related_name="import_rows", db_constraint=False
+    )
     column = models.CharField(max_length=60, blank=True)
     reason = models.CharField(max_length=200, blank=True)
     remedy = models.CharField(max_length=200, blank=True)
     #: The row as it came, sealed under the incident's key: kept for rows that became nobody or were merged.
     sealed = models.BinaryField(null=True)
     #: The person that this row was before a decision merged it into `person`.
-    merged_from = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, null=True, related_name="+")
+    merged_from = models.ForeignKey(
+        AffectedPerson, on_delete=models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
+    )
+    #: The row of a later list that stands in this one's place.
+    corrected_by = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, related_name="corrected", db_index=False, db_constraint=False
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["batch", "number"], name="a_row_is_counted_once")]
-        indexes = [models.Index(fields=["batch", "outcome"], name="row_by_outcome")]
+        #: Of a million rows nearly all became a person: these are for the others.
+        indexes = [
+            models.Index(fields=["batch", "outcome"], name="row_by_outcome", condition=~models.Q(outcome="person")),
+            models.Index(fields=["merged_from"], name="row_by_merged", condition=models.Q(merged_from__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"row {self.number}: {self.outcome}"

@@ -10,12 +10,12 @@ from incidents.models.people import AffectedPerson
 
 
 class Amendment(models.Model):
-    """People who join a running incident later (found late, corrected, freed from a hold): own clock, own signatures."""
+    """People who join a running incident later (found late, corrected, freed from a hold): own register, own signatures."""
 
     incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="amendments")
     number = models.PositiveIntegerField()
     reason = models.TextField()
-    #: When the controller became aware that these people are affected; their clocks run from here.
+    #: When the controller became aware that the people found late are affected: their clocks run from here, nobody else's.
     aware_at = models.DateTimeField()
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     recorded_at = models.DateTimeField()
@@ -28,6 +28,28 @@ class Amendment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.incident} amendment {self.number}"
+
+
+class Joining(models.Model):
+    """Somebody on the list goes out with an amendment's register: corrected, freed from a hold, or left by a stopped campaign.
+
+    People who were first known in an amendment have no such row: `AffectedPerson.amendment` says it, and their clock.
+    """
+
+    amendment = models.ForeignKey(Amendment, on_delete=models.PROTECT, related_name="joinings")
+    person = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, related_name="joinings")
+    reason = models.TextField()
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    joined_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["amendment", "person"], name="a_person_joins_an_amendment_once"),
+            models.CheckConstraint(condition=~models.Q(reason=""), name="a_joining_has_a_reason"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person} in {self.amendment}"
 
 
 class Exclusion(models.Model):
@@ -65,10 +87,18 @@ class IncidentKey(models.Model):
     version = models.PositiveSmallIntegerField()
     wrapped_key = models.BinaryField(null=True)
     made_at = models.DateTimeField()
+    #: From then on nobody's key is wrapped by it, and it is destroyed; version 1 has a row only when it is retired.
     retired_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["incident", "version"], name="one_key_of_a_version")]
+        constraints = [
+            models.UniqueConstraint(fields=["incident", "version"], name="one_key_of_a_version"),
+            models.CheckConstraint(
+                condition=models.Q(retired_at__isnull=True, wrapped_key__isnull=False)
+                | models.Q(retired_at__isnull=False, wrapped_key__isnull=True),
+                name="a_retired_key_is_destroyed",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.incident} key {self.version}"
@@ -103,6 +133,7 @@ class ErasureState(models.TextChoices):
     WAITING = "waiting", "waits until the legal duty is met"
     DONE = "done", "erased"
     WITHDRAWN = "withdrawn", "withdrawn"
+    REFUSED = "refused", "refused"  # nothing obliges us to: with the reason that the person was told
 
 
 class Erasure(models.Model):
@@ -117,10 +148,17 @@ class Erasure(models.Model):
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     asked_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True)
+    #: Why it was withdrawn or refused, and by whom.
+    ending_reason = models.TextField(blank=True, default="")
+    ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=~models.Q(reason=""), name="an_erasure_has_a_reason"),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["withdrawn", "refused"]) | ~models.Q(ending_reason=""),
+                name="an_erasure_not_made_has_a_reason",
+            ),
             models.UniqueConstraint(fields=["person"], condition=models.Q(state="waiting"), name="one_open_erasure"),
         ]
 

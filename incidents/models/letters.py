@@ -35,6 +35,8 @@ class Letter(models.Model):
 
     incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="letters")
     cohort = models.ForeignKey(Cohort, on_delete=models.PROTECT, related_name="letters")
+    #: Made for the people of this amendment, on its own day; none: for the first register.
+    amendment = models.ForeignKey("incidents.Amendment", on_delete=models.PROTECT, null=True, related_name="letters")
     text = models.ForeignKey(LetterText, on_delete=models.PROTECT, related_name="letters")
     form = models.CharField(max_length=20)
     language = models.CharField(max_length=12)
@@ -46,7 +48,11 @@ class Letter(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["incident", "cohort", "language"], name="one_letter_per_cohort_and_language")
+            models.UniqueConstraint(
+                fields=["incident", "cohort", "language", "amendment"],
+                nulls_distinct=False,
+                name="one_letter_per_cohort_and_language",
+            )
         ]
 
     def __str__(self) -> str:

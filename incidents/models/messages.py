@@ -56,6 +56,11 @@ class Campaign(models.Model):
     drained_at = models.DateTimeField(null=True)
     pause_reason = models.TextField(blank=True)
 
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["incident", "amendment"], nulls_distinct=False, name="one_register_per_amendment")
+        ]
+
     def __str__(self) -> str:
         return self.reference
 
@@ -92,12 +97,21 @@ class MessageState(models.TextChoices):
     EXCLUDED = "excluded", "excluded"  # final: reason, two people
     CANCELLED = "cancelled", "cancelled"  # final: the campaign was stopped
     NOT_OWED = "not_owed", "no notice"  # final: no law asks for it and the controller chose none, with a reason
+    REPLACED = "replaced", "replaced by an amendment"  # final: never sent; corrected or freed, the person goes with an amendment
 
 
 #: Which state may follow which; the database refuses the rest (`0002_guards`).
 MESSAGE_MOVES: dict[str, frozenset[str]] = {
-    MessageState.PLANNED: frozenset({MessageState.READY, MessageState.CANCELLED}),
-    MessageState.READY: frozenset({MessageState.SENDING, MessageState.CANCELLED, MessageState.DELIVERED}),
+    MessageState.PLANNED: frozenset({MessageState.READY, MessageState.CANCELLED, MessageState.EXCLUDED, MessageState.REPLACED}),
+    MessageState.READY: frozenset(
+        {
+            MessageState.SENDING,
+            MessageState.CANCELLED,
+            MessageState.DELIVERED,
+            MessageState.EXCLUDED,
+            MessageState.REPLACED,
+        }
+    ),
     MessageState.SENDING: frozenset(
         {
             MessageState.READY,
@@ -119,14 +133,15 @@ MESSAGE_MOVES: dict[str, frozenset[str]] = {
         }
     ),
     MessageState.ACCEPTED_UNCONFIRMED: frozenset({MessageState.DELIVERED, MessageState.NEEDS_OTHER_CHANNEL}),
-    MessageState.NEEDS_OTHER_CHANNEL: frozenset({MessageState.UNREACHABLE, MessageState.EXCLUDED}),
-    MessageState.HELD: frozenset({MessageState.READY, MessageState.EXCLUDED, MessageState.UNREACHABLE}),
-    MessageState.QUARANTINED: frozenset({MessageState.READY, MessageState.EXCLUDED}),
+    MessageState.NEEDS_OTHER_CHANNEL: frozenset({MessageState.UNREACHABLE, MessageState.EXCLUDED, MessageState.REPLACED}),
+    MessageState.HELD: frozenset({MessageState.READY, MessageState.EXCLUDED, MessageState.UNREACHABLE, MessageState.REPLACED}),
+    MessageState.QUARANTINED: frozenset({MessageState.READY, MessageState.EXCLUDED, MessageState.REPLACED}),
     MessageState.DELIVERED: frozenset(),
     MessageState.UNREACHABLE: frozenset(),
     MessageState.EXCLUDED: frozenset(),
     MessageState.CANCELLED: frozenset(),
-    MessageState.NOT_OWED: frozenset(),
+    MessageState.NOT_OWED: frozenset({MessageState.EXCLUDED, MessageState.REPLACED}),
+    MessageState.REPLACED: frozenset(),
 }
 
 FINAL_STATES = frozenset(
@@ -137,8 +152,15 @@ FINAL_STATES = frozenset(
         MessageState.EXCLUDED,
         MessageState.CANCELLED,
         MessageState.NOT_OWED,
+        MessageState.REPLACED,
     }
 )
+#: The register's line no longer speaks for the person: they may, and have to, stand on a later one.
+LEFT_STATES = frozenset({MessageState.REPLACED, MessageState.CANCELLED})
+#: Told: the provider took a letter, or is thought to have; a second one only when somebody says so.
+TOLD_STATES = frozenset({MessageState.ACCEPTED, MessageState.DELIVERED, MessageState.ACCEPTED_UNCONFIRMED})
+#: On its way, nobody knows how far: nothing can be decided about it before this ended.
+IN_FLIGHT = frozenset({MessageState.SENDING, MessageState.IN_DOUBT})
 
 
 class Message(models.Model):

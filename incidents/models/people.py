@@ -29,13 +29,16 @@ class Confidence(models.TextChoices):
 
 
 class AffectedPerson(models.Model):
-    """One person on the leaked list. Everything personal is in `sealed`; the law sees only the cohort."""
+    """One person on the leaked list. Everything personal is in `sealed`; the law sees only the cohort.
 
-    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="people")
+    What its references name is checked by triggers (migration 0005), once for all rows of a statement: foreign keys ask for each.
+    """
+
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="people", db_index=False, db_constraint=False)
     #: The reference that the person's page and `explain` use; given by the file or made by us. Not in the log.
     reference = models.CharField(max_length=64)
     #: The random name under which the log knows this person.
-    subject = models.CharField(max_length=32, unique=True)
+    subject = models.CharField(max_length=32)
     sealed = models.BinaryField(null=True)
     #: This person's key, wrapped by the incident's. Deleting it erases the person; the proofs stay valid.
     wrapped_key = models.BinaryField(null=True)
@@ -46,9 +49,11 @@ class AffectedPerson(models.Model):
     email_index = models.BinaryField(null=True)
     name_index = models.BinaryField(null=True)
     name_birth_index = models.BinaryField(null=True)
+    #: Of a person with several addresses all but the first, so that they are found by each of them.
+    other_email_indexes = ArrayField(models.BinaryField(), null=True)
     #: Name, postal address and birth date together.
     address_index = models.BinaryField(null=True)
-    cohort = models.ForeignKey(Cohort, on_delete=models.PROTECT, null=True, related_name="people")
+    cohort = models.ForeignKey(Cohort, on_delete=models.PROTECT, null=True, related_name="people", db_constraint=False)
     residence = models.CharField(max_length=8, help_text="ISO 3166; 'US' = state unknown, 'ZZ' = unknown.")
     residence_from = models.CharField(max_length=24, blank=True, help_text="The evidence that decided it.")
     confidence = models.CharField(max_length=8, choices=Confidence, default=Confidence.GOOD, db_default=Confidence.GOOD)
@@ -60,20 +65,49 @@ class AffectedPerson(models.Model):
     has_post = models.BooleanField(default=False, db_default=False, help_text="A postal address that can be written to.")
     status = models.CharField(max_length=10, choices=PersonStatus, default=PersonStatus.CLEAR)
     #: Joined a running incident with this amendment; none = on the first register.
-    amendment = models.ForeignKey("incidents.Amendment", on_delete=models.PROTECT, null=True, related_name="people")
-    merged_into = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="merged")
+    amendment = models.ForeignKey(
+        "incidents.Amendment", on_delete=models.PROTECT, null=True, related_name="people", db_index=False, db_constraint=False
+    )
+    merged_into = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, related_name="merged", db_index=False, db_constraint=False
+    )
     #: The number of the sealed record's version: corrections after a freeze keep the earlier ones (`PersonVersion`).
     version = models.PositiveIntegerField(default=1, db_default=1)
     erased_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["incident", "reference"], name="a_reference_names_one_person")]
+        constraints = [
+            models.UniqueConstraint(fields=["incident", "reference"], name="a_reference_names_one_person"),
+            models.UniqueConstraint(fields=["subject"], name="a_subject_names_one_person"),
+            models.CheckConstraint(
+                condition=models.Q(erased_at__isnull=True)
+                | models.Q(
+                    sealed__isnull=True, wrapped_key__isnull=True, customer_index__isnull=True, email_index__isnull=True,
+                    name_index__isnull=True, name_birth_index__isnull=True, address_index__isnull=True,
+                    reference__startswith="erased-",
+                ),
+                name="an_erased_person_is_blank",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(merged_into__isnull=True) & ~models.Q(status="merged")
+                | models.Q(merged_into__isnull=False, status="merged") & ~models.Q(merged_into=models.F("id")),
+                name="merged_people_have_a_keeper",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(erased_at__isnull=True) | models.Q(other_email_indexes__isnull=True),
+                name="an_erased_person_is_not_found",
+            ),
+        ]  # fmt: skip
         indexes = [
             models.Index(fields=["incident", "customer_index"], name="person_by_customer"),
             models.Index(fields=["incident", "email_index"], name="person_by_email"),
-            models.Index(fields=["incident", "status"], name="person_by_status"),
+            models.Index(fields=["incident", "status"], name="person_by_status", condition=~models.Q(status="clear")),
             models.Index(fields=["merged_into"], name="person_by_keeper", condition=models.Q(merged_into__isnull=False)),
             models.Index(fields=["amendment"], name="person_by_amendment", condition=models.Q(amendment__isnull=False)),
+            models.Index(
+                fields=["incident"], name="person_of_several_addresses", condition=models.Q(other_email_indexes__isnull=False)
+            ),
+            models.Index(fields=["incident"], name="person_erased", condition=models.Q(erased_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -140,6 +174,9 @@ class QueueEntry(models.Model):
             models.CheckConstraint(
                 condition=models.Q(status="open") | ~models.Q(decision_reason=""), name="a_decision_has_a_reason"
             ),
+            models.CheckConstraint(
+                condition=models.Q(other__isnull=True) | ~models.Q(other=models.F("person")), name="nobody_is_doubted_with_self"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -196,6 +233,12 @@ class Merge(models.Model):
             models.CheckConstraint(
                 condition=models.Q(undone_at__isnull=True) | ~models.Q(undo_reason=""), name="an_undo_has_a_reason"
             ),
+            models.CheckConstraint(
+                condition=models.Q(undone_at__isnull=True, undone_by__isnull=True)
+                | models.Q(undone_at__isnull=False, undone_by__isnull=False),
+                name="an_undo_has_an_author",
+            ),
+            models.CheckConstraint(condition=~models.Q(reason=""), name="a_merge_has_a_reason"),
         ]
 
     def __str__(self) -> str:

@@ -1,11 +1,5 @@
-"""The one base of all refusals: bad input or a rule that forbids a step. Its text is what the user reads, with the remedy."""
+"""Refusals, under the name by which the layers above know them; the class itself is plain Python."""
 
-from __future__ import annotations
+from incidents.refusal import Refused
 
-
-class Refused(Exception):
-    """A step was refused and nothing was changed. `lines` are shown one below the other."""
-
-    def __init__(self, *lines: str) -> None:
-        super().__init__("\n".join(lines))
-        self.lines = lines
+__all__ = ["Refused"]

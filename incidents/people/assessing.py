@@ -87,8 +87,8 @@ def known(*, incident: Incident, until: datetime | None = None) -> Known:
 
 
 def ask_law(*, incident: Incident, about: Known) -> Answer:
-    """Ask the law engine about the incident's cohorts as they are counted; nothing is written."""
-    cohorts = list(incident.cohorts.filter(count__gt=0).order_by("id"))
+    """Ask the law engine about all cohorts of the incident, on whatever clock, as they are counted; nothing is written."""
+    cohorts = list(incident.cohorts.filter(count__gt=0).select_related("amendment").order_by("id"))
     groups = [
         Group(
             residence=c.residence,
@@ -96,6 +96,7 @@ def ask_law(*, incident: Incident, about: Known) -> Answer:
             count=c.count,
             maybe=frozenset(c.maybe),
             minors=c.minors,
+            aware_at=c.amendment.aware_at if c.amendment else None,
         )
         for c in cohorts
     ]

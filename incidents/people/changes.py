@@ -15,8 +15,11 @@ from incidents.models import AuditEvent, Finding, Incident
 from incidents.people.assessing import Known, known, pack_version
 from incidents.people.opening import facts_at
 
-#: Entries after which the people, or where they live, are others.
-PEOPLE_CHANGED = (Action.SOURCE_IMPORTED, Action.PERSON_CORRECTED, Action.PERSON_MERGED, Action.QUEUE_REJECTED)
+#: Entries after which the people, where they live, or their clocks are others.
+PEOPLE_CHANGED = (
+    Action.SOURCE_IMPORTED, Action.PERSON_CORRECTED, Action.PERSON_MERGED, Action.QUEUE_REJECTED, Action.PERSON_JOINED,
+    Action.PERSON_EXCLUDED,
+)  # fmt: skip
 NOTHING = "nothing"
 
 

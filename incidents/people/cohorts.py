@@ -14,27 +14,31 @@ from incidents.models import Cohort, Incident
 MINOR = "(flags::varchar[] && ARRAY['minor_under_16', 'minor_16_17']::varchar[])"
 #: SQL: the cohorts of some rows with residence, elements and minors, where they are missing.
 CREATE = """
-INSERT INTO incidents_cohort (incident_id, residence, elements, maybe, minors, count)
-SELECT DISTINCT %(incident)s::bigint, residence, elements::varchar[], '{{}}'::varchar[], minors, 0 FROM {rows} f
+INSERT INTO incidents_cohort (incident_id, residence, elements, maybe, minors, amendment_id, count)
+SELECT DISTINCT %(incident)s::bigint, residence, elements::varchar[], '{{}}'::varchar[], minors, {clock}, 0 FROM {rows} f
 WHERE NOT EXISTS (SELECT 1 FROM incidents_cohort c WHERE {same})
 ON CONFLICT DO NOTHING"""
-#: SQL: whether the cohort c is that of the row f.
-SAME = (
+_ALIKE = (
     "c.incident_id = %(incident)s AND c.residence = f.residence AND c.elements = f.elements::varchar[] "
-    "AND c.maybe = '{}' AND c.minors = f.minors"
+    "AND c.maybe = '{}' AND c.minors = f.minors AND c.amendment_id IS NOT DISTINCT FROM "
 )
+#: SQL: the clock of everybody on a list that is being imported: its amendment's, or none for the incident's own.
+OF_THE_LIST = "%(amendment)s::bigint"
+#: SQL: whether the cohort c is that of the row f of a list.
+SAME = _ALIKE + OF_THE_LIST
+#: The clock is a part of the profile: people first known in an amendment are cohorts of their own.
 PROFILES = f"""
 CREATE TEMP TABLE profile ON COMMIT DROP AS
-SELECT residence, elements, {MINOR} AS minors, cohort_id AS now, NULL::bigint AS wanted,
-  count(*) FILTER (WHERE status <> 'rejected') AS living
-FROM incidents_affectedperson WHERE incident_id = %(incident)s GROUP BY 1, 2, 3, 4"""  # noqa: S608
-WANTED = f"UPDATE profile f SET wanted = c.id FROM incidents_cohort c WHERE {SAME}"  # noqa: S608
+SELECT residence, elements, {MINOR} AS minors, amendment_id, cohort_id AS now, NULL::bigint AS wanted,
+  count(*) FILTER (WHERE status NOT IN ('rejected', 'merged')) AS living
+FROM incidents_affectedperson WHERE incident_id = %(incident)s GROUP BY 1, 2, 3, 4, 5"""  # noqa: S608
+WANTED = f"UPDATE profile f SET wanted = c.id FROM incidents_cohort c WHERE {_ALIKE} f.amendment_id"  # noqa: S608
 WRONG = "SELECT EXISTS (SELECT 1 FROM profile WHERE wanted <> now OR wanted IS NOT NULL AND now IS NULL)"
 ASSIGN = f"""
 UPDATE incidents_affectedperson p SET cohort_id = f.wanted FROM profile f
 WHERE p.incident_id = %(incident)s AND p.residence = f.residence AND p.elements = f.elements
-  AND {MINOR.replace("flags", "p.flags")} = f.minors AND p.cohort_id IS NOT DISTINCT FROM f.now
-  AND f.wanted IS NOT NULL AND f.wanted IS DISTINCT FROM f.now"""  # noqa: S608
+  AND {MINOR.replace("flags", "p.flags")} = f.minors AND p.amendment_id IS NOT DISTINCT FROM f.amendment_id
+  AND p.cohort_id IS NOT DISTINCT FROM f.now AND f.wanted IS NOT NULL AND f.wanted IS DISTINCT FROM f.now"""  # noqa: S608
 COUNT = """
 UPDATE incidents_cohort c SET count = coalesce(n.people, 0) FROM incidents_cohort d
 LEFT JOIN (SELECT coalesce(wanted, now) AS id, sum(living) AS people FROM profile GROUP BY 1) n ON n.id = d.id
@@ -45,9 +49,10 @@ WHERE c.id = d.id AND c.incident_id = %(incident)s AND c.count IS DISTINCT FROM 
 def refresh_cohorts(*, incident: Incident) -> int:
     """Put every person of the incident into exactly one cohort and count them; returns the number of inhabited cohorts."""
     ids = {"incident": incident.pk}
+    missing = create_cohorts(rows="(SELECT * FROM profile WHERE living > 0)", clock="f.amendment_id")
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS pg_temp.profile")
-        for statement in (PROFILES, create_cohorts(rows="(SELECT * FROM profile WHERE living > 0)"), WANTED):
+        for statement in (PROFILES, missing, WANTED):
             cursor.execute(statement, ids)
         cursor.execute(WRONG)
         if cursor.fetchone()[0]:
@@ -60,6 +65,6 @@ def refresh_cohorts(*, incident: Incident) -> int:
     return Cohort.objects.filter(incident=incident, count__gt=0).count()
 
 
-def create_cohorts(*, rows: str) -> str:
-    """SQL that makes the cohorts missing for `rows` (residence, elements, minors) of %(incident)s."""
-    return CREATE.format(rows=rows, same=SAME)
+def create_cohorts(*, rows: str, clock: str = OF_THE_LIST) -> str:
+    """SQL that makes the cohorts missing for `rows` (residence, elements, minors) of %(incident)s, with their clock."""
+    return CREATE.format(rows=rows, clock=clock, same=_ALIKE + clock)

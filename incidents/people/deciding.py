@@ -6,122 +6,75 @@ their deadlines running.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import date
 
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, database_now, record_many
 from incidents.law.places import may_mean, residence_of
-from incidents.models import AffectedPerson, ImportRow, Incident, QueueEntry, RowOutcome
-from incidents.models.people import QueueKind, QueueStatus
-from incidents.models.refusal import Refused
-from incidents.people.addresses import check_address, normal_address
+from incidents.models import AffectedPerson, ImportRow, Incident, PersonStatus, QueueEntry, RowOutcome
+from incidents.models.people import Confidence, QueueKind, QueueStatus
+from incidents.people.addresses import check_address
 from incidents.people.cohorts import refresh_cohorts
+from incidents.people.correcting import correct_person
+from incidents.people.decisions import UNDECIDED, WAITING, DecisionRefused, follow, log, reason_of, take, write
+from incidents.people.joining import answered_kinds
 from incidents.people.residence import is_residence
+from incidents.people.reviewing import still_asked
 from incidents.vault import Vault
 
-UNDECIDED = (QueueStatus.OPEN, QueueStatus.REJECTION_PROPOSED)
+__all__ = [
+    "RESIDENCE_KINDS", "UNDECIDED", "DecisionRefused", "accept", "confirm_rejection", "correct_address", "correct_fields",
+    "correct_residence", "hold", "propose_rejection", "undecided",
+]  # fmt: skip
+
+ADDRESS_KINDS = (QueueKind.ADDRESS, QueueKind.NO_CHANNEL)
 RESIDENCE_KINDS = (QueueKind.STATE_UNKNOWN, QueueKind.RESIDENCE_UNKNOWN, QueueKind.RESIDENCE_CONFLICT)
-#: A person's status follows from their entries, in this order of weight.
-FOLLOW = """
-UPDATE incidents_affectedperson p SET status = s.status FROM (
-  SELECT q.person_id, CASE WHEN bool_or(q.status = 'rejected') THEN 'rejected'
-      WHEN bool_or(q.status IN ('open', 'rejection_proposed')) THEN 'attention'
-      WHEN bool_or(q.status = 'held') THEN 'held' ELSE 'clear' END AS status
-  FROM incidents_queueentry q WHERE q.person_id = ANY(%s) GROUP BY q.person_id) s
-WHERE p.id = s.person_id AND p.status <> s.status"""
-
-
-class DecisionRefused(Refused):
-    """A decision on a queue entry was refused; nothing changed."""
-
-
-def _reason(text: str) -> str:
-    if not text.strip():
-        raise DecisionRefused("A decision needs its reason in words.")
-    return text.strip()
-
-
-def _may_change(incident: Incident) -> None:
-    with connection.cursor() as cursor:
-        # Waits for a freeze that is under way, and makes one wait for this decision; imports go on beside it.
-        cursor.execute("SELECT 1 FROM incidents_incident WHERE id = %s FOR KEY SHARE", [incident.pk])
-    if incident.campaigns.exists():
-        raise DecisionRefused("The register is frozen; these people's entries can no longer change it.")
-
-
-def _take(incident: Incident, entries: QuerySet[QueueEntry], *statuses: str) -> list[QueueEntry]:
-    own = entries.filter(incident=incident, status__in=statuses)
-    return list(own.select_related("person").select_for_update(of=("self",)).order_by("id"))
-
-
-def _follow(entries: list[QueueEntry]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(FOLLOW, [[entry.person_id for entry in entries if entry.person_id]])
-
-
-def _write(entries: list[QueueEntry], *, status: str, reason: str, author: User, until: date | None = None) -> None:
-    QueueEntry.objects.filter(pk__in=[entry.pk for entry in entries]).update(
-        status=status, decision_reason=reason, decided_by=author, decided_at=database_now(), held_until=until
-    )
-
-
-def _log(incident: Incident, author: User, action: Action, entries: list[QueueEntry], **data: object) -> None:
-    record_many(
-        incident=incident,
-        actor=author.username,
-        entries=[Entry(action, {"kind": entry.kind, **data}, entry.person.subject if entry.person else "") for entry in entries],
-    )
+#: Somebody has to say something that no field of the record says.
+BY_SOMEBODY = (QueueKind.MATCH_CONFLICT, QueueKind.DELAY_ORDER, QueueKind.SAFE_ADDRESS, QueueKind.ROW)
+#: Answered by an address, by a channel, by one or two; never by taking the person as they stand.
+NOT_AS_THEY_STAND = (QueueKind.ROW, *ADDRESS_KINDS, QueueKind.MATCH_CONFLICT, QueueKind.DO_NOT_CONTACT)
 
 
 @transaction.atomic
 def hold(*, incident: Incident, entries: QuerySet[QueueEntry], until: date, reason: str, author: User) -> int:
     """Keep these people on the register without a letter until a date; returns how many entries. Raises DecisionRefused."""
-    _may_change(incident)
-    why = _reason(reason)
+    why = reason_of(reason)
     if until <= database_now().date():
         raise DecisionRefused(f"{until.isoformat()} is not in the future. Give the day on which this is looked at again.")
-    taken = _take(incident, entries.exclude(kind=QueueKind.ROW), *UNDECIDED)
-    _write(taken, status=QueueStatus.HELD, reason=why, author=author, until=until)
-    _follow(taken)
-    _log(incident, author, Action.PERSON_HELD, taken, until=until.isoformat(), reason=why)
+    taken = take(incident, entries.exclude(kind=QueueKind.ROW), *UNDECIDED)
+    write(taken, status=QueueStatus.HELD, reason=why, author=author, until=until)
+    log(incident, author, Action.PERSON_HELD, taken, until=until.isoformat(), reason=why)
     return len(taken)
 
 
 @transaction.atomic
 def accept(*, incident: Incident, entries: QuerySet[QueueEntry], reason: str, author: User) -> int:
     """Decide that the person can be written to as they stand; returns how many entries."""
-    _may_change(incident)
-    why = _reason(reason)
-    taken = _take(
-        incident,
-        entries.exclude(kind__in=[QueueKind.ROW, QueueKind.NO_CHANNEL, QueueKind.ADDRESS]),
-        QueueStatus.OPEN,
-        QueueStatus.HELD,
-    )
-    _write(taken, status=QueueStatus.CORRECTED, reason=why, author=author)
-    _follow(taken)
-    _log(incident, author, Action.PERSON_CORRECTED, taken, what="accepted as it stands", reason=why)
+    why = reason_of(reason)
+    # An order to wait ends; until somebody held the person for its time, nobody can say that it has.
+    waits = entries.filter(kind=QueueKind.DELAY_ORDER, status=QueueStatus.OPEN)
+    taken = take(incident, entries.exclude(kind__in=NOT_AS_THEY_STAND).exclude(pk__in=waits.values("pk")), *WAITING)
+    write(taken, status=QueueStatus.CORRECTED, reason=why, author=author)
+    log(incident, author, Action.PERSON_CORRECTED, taken, what="accepted as it stands", reason=why)
     return len(taken)
 
 
 @transaction.atomic
 def correct_residence(*, incident: Incident, entries: QuerySet[QueueEntry], residence: str, reason: str, author: User) -> int:
     """Set where these people live, with the evidence as the reason; returns how many. Raises DecisionRefused."""
-    _may_change(incident)
-    why, place = _reason(reason), _settled(residence)
-    taken = _take(incident, entries.filter(kind__in=RESIDENCE_KINDS), QueueStatus.OPEN, QueueStatus.HELD)
-    _write(taken, status=QueueStatus.CORRECTED, reason=why, author=author)
+    why, place = reason_of(reason), _settled(residence)
+    taken = take(incident, entries.filter(kind__in=RESIDENCE_KINDS), *WAITING)
+    write(taken, status=QueueStatus.CORRECTED, reason=why, author=author)
     AffectedPerson.objects.filter(pk__in=[entry.person_id for entry in taken]).update(
-        residence=place, residence_from="decision", possible_residences=[]
+        residence=place, residence_from="decision", possible_residences=[], confidence=Confidence.DECIDED
     )
-    _follow(taken)
     refresh_cohorts(incident=incident)
-    _log(incident, author, Action.PERSON_CORRECTED, taken, what="residence", to=place, reason=why)
+    log(incident, author, Action.PERSON_CORRECTED, taken, what="residence", to=place, reason=why)
     return len(taken)
 
 
@@ -141,56 +94,76 @@ def _settled(residence: str) -> str:
 @transaction.atomic
 def correct_address(*, incident: Incident, entry: QueueEntry, address: str, reason: str, author: User) -> None:
     """Give one person a working e-mail address. Raises DecisionRefused with what is wrong with it."""
-    _may_change(incident)
-    why = _reason(reason)
+    reason_of(reason)
     ready, problem = check_address(address)
     if problem or not ready:
         raise DecisionRefused(f"The address cannot be used: {problem.reason if problem else 'it is empty'}.")
-    addressed = QueueEntry.objects.filter(person=entry.person, kind__in=[QueueKind.ADDRESS, QueueKind.NO_CHANNEL])
-    taken = _take(incident, addressed, QueueStatus.OPEN, QueueStatus.HELD)
-    if not taken or entry.person is None:
+    if entry.kind not in ADDRESS_KINDS or entry.status not in WAITING or entry.incident_id != incident.pk:
         raise DecisionRefused("This entry is not about an address, or it is decided already.")
-    vault, person = Vault(incident=incident), entry.person
-    fields = replace(vault.open(person=person), emails=(ready,))
-    sealed = vault.seal(fields=fields, subject=person.subject)
-    person.sealed, person.wrapped_key, person.has_email = sealed.sealed, sealed.wrapped_key, True
-    person.email_index = vault.blind(kind="email", value=normal_address(ready))
-    person.save(update_fields=["sealed", "wrapped_key", "has_email", "email_index"])
-    _write(taken, status=QueueStatus.CORRECTED, reason=why, author=author)
-    _follow(taken)
-    _log(incident, author, Action.PERSON_CORRECTED, taken, what="address", commitment=sealed.commitment, reason=why)
+    correct_fields(incident=incident, entry=entry, changes={"email": ready}, reason=reason, author=author)
+
+
+@transaction.atomic
+def correct_fields(*, incident: Incident, entry: QueueEntry, changes: Mapping[str, str], reason: str, author: User) -> int:
+    """Correct what one person's record says (see correcting.FIELDS); closes what that answers and returns how many entries.
+
+    The row is checked again as it now reads: a question that still stands stays open. Raises DecisionRefused, CorrectionRefused.
+    """
+    why, person = reason_of(reason), entry.person
+    if person is None or entry.incident_id != incident.pk or entry.status not in WAITING:
+        raise DecisionRefused("This entry is about no person, or it is decided already. A row is corrected by the reject file.")
+    correct_person(person=person, changes=changes, reason=why, author=author)
+    person.refresh_from_db()
+    fields, asked = Vault(incident=incident).open(person=person), still_asked(person=person)
+    answered = answered_kinds(fields, person.residence)
+    waiting = incident.queue.filter(person=person, status__in=WAITING).select_related("person").select_for_update(of=("self",))
+    done = [
+        one
+        for one in waiting.order_by("id")
+        if one.kind in answered
+        or (
+            (one.pk == entry.pk or one.column in changes)
+            and one.kind not in BY_SOMEBODY
+            and (one.kind, one.column, one.reason) not in asked
+        )
+    ]
+    write(done, status=QueueStatus.CORRECTED, reason=why, author=author)
+    log(incident, author, Action.PERSON_CORRECTED, done, what="fields", fields=sorted(changes), reason=why)
+    return len(done)
 
 
 @transaction.atomic
 def propose_rejection(*, incident: Incident, entries: QuerySet[QueueEntry], reason: str, author: User) -> int:
     """First of two: say that these are not people of this incident. Nobody is rejected yet."""
-    _may_change(incident)
-    why = _reason(reason)
-    taken = _take(incident, entries, QueueStatus.OPEN, QueueStatus.HELD)
-    _write(taken, status=QueueStatus.REJECTION_PROPOSED, reason=why, author=author)
-    _follow(taken)
-    _log(incident, author, Action.REJECTION_PROPOSED, taken, reason=why)
+    why = reason_of(reason)
+    taken = take(incident, entries, *WAITING)
+    write(taken, status=QueueStatus.REJECTION_PROPOSED, reason=why, author=author)
+    log(incident, author, Action.REJECTION_PROPOSED, taken, reason=why)
     return len(taken)
 
 
 @transaction.atomic
 def confirm_rejection(*, incident: Incident, entries: QuerySet[QueueEntry], author: User) -> int:
     """Second of two: only somebody else than the proposer; returns how many. Raises DecisionRefused."""
-    _may_change(incident)
-    taken = _take(incident, entries, QueueStatus.REJECTION_PROPOSED)
+    taken = take(incident, entries, QueueStatus.REJECTION_PROPOSED)
     if any(entry.decided_by_id == author.pk for entry in taken):
         raise DecisionRefused("Whoever proposed a rejection cannot confirm it; a second person has to.")
     ids = [entry.pk for entry in taken]
     QueueEntry.objects.filter(pk__in=ids).update(status=QueueStatus.REJECTED, second_by=author)
     ImportRow.objects.filter(queue__in=ids, outcome=RowOutcome.REJECTION_PENDING).update(outcome=RowOutcome.REJECTED)
-    _follow(taken)
+    follow(entry.person_id for entry in taken)
     refresh_cohorts(incident=incident)
-    for entry in taken:
-        proposer = entry.decided_by.username if entry.decided_by else ""
-        _log(incident, author, Action.QUEUE_REJECTED, [entry], second=proposer, reason=entry.decision_reason)
+    record_many(incident=incident, actor=author.username, entries=[_rejected(entry) for entry in taken])
     return len(taken)
 
 
+def _rejected(entry: QueueEntry) -> Entry:
+    proposer = entry.decided_by.username if entry.decided_by else ""
+    data = {"kind": entry.kind, "second": proposer, "reason": entry.decision_reason}
+    return Entry(Action.QUEUE_REJECTED, data, entry.person.subject if entry.person else "")
+
+
 def undecided(*, incident: Incident) -> QuerySet[QueueEntry]:
-    """The entries that stop a freeze."""
-    return incident.queue.filter(status__in=UNDECIDED)
+    """The entries that stop a freeze. Nothing waits of people who were rejected, or merged into somebody."""
+    gone = (PersonStatus.REJECTED, PersonStatus.MERGED)
+    return incident.queue.filter(status__in=UNDECIDED).exclude(person__status__in=gone)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from incidents.audit.log import events_of, log_of
 from incidents.law.pack import load_packs
-from incidents.models import AffectedPerson, AuditLeaf, Incident, Obligation
+from incidents.models import AffectedPerson, AuditLeaf, Incident, Message, Obligation, QueueEntry, RegisterEntry
 from incidents.models.refusal import Refused
 from incidents.people.duty_details import PARTS, duty_details
 from incidents.people.staleness import ASK_AGAIN, DutyMark, Level, StaleDuties, stale_duties
@@ -26,7 +26,8 @@ def explain(*, incident: Incident, reference: str, letter_marks: Mapping[int, Se
 
     `letter_marks` says of a letter (by its key) why it no longer says what is known.
     """
-    person = AffectedPerson.objects.filter(incident=incident, reference=reference).select_related("cohort").first()
+    known_as = Q(reference=reference) | Q(subject=reference)  # an erased person's old reference is gone; the log has the subject
+    person = AffectedPerson.objects.filter(known_as, incident=incident).select_related("cohort").first()
     if person is None:
         raise UnknownPerson(
             f"'{reference}' is nobody on the list of {incident.reference}. The person's page shows the reference."
@@ -44,27 +45,74 @@ def explain(*, incident: Incident, reference: str, letter_marks: Mapping[int, Se
             "flags": person.flags,
             "status": person.status,
             "language": person.language,
+            "erased_at": person.erased_at.isoformat() if person.erased_at else "",
         },
         "rows": [
             {"row": row.number, "outcome": row.outcome, "reason": row.reason} for row in person.import_rows.order_by("number")
         ],
-        "questions": [
-            {
-                "kind": q.kind,
-                "reason": q.reason,
-                "status": q.status,
-                "decision": q.decision_reason,
-                "until": q.held_until.isoformat() if q.held_until else "",
-            }
-            for q in person.queue.order_by("id")
-        ],
+        "questions": [_asked(q) for q in person.queue.order_by("id")],
         "cohort": {"id": person.cohort_id, "people": person.cohort.count if person.cohort else 0},
+        **_later(person),
         "obligations": [_with_mark(duty, marks) for duty in duties],
         "others_told": [_with_mark(duty, marks) for duty in _others_told(incident, [duty.jurisdiction for duty in duties])],
         "not_asked": [_marked(mark) for mark in marks.towards(cohort=person.cohort_id) if mark.level == Level.NEW],
         **_letter_and_messages(person, letter_marks or {}),
         "log": _log(incident, person),
     }
+
+
+def _asked(q: QueueEntry) -> dict[str, Any]:
+    return {
+        "kind": q.kind,
+        "reason": q.reason,
+        "status": q.status,
+        "decision": q.decision_reason,
+        "until": q.held_until.isoformat() if q.held_until else "",
+    }
+
+
+def _later(person: AffectedPerson) -> dict[str, Any]:
+    """What happened to the person after a freeze: amendments with their clock, corrections, exclusions."""
+    versions = person.versions.order_by("number").select_related("author")
+    exclusions = person.exclusions.order_by("id").select_related("proposed_by", "confirmed_by")
+    return {
+        "amendments": _amendments(person),
+        "corrections": [
+            {
+                "version": v.number + 1,
+                "fields": v.changed,
+                "reason": v.reason,
+                "by": v.author.username,
+                "at": v.recorded_at.isoformat(),
+            }
+            for v in versions
+        ],
+        "exclusions": [
+            {
+                "reason": x.reason,
+                "proposed_by": x.proposed_by.username,
+                "confirmed_by": x.confirmed_by.username if x.confirmed_by else "",
+                "withdrawn": x.withdrawn_at is not None,
+            }
+            for x in exclusions
+        ],
+    }
+
+
+def _amendments(person: AffectedPerson) -> list[dict[str, Any]]:
+    """Every amendment this person goes with; `clock`: their clocks run from its moment of awareness, not from the incident's."""
+    own = [person.amendment] if person.amendment else []
+    joined = [one.amendment for one in person.joinings.select_related("amendment").order_by("id")]
+    reasons = dict(person.joinings.values_list("amendment_id", "reason"))
+    return [
+        {
+            "number": one.number,
+            "clock": one.pk == person.amendment_id,
+            "aware_at": one.aware_at.isoformat(),
+            "reason": reasons.get(one.pk, one.reason),
+        }
+        for one in dict.fromkeys([*own, *joined])
+    ]
 
 
 def _with_mark(obligation: Obligation, marks: StaleDuties) -> dict[str, Any]:
@@ -117,26 +165,25 @@ def _law_name(jurisdiction: str) -> str:
 
 
 def _letter_and_messages(person: AffectedPerson, marks: Mapping[int, Sequence[str]]) -> dict[str, Any]:
-    entry = person.register_entries.select_related("letter", "campaign").order_by("-id").first()
-    if entry is None:
-        return {"letter": None, "messages": []}
-    letter = entry.letter
-    messages = [
-        {
-            "campaign": entry.campaign.reference,
-            "channel": m.channel,
-            "state": m.state,
-            "reason": m.state_reason,
-            "attempts": m.attempts,
-            "content_sha256": m.content_sha256,
-            "accepted_at": m.accepted_at.isoformat() if m.accepted_at else "",
-        }
-        for m in entry.messages.order_by("id")
-    ]
+    entries = list(person.register_entries.select_related("letter", "campaign").order_by("id"))
+    messages = [_message(entry, m) for entry in entries for m in entry.messages.order_by("id")]
+    letter = entries[-1].letter if entries else None
     if letter is None:
         return {"letter": None, "messages": messages}
     shown = {"form": letter.form, "language": letter.language, "sha256": letter.sha256}
     return {"letter": {**shown, "stale": list(marks.get(letter.pk, ()))}, "messages": messages}
+
+
+def _message(entry: RegisterEntry, message: Message) -> dict[str, Any]:
+    return {
+        "campaign": entry.campaign.reference,
+        "channel": message.channel,
+        "state": message.state,
+        "reason": message.state_reason,
+        "attempts": message.attempts,
+        "content_sha256": message.content_sha256,
+        "accepted_at": message.accepted_at.isoformat() if message.accepted_at else "",
+    }
 
 
 def _log(incident: Incident, person: AffectedPerson) -> list[dict[str, Any]]:
@@ -157,6 +204,8 @@ def in_words(found: Mapping[str, Any]) -> Iterator[str]:
     """The explanation as lines of plain English."""
     person = found["person"]
     yield f"{person['reference']} on the list of {found['incident']}"
+    if person["erased_at"]:
+        yield f"  erased on {person['erased_at'][:10]}: name, addresses and rows are gone; this is what the proof keeps"
     yield f"  lives in {person['residence']} (decided by {person['decided_by'] or 'nothing'})"
     yield f"  exposed: {', '.join(person['elements'])}"
     for row in found["rows"]:
@@ -165,6 +214,7 @@ def in_words(found: Mapping[str, Any]) -> Iterator[str]:
         until = f" until {question['until']}" if question["until"] else ""
         yield f"  question: {question['reason']} -> {question['status']}{until}: {question['decision']}"
     yield f"  is one of {found['cohort']['people']} people whom the law cannot tell apart"
+    yield from _later_in_words(found)
     for duty in found["obligations"]:
         yield from _duty_in_words(duty)
     if found["others_told"]:
@@ -179,9 +229,22 @@ def in_words(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  STALE: {why}"
     for message in found["messages"]:
         why = f" - {message['reason']}" if message["reason"] else ""
-        yield f"  {message['channel']}: {message['state']}{why}, {message['attempts']} attempts"
+        name = f"  {message['channel']}, {message['campaign']}"
+        yield f"{name}: {message['state']}{why}, {message['attempts']} attempts"
     for entry in found["log"]:
         yield f"  log entry {entry['entry']}: {entry['action']} at {entry['at']} by {entry['actor']}"
+
+
+def _later_in_words(found: Mapping[str, Any]) -> Iterator[str]:
+    """What happened to the person after a freeze."""
+    for one in found["amendments"]:
+        clock = f"found late, clocks run from {one['aware_at']}" if one["clock"] else "joined, clocks as before"
+        yield f"  amendment {one['number']} ({clock}): {one['reason']}"
+    for one in found["corrections"]:
+        yield f"  corrected to version {one['version']} by {one['by']}: {', '.join(one['fields'])} ({one['reason']})"
+    for one in found["exclusions"]:
+        by = f"{one['proposed_by']} and {one['confirmed_by']}" if one["confirmed_by"] else f"{one['proposed_by']} alone"
+        yield f"  exclusion {'withdrawn' if one['withdrawn'] else 'by ' + by}: {one['reason']}"
 
 
 def _duty_in_words(duty: Mapping[str, Any]) -> Iterator[str]:

@@ -1,90 +1,48 @@
-"""A list -> people: rows streamed by COPY into a staging table (sealed already), then set-based SQL; every row accounted for.
+"""A list -> people: read in a confined child, sealed and staged slice by slice, settled in one transaction; every row counted.
 
-One transaction: a file is imported whole or not at all, and the same file (SHA-256) a second time changes nothing.
+A file is imported whole or not at all; the same file (SHA-256) a second time changes nothing. Whatever process dies at whatever
+moment, the next start goes on where it stood.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from incidents.audit.actions import Action
-from incidents.audit.log import Entry, database_now, record, record_many
-from incidents.law.pack import load_packs
-from incidents.models import AffectedPerson, ImportBatch, ImportRow, Incident, PersonStatus, RowOutcome
-from incidents.people import matching, reading
-from incidents.people.cohorts import MINOR, SAME, create_cohorts, refresh_cohorts
-from incidents.people.rows import Expected, Prepared, Problem, indexes, prepare
-from incidents.vault import Vault
+from incidents.audit.log import database_now, record
+from incidents.models import Amendment, BatchState, ImportBatch, ImportPart, Incident
+from incidents.models.refusal import Refused
+from incidents.people import looking
+from incidents.people.accounting import Accounting, account
+from incidents.people.confined import OpenFile, Reader
+from incidents.people.erasing import open_pending
+from incidents.people.looking import Look, confirm, difference, look
+from incidents.people.reading import FileRefused, ListFile
+from incidents.people.settling import settle
+from incidents.people.staging import Progress, TakenOver, forget_staged, read_with, stage_list
+from incidents.people.uploads import GONE, SealedParts, author_of, give_up_parts, source_named
 
-STAGING = """
-DROP TABLE IF EXISTS pg_temp.staging;
-CREATE TEMP TABLE staging (
-  number int PRIMARY KEY, reference text, subject text, sealed bytea, wrapped_key bytea, commitment text,
-  customer_index bytea, email_index bytea, name_index bytea, name_birth_index bytea,
-  residence text, residence_from text, possible text[], elements text[], flags text[], language text, has_email boolean,
-  problems jsonb, rejected jsonb, raw bytea, keeper int, known_person bigint, merge_reason text
-) ON COMMIT DROP"""
-COPY_COLUMNS = (
-    "number, reference, subject, sealed, wrapped_key, commitment, customer_index, email_index, name_index, name_birth_index, "
-    "residence, residence_from, possible, elements, flags, language, has_email, problems, rejected, raw"
-)
-#: People come with their cohort: writing a million of them a second time would cost as much as writing them.
-INSERT_COHORTS = create_cohorts(
-    rows=f"(SELECT residence, elements, {MINOR} AS minors FROM staging "  # noqa: S608
-    "WHERE keeper IS NULL AND known_person IS NULL AND rejected IS NULL)"
-)
-INSERT_PEOPLE = f"""
-INSERT INTO incidents_affectedperson (incident_id, reference, subject, sealed, wrapped_key, customer_index, email_index,
-  name_index, name_birth_index, residence, residence_from, possible_residences, elements, flags, language, has_email, status,
-  cohort_id)
-SELECT %(incident)s, CASE WHEN twin > 1 OR EXISTS (SELECT 1 FROM incidents_affectedperson p
-    WHERE p.incident_id = %(incident)s AND p.reference = s.reference)
-  THEN s.reference || '-' || left(s.subject, 8) ELSE s.reference END,
-  subject, sealed, wrapped_key, customer_index, email_index, name_index, name_birth_index, residence, residence_from, possible,
-  elements, flags, language, has_email, CASE WHEN jsonb_array_length(problems) > 0 THEN 'attention' ELSE 'clear' END,
-  (SELECT c.id FROM incidents_cohort c WHERE {SAME.replace("f.", "s.")})
-FROM (SELECT *, {MINOR} AS minors, row_number() OVER (PARTITION BY reference ORDER BY number) AS twin FROM staging
-      WHERE keeper IS NULL AND known_person IS NULL AND rejected IS NULL) s ORDER BY number"""  # noqa: S608
-INSERT_ROWS = """
-INSERT INTO incidents_importrow (batch_id, number, outcome, person_id, "column", reason, remedy, sealed)
-SELECT %(batch)s, s.number,
-  CASE WHEN s.rejected IS NOT NULL THEN 'rejection_pending' WHEN s.merge_reason IS NOT NULL THEN 'merged' ELSE 'person' END,
-  coalesce(s.known_person, p.id), coalesce(s.rejected ->> 'column', ''),
-  coalesce(s.rejected ->> 'reason', s.merge_reason, ''), coalesce(s.rejected ->> 'remedy', ''), s.raw
-FROM staging s LEFT JOIN staging k ON k.number = s.keeper
-LEFT JOIN incidents_affectedperson p ON p.subject = coalesce(k.subject, s.subject) ORDER BY s.number"""
-INSERT_QUEUE = """
-INSERT INTO incidents_queueentry (incident_id, person_id, row_id, kind, "column", reason, remedy, status, decision_reason)
-SELECT %(incident)s, p.id, NULL, q ->> 'kind', q ->> 'column', q ->> 'reason', q ->> 'remedy', 'open', ''
-FROM staging s JOIN incidents_affectedperson p ON p.subject = s.subject, jsonb_array_elements(s.problems) q
-UNION ALL
-SELECT %(incident)s, NULL, r.id, 'row', r."column", r.reason, r.remedy, 'open', ''
-FROM incidents_importrow r WHERE r.batch_id = %(batch)s AND r.outcome = 'rejection_pending'"""
+__all__ = [
+    "Accounting", "Busy", "ImportReport", "Look", "account", "cancel", "carry_on", "confirm", "difference", "import_people",
+    "look", "preview", "unfinished",
+]  # fmt: skip
+#: "bnim": with the incident's number the lock of its one import.
+LOCK = 0x626E_696D
+#: A list in one of these is carried on by whoever looks next.
+OPEN = (BatchState.WAITING, BatchState.READING, BatchState.SETTLING)
+#: Asked with the difference that a newer version of a list makes; False = do not import it.
+Judge = Callable[[dict[str, int]], bool]
 
 
-@dataclass(frozen=True)
-class Accounting:
-    """Rows in = people + merged + needs attention + rejection pending + rejected; `held` are part of needs attention."""
-
-    rows_in: int
-    people: int
-    merged: int
-    needs_attention: int
-    rejection_pending: int
-    rejected: int
-    held: int
-
-    @property
-    def adds_up(self) -> bool:
-        parts = self.people + self.merged + self.needs_attention + self.rejection_pending + self.rejected
-        return self.rows_in == parts
+class Busy(Refused):
+    """Another process carries on an import of this incident at this moment."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +52,7 @@ class ImportReport:
     already_known: bool
     rows: int
     accounting: Accounting
+    difference: dict[str, int] | None = None
 
 
 def import_people(
@@ -102,127 +61,153 @@ def import_people(
     path: Path,
     author: User,
     encoding: str | None = None,
-    progress: Callable[[int], None] | None = None,
+    delimiter: str | None = None,
+    sheet: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    source: str = "",
+    elements: Sequence[str] = (),
+    amendment: Amendment | None = None,
+    progress: Progress | None = None,
+    judge: Judge | None = None,
 ) -> ImportReport:
-    """Import one list. Raises reading.FileRefused with row, column and remedy; then nothing was stored."""
-    file = reading.inspect(path=path, encoding=encoding)
-    with transaction.atomic(), connection.cursor() as cursor:
-        # One import at a time, and none beside a freeze: what is looked up here must still hold at the end.
-        Incident.objects.select_for_update(no_key=True).get(pk=incident.pk)
-        if incident.imports.filter(sha256=file.sha256).exists():
-            return ImportReport(True, 0, account(incident=incident))
-        if incident.campaigns.exists():
-            raise reading.FileRefused(
-                "The register is frozen: late-found people join as an amendment of their own, which this version cannot make "
-                "yet. Keep the file; nothing was imported."
-            )
-        batch = ImportBatch.objects.create(
-            incident=incident, sha256=file.sha256, encoding=file.encoding, delimiter=file.delimiter,
-            columns=list(file.columns), author=author, imported_at=database_now(),
-        )  # fmt: skip
-        batch.rows = _stage(cursor, incident, file, progress)
-        if not batch.rows:
-            raise reading.FileRefused("The file holds a header but no rows. Export the list again.")
-        batch.save(update_fields=["rows"])
-        _settle(cursor, incident, batch, author)
-    return ImportReport(False, batch.rows, account(incident=incident))
+    """Import one list, or go on with it. Raises FileRefused with row, column and remedy; then nothing was stored."""
+    with OpenFile(path=path) as opened, Reader(source=opened) as reader:
+        origin = source_named(incident=incident, name=source, author=author)
+        wanted = ImportBatch(incident=incident, source=origin, author=author, amendment=amendment, imported_at=database_now())
+        said = {"encoding": encoding, "delimiter": delimiter, "sheet": sheet}
+        file = looking.look_into(reader=reader, batch=wanted, mapping=mapping, **said).file
+        looking.settle_elements(batch=wanted, elements=elements or (origin.elements if origin else ()))
+        with _alone(incident):
+            batch = _begin(wanted, file)
+            if batch.state == BatchState.DONE:
+                return ImportReport(True, 0, account(incident=incident))
+            if judge and not judge(looking.difference(batch=batch, reader=reader)):
+                raise Refused("Nothing was imported. Look at the difference, and say that this newer version is to be imported.")
+            return _carry(batch, reader, file, progress)
 
 
-def expected_elements(*, incident: Incident) -> Expected:
-    """What the newest facts say of the elements, for reading rows."""
-    states = incident.facts.facts["elements"]
-    return Expected(vocabulary=frozenset(load_packs().vocabulary.elements), states=states)
+def preview(
+    *,
+    incident: Incident,
+    path: Path,
+    author: User,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    sheet: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    source: str = "",
+) -> Look:
+    """Look at a file and store nothing: how it would be read, its columns, its first rows. Raises FileRefused, FileAsked."""
+    origin = incident.sources.filter(name=" ".join(source.split())[:80]).first()
+    wanted = ImportBatch(incident=incident, source=origin, author=author)
+    with OpenFile(path=path) as opened, Reader(source=opened) as reader:
+        said = {"encoding": encoding, "delimiter": delimiter, "sheet": sheet}
+        return looking.look_into(reader=reader, batch=wanted, mapping=mapping, **said)
 
 
-def _stage(cursor: Any, incident: Incident, file: reading.ListFile, progress: Callable[[int], None] | None) -> int:
-    vault, expected, count = Vault(incident=incident), expected_elements(incident=incident), 0
-    cursor.execute(STAGING)
-    with cursor.copy(f"COPY staging ({COPY_COLUMNS}) FROM STDIN") as out:
-        for number, cells in reading.rows(file=file):
-            prepared = prepare(number=number, cells=cells, columns=file.columns, expected=expected)
-            out.write_row(_staged(prepared, cells, vault, incident.reference))
-            count += 1
-            if progress and count % 1000 == 0:
-                progress(count)
-    return count
+def _begin(wanted: ImportBatch, file: ListFile) -> ImportBatch:
+    """The batch of this file: a new one, or the one that was begun, read as is said now."""
+    with transaction.atomic():
+        Incident.objects.select_for_update(no_key=True).get(pk=wanted.incident_id)
+        known = wanted.incident.imports.filter(sha256=file.sha256).exclude(state__in=GONE).first()
+        if known and known.state == BatchState.DONE:
+            return known
+        looking.may_join(batch=wanted)
+        batch = known or wanted
+        batch.sha256, batch.state = file.sha256, BatchState.UPLOADED
+        batch.elements, batch.amendment, batch.source = wanted.elements, wanted.amendment, wanted.source
+        batch.columns = list(file.columns)
+        batch.save()
+        looking.remember(batch=batch, file=file)
+        looking.remember_source(batch=batch, file=file, author=wanted.author)
+    return batch
 
 
-def _staged(row: Prepared, cells: list[str], vault: Vault, incident: str) -> tuple[object, ...]:
-    if row.rejected:
-        raw = vault.seal_blob(plain=json.dumps(cells, ensure_ascii=False).encode(), bound_to=f"import_row|{incident}")
-        return (
-            row.number,
-            None,
-            row.subject,
-            *[None] * 7,
-            None,
-            None,
-            [],
-            [],
-            [],
-            None,
-            False,
-            "[]",
-            _json(row.rejected),
-            raw,
-        )
-    sealed, index = vault.seal(fields=row.fields, subject=row.subject), indexes(fields=row.fields, vault=vault)
-    return (
-        row.number, row.reference, row.subject, sealed.sealed, sealed.wrapped_key, sealed.commitment, index["customer"],
-        index["email"], index["name"], index["name_birth"], row.place.place, row.place.recorded, list(row.place.possible),
-        list(row.elements), list(row.flags), row.language, bool(row.fields.emails),
-        json.dumps([asdict(problem) for problem in row.problems]), None, None,
-    )  # fmt: skip
+def carry_on(*, batch: ImportBatch, progress: Progress | None = None, wait: bool = True) -> ImportReport:
+    """Go on with a confirmed list wherever it stands. Raises FileRefused, FileNeeded, Busy (only without `wait`), Refused."""
+    with _alone(batch.incident, wait=wait):
+        batch = ImportBatch.objects.select_related("incident", "source").get(pk=batch.pk)
+        if batch.state == BatchState.DONE:
+            return ImportReport(True, batch.rows, account(incident=batch.incident))
+        if batch.state not in OPEN:
+            raise FileRefused(batch.refusal or f"This list is {batch.get_state_display()}.")
+        if not batch.parts.exists():
+            return _carry(batch, None, None, progress)
+        with Reader(source=SealedParts(batch=batch)) as reader:
+            return _carry(batch, reader, None, progress)
 
 
-def _json(problem: Problem) -> str:
-    return json.dumps(asdict(problem))
+def _carry(batch: ImportBatch, reader: Reader | None, file: ListFile | None, progress: Progress | None) -> ImportReport:
+    if batch.state == BatchState.UPLOADED:
+        batch.state = BatchState.WAITING
+    batch.started_at = batch.started_at or database_now()
+    batch.save(update_fields=["state", "started_at"])
+    try:
+        while batch.state != BatchState.DONE:
+            if reader and file is None:
+                file = looking.file_of(batch=batch, reader=reader)
+            stage_list(batch=batch, reader=reader, file=file, progress=progress)
+            _settle(batch)
+    except FileRefused as refusal:
+        _refuse(batch, refusal)
+        raise
+    # Whoever the list marks as having asked for erasure: recorded now, done when the duty to tell them is met.
+    open_pending(incident=batch.incident, actor=batch.author.username)
+    return ImportReport(False, batch.rows, account(incident=batch.incident), batch.difference)
 
 
-def _settle(cursor: Any, incident: Incident, batch: ImportBatch, author: User) -> None:
-    vault = Vault(incident=incident)
-    cursor.execute("CREATE INDEX ON staging (customer_index, name_index); CREATE INDEX ON staging (subject); ANALYZE staging")
-    matching.mark_merges(cursor, incident.pk)
-    matching.join_details(cursor, vault)
-    matching.add_to_known(cursor, vault)
-    ids = {"incident": incident.pk, "batch": batch.pk}
-    for statement in (INSERT_COHORTS, INSERT_PEOPLE, INSERT_ROWS, INSERT_QUEUE):
-        cursor.execute(statement, ids)
-    refresh_cohorts(incident=incident)
-    counts = asdict(account(incident=incident))
-    data = {"file_sha256": batch.sha256, "rows": batch.rows, "list_after": counts}
-    record(incident=incident, action=Action.SOURCE_IMPORTED, actor=author.username, data=data)
-    record_many(incident=incident, actor=author.username, entries=_entries(cursor))
+def _settle(batch: ImportBatch) -> None:
+    """People, if the rows are still read as they have to be; else nothing, and they are read again."""
+    with transaction.atomic():
+        # None beside a freeze: what is looked up here must still hold at the end.
+        Incident.objects.select_for_update(no_key=True).get(pk=batch.incident_id)
+        if not ImportBatch.objects.select_for_update().filter(pk=batch.pk, state=BatchState.SETTLING).exists():
+            raise TakenOver("This import is carried on by another process, or was cancelled.")
+        looking.may_join(batch=batch)
+        if batch.read_with == read_with(batch=batch):
+            settle(batch=batch)
 
 
-def _entries(cursor: Any) -> Iterator[Entry]:
-    cursor.execute(
-        "SELECT s.subject, s.commitment, s.merge_reason, coalesce(p.subject, k.subject), p.id FROM staging s "
-        "LEFT JOIN staging k ON k.number = s.keeper LEFT JOIN incidents_affectedperson p ON p.id = s.known_person "
-        "WHERE s.rejected IS NULL ORDER BY s.number"
-    )
-    found = cursor.fetchall()
-    for subject, commitment, merge_reason, into, known in found:
-        if merge_reason:
-            again = {"commitment": commitment} if known and commitment else {}
-            yield Entry(Action.PERSON_MERGED, {"reason": merge_reason, **again}, into)
+def _refuse(batch: ImportBatch, refusal: FileRefused) -> None:
+    with transaction.atomic():
+        forget_staged(batch=batch)
+        batch.refusal = "\n".join(refusal.lines)
+        batch.save(update_fields=["refusal"])
+        give_up_parts(batch=batch, state=BatchState.REFUSED)
+        data = {"file_sha256": batch.sha256}
+        record(incident=batch.incident, action=Action.SOURCE_REFUSED, actor=author_of(batch=batch), data=data)
+
+
+def cancel(*, batch: ImportBatch, author: User) -> None:
+    """Give up a list that is not imported yet. Raises Refused."""
+    with transaction.atomic():
+        batch = ImportBatch.objects.select_for_update(of=("self",)).select_related("incident").get(pk=batch.pk)
+        if batch.state in (BatchState.DONE, *GONE):
+            raise Refused(f"This list is {batch.get_state_display()}: there is nothing to cancel.")
+        forget_staged(batch=batch)
+        give_up_parts(batch=batch, state=BatchState.CANCELLED)
+        data = {"file_sha256": batch.sha256}
+        record(incident=batch.incident, action=Action.SOURCE_CANCELLED, actor=author.username, data=data)
+
+
+def unfinished() -> QuerySet[ImportBatch]:
+    """Lists that can be carried on without anybody: confirmed ones whose parts are kept, and those that are read to their end."""
+    kept = Exists(ImportPart.objects.filter(batch=OuterRef("pk")))
+    return ImportBatch.objects.filter(Q(kept) | Q(state=BatchState.SETTLING), state__in=OPEN).order_by("pk")
+
+
+@contextmanager
+def _alone(incident: Incident, *, wait: bool = True) -> Iterator[None]:
+    """One import at a time for each incident; the lock goes with the connection, however the process ends."""
+    with connection.cursor() as cursor:
+        if wait:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [LOCK, incident.pk])
         else:
-            yield Entry(Action.PERSON_ADDED, {"commitment": commitment}, subject)
-
-
-def account(*, incident: Incident) -> Accounting:
-    """Count where every row of every file of the incident stands."""
-    rows = ImportRow.objects.filter(batch__incident=incident)
-    people = AffectedPerson.objects.filter(incident=incident)
-    held = people.filter(status=PersonStatus.HELD).count()
-    waiting = people.filter(status=PersonStatus.ATTENTION).count()
-    rejected_rows = rows.filter(outcome=RowOutcome.REJECTED).count()
-    return Accounting(
-        rows_in=rows.count(),
-        people=people.filter(status=PersonStatus.CLEAR).count(),
-        merged=rows.filter(outcome=RowOutcome.MERGED).count(),
-        needs_attention=waiting + held,
-        rejection_pending=rows.filter(outcome=RowOutcome.REJECTION_PENDING).count(),
-        rejected=rejected_rows + people.filter(status=PersonStatus.REJECTED).count(),
-        held=held,
-    )
+            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, incident.pk])
+            if not cursor.fetchone()[0]:
+                raise Busy("Another list of this incident is being imported. This one follows.")
+    try:
+        yield
+    finally:
+        with suppress(DatabaseError), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, incident.pk])

@@ -1,191 +1,191 @@
-"""Finds rows that are the same person, inside the staging table. Tiers: customer number and name; without a number, e-mail and
+"""Rows that are one person become one person: marked in `staging`, joined, added to who is known, each merge with its reason.
 
-name; without a number, name and birth date. One e-mail with two names stays two people; one number with two names is asked.
+Works inside the transaction that settles a list, set by set; what is sealed is opened a page at a time, and only of rows that
+are merged. `likeness` and `knowing` decide who is who, `joining` what their rows say together; `merging` undoes it.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
-from itertools import groupby
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from typing import Any, NamedTuple
 
-from incidents.models import AffectedPerson, PersonStatus, QueueEntry
-from incidents.models.people import QueueKind
-from incidents.people.addresses import normal_address
-from incidents.people.residence import PART_UNKNOWN, UNKNOWN
-from incidents.people.rows import RESIDENCE_QUESTIONS, Problem
+from django.db import connection
+
+from incidents.models import AffectedPerson, ImportBatch
+from incidents.people import joining
+from incidents.people.kept import KeptRow, open_row, seal_row
+from incidents.people.knowing import tie_to_people
+from incidents.people.likeness import TIERS, link_rows
+from incidents.people.returned import replace_corrected, take_corrections
+from incidents.people.rows import match_addresses, match_values
+from incidents.record import PersonFields
 from incidents.vault import Vault
 
-#: Tier -> (columns that must agree, condition, reason shown). The first that applies wins.
-TIERS = (
-    ("customer_index, name_index", "customer_index IS NOT NULL", "same customer number and name"),
-    ("email_index, name_index", "customer_index IS NULL AND email_index IS NOT NULL", "same e-mail address and name"),
-    ("name_birth_index", "customer_index IS NULL AND name_birth_index IS NOT NULL", "same name and birth date"),
+#: People opened and written at a time.
+PAGE = 1000
+INDEXES = ("customer", "email", "name", "name_birth", "address")
+#: What the tiers say, for people: 'reason' in the rows and the log.
+REASONS = f"""
+UPDATE staging s SET merge_reason = CASE s.merge_tier {" ".join(f"WHEN '{tier.name}' THEN '{tier.reason}'" for tier in TIERS)}
+  ELSE s.merge_reason END WHERE s.merge_tier IS NOT NULL"""  # noqa: S608
+STAGED_ROW = """s.number, s.subject, s.reference, s.residence, s.residence_from, s.confidence, s.possible, s.elements, s.flags,
+  s.language, s.has_post, s.problems, s.merge_tier, r.sealed, r.wrapped_key, r.key_version, r.raw_sealed"""
+GROUPS = f"""
+SELECT coalesce(s.keeper, s.number), {STAGED_ROW} FROM staging s
+JOIN incidents_stagedrow r ON r.batch_id = s.batch_id AND r.number = s.number
+WHERE s.known_person IS NULL AND s.rejected IS NULL
+  AND (s.keeper IS NOT NULL OR s.number IN (SELECT keeper FROM staging WHERE keeper IS NOT NULL))
+ORDER BY 1, s.number"""  # noqa: S608
+JOINED = """
+DROP TABLE IF EXISTS pg_temp.joined, pg_temp.keep;
+CREATE TEMP TABLE joined (
+  number int, sealed bytea, wrapped_key bytea, key_version int, commitment text, residence text, residence_from text,
+  confidence text, possible text[], elements text[], flags text[], language text, has_email boolean, has_post boolean,
+  problems jsonb, customer_index bytea, email_index bytea, name_index bytea, name_birth_index bytea, address_index bytea,
+  others bytea[]
+) ON COMMIT DROP;
+CREATE TEMP TABLE keep (number int, raw_sealed bytea) ON COMMIT DROP"""
+WRITE_JOINED = (
+    """
+UPDATE staging s SET commitment = j.commitment, residence = j.residence, residence_from = j.residence_from,
+  confidence = j.confidence, possible = j.possible, elements = j.elements, flags = j.flags, language = j.language,
+  has_email = j.has_email, has_post = j.has_post, problems = j.problems, customer_index = j.customer_index,
+  email_index = j.email_index, name_index = j.name_index, name_birth_index = j.name_birth_index, address_index = j.address_index
+FROM joined j WHERE s.number = j.number""",
+    """
+UPDATE incidents_stagedrow r SET sealed = j.sealed, wrapped_key = j.wrapped_key, key_version = j.key_version
+FROM joined j WHERE r.batch_id = %(batch)s AND r.number = j.number""",
 )
-CONFLICT = json.dumps(
-    [{
-        "kind": QueueKind.MATCH_CONFLICT, "column": "customer_number",
-        "reason": "the same customer number stands beside another name", "remedy": "say whether they are one person",
-    }]
-)  # fmt: skip
-
-#: A row merged into a row that a later tier merged as well belongs where that one went.
-FLATTEN = (
-    "UPDATE staging s SET keeper = k.keeper FROM staging k WHERE s.keeper = k.number AND k.keeper IS NOT NULL",
-    "UPDATE staging s SET known_person = k.known_person FROM staging k "
-    "WHERE s.keeper = k.number AND k.known_person IS NOT NULL AND s.known_person IS NULL",
+WRITE_KEPT = """
+UPDATE incidents_stagedrow r SET raw_sealed = k.raw_sealed FROM keep k WHERE r.batch_id = %(batch)s AND r.number = k.number"""
+#: After people and rows are written: each merge with its evidence, further addresses, and the other side of each question.
+RECORD = (
+    """
+INSERT INTO incidents_merge (incident_id, person_id, row_id, tier, reason, merged_at, undo_reason)
+SELECT %(incident)s, r.person_id, r.id, s.merge_tier, s.merge_reason, clock_timestamp(), ''
+FROM staging s JOIN incidents_importrow r ON r.batch_id = %(batch)s AND r.number = s.number
+WHERE s.merge_tier IS NOT NULL AND s.merge_tier <> 'correction' AND s.rejected IS NULL ORDER BY s.number""",
+    """
+UPDATE incidents_affectedperson p SET other_email_indexes = j.others FROM joined j JOIN staging s USING (number)
+WHERE p.id = s.person_id AND j.others <> '{}'""",
+    """
+UPDATE incidents_queueentry q SET other_id = coalesce(d.person, o.known_person, o.person_id)
+FROM question d JOIN staging s ON s.number = d.number LEFT JOIN staging o ON o.number = d.other
+WHERE q.person_id = coalesce(s.known_person, s.person_id) AND q.kind = 'match_conflict' AND q.reason = d.reason
+  AND q.status = 'open' AND q.other_id IS NULL""",
 )
-ASK_CONFLICT = """
-UPDATE staging s SET problems = problems || %(question)s::jsonb
-WHERE s.customer_index IS NOT NULL AND s.keeper IS NULL AND s.known_person IS NULL AND s.rejected IS NULL AND (
-  EXISTS (SELECT 1 FROM staging f WHERE f.customer_index = s.customer_index AND f.name_index <> s.name_index
-          AND f.number < s.number AND f.keeper IS NULL AND f.rejected IS NULL)
-  OR EXISTS (SELECT 1 FROM incidents_affectedperson p WHERE p.incident_id = %(incident)s
-             AND p.customer_index = s.customer_index AND p.name_index <> s.name_index AND p.status <> 'rejected'))"""
 
 
-def mark_merges(cursor: Any, incident_id: int) -> None:
-    """Set `keeper` (a row) or `known_person` (imported before) on every row that is somebody's second row."""
-    for columns, condition, reason in TIERS:
-        cursor.execute(_merge_in_file(columns, condition), [reason])
-        cursor.execute(_merge_with_known(columns, condition), [reason, incident_id])
-    for statement in FLATTEN:
-        cursor.execute(statement)
-    cursor.execute(ASK_CONFLICT, {"question": CONFLICT, "incident": incident_id})
+class StagedRow(NamedTuple):
+    """A row as it is staged, with what is sealed of it."""
 
-
-def _merge_in_file(columns: str, condition: str) -> str:
-    return f"""
-        UPDATE staging s SET keeper = k.first, merge_reason = %s
-        FROM (SELECT number, min(number) OVER (PARTITION BY {columns}) AS first FROM staging
-              WHERE {condition} AND keeper IS NULL AND known_person IS NULL AND rejected IS NULL) k
-        WHERE s.number = k.number AND k.first <> s.number"""  # noqa: S608  (columns come from TIERS)
-
-
-def _merge_with_known(columns: str, condition: str) -> str:
-    same = " AND ".join(f"p.{name.strip()} = s.{name.strip()}" for name in columns.split(","))
-    return f"""
-        UPDATE staging s SET known_person = p.id, merge_reason = %s FROM incidents_affectedperson p
-        WHERE p.incident_id = %s AND p.status <> 'rejected' AND s.rejected IS NULL AND s.known_person IS NULL
-          AND {same} AND {
-        condition.replace("customer_index", "s.customer_index")
-        .replace("email_index IS", "s.email_index IS")
-        .replace("name_birth_index IS", "s.name_birth_index IS")
-    }"""  # noqa: S608
-
-
-GROUPS = """
-SELECT coalesce(keeper, number), number, subject, sealed, wrapped_key, elements, flags, problems, residence FROM staging
-WHERE known_person IS NULL AND (keeper IS NOT NULL OR number IN (SELECT keeper FROM staging WHERE keeper IS NOT NULL))
-ORDER BY 1, 2"""
-KNOWN = """
-SELECT known_person, number, subject, sealed, wrapped_key, elements, flags, problems, residence FROM staging
-WHERE known_person IS NOT NULL ORDER BY 1, 2"""
-
-
-@dataclass(frozen=True)
-class _Joined:
-    """What several rows of one person say together."""
-
-    emails: tuple[str, ...]
+    number: int
+    subject: str
+    reference: str
+    residence: str
+    residence_from: str
+    confidence: str
+    possible: list[str]
     elements: list[str]
     flags: list[str]
-    problems: list[dict[str, str]]
-    homes: list[str]
+    language: str
+    has_post: bool
+    problems: Any
+    merge_tier: str | None
+    sealed: bytes
+    wrapped_key: bytes
+    key_version: int
+    raw_sealed: bytes | None
+
+    def opened(self, vault: Vault, incident: str) -> KeptRow:
+        """The row in clear, for joining and for keeping."""
+        person = AffectedPerson(
+            subject=self.subject, sealed=self.sealed, wrapped_key=self.wrapped_key, key_version=self.key_version
+        )
+        return KeptRow(
+            fields=vault.open(person=person), reference=self.reference, residence=self.residence,
+            residence_from=self.residence_from, confidence=self.confidence, possible=self.possible, elements=self.elements,
+            flags=self.flags, language=self.language, has_post=self.has_post, problems=as_json(self.problems),
+            cells=open_row(sealed=self.raw_sealed, vault=vault, incident=incident).cells,
+        )  # fmt: skip
 
 
-def _join(rows: list[Any], vault: Vault) -> _Joined:
-    opened = [vault.open(person=AffectedPerson(subject=row[2], sealed=row[3], wrapped_key=row[4])) for row in rows]
-    problems = [problem for row in rows for problem in (row[7] if isinstance(row[7], list) else json.loads(row[7]))]
-    return _Joined(
-        emails=tuple(dict.fromkeys(address for fields in opened for address in fields.emails)),
-        elements=sorted({element for row in rows for element in row[5]}),
-        flags=sorted({flag for row in rows for flag in row[6]}),
-        problems=list({json.dumps(problem, sort_keys=True): problem for problem in problems}.values()),
-        homes=[row[8] for row in rows],
-    )
+def as_json(value: Any) -> Any:
+    """A jsonb value, whichever way the cursor gives it."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
-def _homes(places: list[str]) -> list[str]:
-    """The different places among several; 'US' beside 'US-CA' is not another place, and unknown is none."""
-    named = [place for place in dict.fromkeys(places) if place != UNKNOWN]
-    return [place for place in named if not any(other.startswith(f"{place}-") for other in named)]
+def mark_merges(cursor: Any, *, batch: ImportBatch) -> None:
+    """Set `keeper` (a row) or `known_person` (imported before) on every row that is somebody's second row; ask where unsure."""
+    take_corrections(cursor, batch=batch)
+    link_rows(cursor, batch.incident_id)
+    tie_to_people(cursor, batch.incident_id, batch.pk)
+    cursor.execute(REASONS)
 
 
-def _questions(joined: _Joined, place: str, has_address: bool) -> list[dict[str, str]]:
-    """The questions that are still open for one person of all rows; two homes are a question of their own."""
-    answered = {QueueKind.ADDRESS, QueueKind.NO_CHANNEL} if has_address else set()
-    answered |= {QueueKind.RESIDENCE_UNKNOWN} if place != UNKNOWN else set()
-    answered |= {QueueKind.STATE_UNKNOWN} if place not in {UNKNOWN, *PART_UNKNOWN} else set()
-    found = [problem for problem in joined.problems if problem["kind"] not in answered]
-    kind, reason, remedy = RESIDENCE_QUESTIONS["residence_conflict"]
-    if len(_homes([place, *joined.homes])) > 1 and not any(problem["kind"] == kind for problem in found):
-        found.append(asdict(Problem(kind, "", reason, remedy)))
-    return found
+def join_details(cursor: Any, vault: Vault, *, batch: ImportBatch) -> None:
+    """Give each keeper what its merged rows add, and keep the rows for the undo."""
+    cursor.execute(JOINED)
+    incident = batch.incident.reference
+    groups = ([StagedRow(*row[1:]) for row in group] for _, group in groupby(rows_of(GROUPS), key=lambda row: row[0]))
+    for page in pages(groups):
+        joined, kept = [], []
+        for staged in page:
+            rows = [row.opened(vault, incident) for row in staged]
+            joined.append((staged[0].number, *record_of(joining.join(rows), staged[0].subject, vault)))
+            kept += [
+                (row.number, seal_row(row=own, vault=vault, incident=incident)) for row, own in zip(staged, rows, strict=True)
+            ]
+        copy_rows(cursor, "joined", joined)
+        copy_rows(cursor, "keep", kept)
+    for statement in (*WRITE_JOINED, WRITE_KEPT):
+        cursor.execute(statement, {"batch": batch.pk})
 
 
-def join_details(cursor: Any, vault: Vault) -> None:
-    """Give each keeper what its merged rows add: addresses, elements, flags, questions. Few rows, so one by one."""
-    cursor.execute(GROUPS)
-    for keeper, group in groupby(cursor.fetchall(), key=lambda row: row[0]):
-        _join_group(cursor, vault, keeper, list(group))
+def record_merges(cursor: Any, *, batch: ImportBatch) -> None:
+    """Write what was merged and why, once people and rows are there; the queue learns who the other person is."""
+    ids = {"incident": batch.incident_id, "batch": batch.pk}
+    for statement in RECORD:
+        cursor.execute(statement, ids)
+    replace_corrected(cursor, batch=batch)
 
 
-def _join_group(cursor: Any, vault: Vault, keeper: int, group: list[Any]) -> None:
-    _, _, subject, sealed_before, key, *_, place = group[0]
-    joined = _join(group, vault)
-    first = vault.open(person=AffectedPerson(subject=subject, sealed=sealed_before, wrapped_key=key))
-    sealed = vault.seal(fields=replace(first, emails=joined.emails), subject=subject)
-    homes = _homes(joined.homes)
-    cursor.execute(
-        "UPDATE staging SET sealed = %s, wrapped_key = %s, commitment = %s, elements = %s, flags = %s, problems = %s, "
-        "has_email = %s, possible = CASE WHEN %s THEN %s ELSE possible END WHERE number = %s",
-        [
-            sealed.sealed, sealed.wrapped_key, sealed.commitment, joined.elements, joined.flags,
-            json.dumps(_questions(joined, place, bool(joined.emails))), bool(joined.emails), len(homes) > 1, homes, keeper,
-        ],
+def rows_of(query: str) -> Iterator[Sequence[Any]]:
+    """The rows of a query, read through a cursor of the server's: never all of them in memory."""
+    with connection.chunked_cursor() as rows:
+        rows.execute(query)
+        while page := rows.fetchmany(2 * PAGE):
+            yield from page
+
+
+def pages(items: Iterable[Any]) -> Iterator[list[Any]]:
+    """A few at a time, so that a million cost no more memory than a thousand."""
+    them = iter(items)
+    while page := list(islice(them, PAGE)):
+        yield page
+
+
+def copy_rows(cursor: Any, table: str, rows: Sequence[Sequence[object]]) -> None:
+    """Rows into a temporary table."""
+    with cursor.copy(f"COPY {table} FROM STDIN") as out:
+        for row in rows:
+            out.write_row(row)
+
+
+def record_of(whole: joining.Whole, subject: str, vault: Vault) -> tuple[object, ...]:
+    """A joined person in the order of the table `joined`, sealed anew."""
+    sealed = vault.seal(fields=whole.fields, subject=subject)
+    return (
+        sealed.sealed, sealed.wrapped_key, sealed.key_version, sealed.commitment, whole.residence, whole.residence_from,
+        whole.confidence, whole.possible, whole.elements, whole.flags, whole.language, bool(whole.fields.emails), whole.has_post,
+        json.dumps(whole.problems), *blind_indexes(whole.fields, vault),
     )  # fmt: skip
 
 
-def add_to_known(cursor: Any, vault: Vault) -> None:
-    """Give people imported before what this file adds to them; what was asked of them already is not asked again."""
-    cursor.execute(KNOWN)
-    found = cursor.fetchall()
-    cursor.execute("UPDATE staging SET commitment = '' WHERE known_person IS NOT NULL")
-    for person_id, group in groupby(found, key=lambda row: row[0]):
-        rows = list(group)
-        person = AffectedPerson.objects.select_for_update().get(pk=person_id)
-        commitment = _add(person, _join(rows, vault), vault)
-        if commitment:
-            cursor.execute("UPDATE staging SET commitment = %s WHERE number = %s", [commitment, rows[-1][1]])
-
-
-def _add(person: AffectedPerson, joined: _Joined, vault: Vault) -> str:
-    """Returns the new commitment when the person's sealed record changed."""
-    fields, commitment = vault.open(person=person), ""
-    emails = tuple(dict.fromkeys((*fields.emails, *joined.emails)))
-    if emails != fields.emails:
-        again = vault.seal(fields=replace(fields, emails=emails), subject=person.subject)
-        person.sealed, person.wrapped_key, person.has_email = again.sealed, again.wrapped_key, True
-        person.email_index = vault.blind(kind="email", value=normal_address(emails[0]))
-        commitment = again.commitment
-    before = (person.elements, person.flags)
-    person.elements = sorted({*person.elements, *joined.elements})
-    person.flags = sorted({*person.flags, *joined.flags})
-    asked = set(person.queue.values_list("kind", "column", "reason"))
-    decided = person.residence_from == "decision"
-    questions = [
-        QueueEntry(incident=person.incident, person=person, **question)
-        for question in _questions(joined, person.residence, person.has_email)
-        if (question["kind"], question["column"], question["reason"]) not in asked
-        and not (decided and question["kind"] == QueueKind.RESIDENCE_CONFLICT)
-    ]
-    if any(question.kind == QueueKind.RESIDENCE_CONFLICT for question in questions):
-        person.possible_residences = _homes([*person.possible_residences, person.residence, *joined.homes])
-    if questions:
-        QueueEntry.objects.bulk_create(questions)
-        person.status = PersonStatus.ATTENTION
-    if commitment or questions or before != (person.elements, person.flags):
-        person.save()
-    return commitment
+def blind_indexes(fields: PersonFields, vault: Vault) -> tuple[bytes | list[bytes] | None, ...]:
+    """Customer, e-mail, name, name and birth date, address; and a list of the further e-mail addresses."""
+    match = match_values(fields)
+    found = tuple(vault.blind(kind=kind, value=match[kind]) if match[kind] else None for kind in INDEXES)
+    return (*found, [vault.blind(kind="email", value=address) for address in match_addresses(fields)[1:]])

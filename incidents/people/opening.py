@@ -214,8 +214,9 @@ def _controller(value: object, problems: list[str]) -> dict[str, str]:
 def _elements(value: object, problems: list[str]) -> dict[str, str]:
     vocabulary = load_packs().vocabulary.elements
     given = {str(name): str(state) for name, state in value.items()} if isinstance(value, Mapping) else {}
-    if not any(state.startswith("exposed") for state in given.values()):
-        problems.append("elements: mark at least one data element as exposed or exposed_for_some.")
+    # While nobody knows whether personal data were taken, the elements in question are `unknown`: nothing is sent before that.
+    if not any(state.startswith("exposed") or state == "unknown" for state in given.values()):
+        problems.append("elements: mark at least one data element as exposed, exposed_for_some, or unknown while nobody knows.")
     for name, state in given.items():
         if name not in vocabulary:
             problems.append(f"elements.{name}: not a word of the law pack's vocabulary (docs/packs.md lists it).")

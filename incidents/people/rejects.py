@@ -1,50 +1,105 @@
-"""The reject file: every row and person that waits or was refused, with row, column, reason and remedy; safe in a spreadsheet."""
+"""The reject file: every row and person that waits, with row, column, reason and remedy, and the list's own columns to correct.
+
+Safe to open in any spreadsheet. Corrected there, it is imported alone: `correction_of` ties each line to its row (`returned`),
+and the marks that keep formulas quiet are taken away again.
+"""
 
 from __future__ import annotations
 
 import csv
-import json
 import re
-from typing import TextIO
+from collections.abc import Iterator
+from typing import TextIO, TypeVar
 
-from incidents.models import Incident, QueueEntry
-from incidents.vault import Vault
+from django.db.models import QuerySet
 
-HEADER = ("row", "queue", "column", "reason", "remedy", "status", "person", "row_as_it_came")
-#: The start of a formula: at the start of the cell, or after anything that a reader may take for a delimiter or a quote.
-FORMULA = re.compile(r"""(^|[,;|\t\r\n\0])([\s"]*)(?=[=+\-@＝＋－＠])""")
+from incidents.models import AffectedPerson, ImportRow, Incident, PersonStatus, QueueEntry, RowOutcome
+from incidents.models.people import QueueStatus
+from incidents.people.decisions import NOTES
+from incidents.people.inert import inert
+from incidents.people.kept import open_row
+from incidents.people.reviewing import COLUMNS, list_row
+from incidents.vault import CannotOpen, Vault
 
-
-def inert(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula, whatever delimiter it assumes (OWASP ASVS 5.0, 1.2.10)."""
-    return FORMULA.sub(r"\1\2'", text.lstrip("\t\r\n\0"))
+ABOUT = ("correction_of", "row", "queue", "column", "reason", "remedy", "status", "person")
+#: What stood in columns that are not read, or beyond the last one.
+REST = "other_cells"
+HEADER = (*ABOUT, *COLUMNS, REST)
+WAITING = (QueueStatus.OPEN, QueueStatus.HELD, QueueStatus.REJECTION_PROPOSED)
+#: Marks that no spreadsheet can show and some trip over; a line break inside a cell is left to be seen and removed.
+UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
+PAGE = 500
+Found = TypeVar("Found", AffectedPerson, ImportRow)
 
 
 def write_reject_file(*, incident: Incident, out: TextIO) -> int:
-    """Write the queue as CSV for correction; returns how many lines. Rows that became nobody stand there whole."""
-    writer, vault, count = csv.writer(out), Vault(incident=incident), 0
+    """Write what waits as CSV, one line for each row or person; returns how many lines."""
+    writer, count = csv.writer(out), 0
     writer.writerow(HEADER)
-    entries = incident.queue.select_related("person", "row").order_by("id")
-    for entry in entries.iterator(chunk_size=2000):
-        writer.writerow([inert(str(cell)) for cell in _cells(entry, vault, incident.reference)])
+    for line in _lines(incident, Vault(incident=incident)):
+        writer.writerow([inert(UNSHOWN.sub("\ufffd", line.get(name, "").replace("\r\n", "\n"))) for name in HEADER])
         count += 1
     return count
 
 
-def _cells(entry: QueueEntry, vault: Vault, incident: str) -> list[object]:
-    row = entry.row or (entry.person.import_rows.order_by("id").first() if entry.person else None)
-    raw = ""
-    if entry.row and entry.row.sealed:
-        cells = json.loads(vault.open_blob(sealed=entry.row.sealed, bound_to=f"import_row|{incident}"))
-        raw = " | ".join(" ".join(str(cell).split()) for cell in cells)
-    person = entry.person.reference if entry.person else ""
-    return [
-        row.number if row else "",
-        entry.get_kind_display(),
-        entry.column,
-        entry.reason,
-        entry.remedy,
-        entry.get_status_display(),
-        person,
-        raw,
-    ]
+def _lines(incident: Incident, vault: Vault) -> Iterator[dict[str, str]]:
+    waiting = incident.queue.filter(status__in=WAITING)
+    rows = ImportRow.objects.filter(queue__in=waiting).select_related("batch").distinct()
+    for row_page in _pages(rows):
+        asked = _by(waiting.filter(row__in=row_page), "row_id")
+        yield from ({**_about(asked[row.pk], row, ""), **_row_cells(row, vault, incident.reference)} for row in row_page)
+    gone = (PersonStatus.REJECTED, PersonStatus.MERGED)
+    people = incident.people.filter(queue__in=waiting.exclude(reason__in=NOTES)).exclude(status__in=gone).distinct()
+    for people_page in _pages(people):
+        asked = _by(waiting.filter(person__in=people_page).exclude(reason__in=NOTES), "person_id")
+        own = ImportRow.objects.filter(person__in=people_page, outcome=RowOutcome.PERSON).select_related("batch").order_by("-id")
+        rows_of = {row.person_id: row for row in own}
+        for person in people_page:
+            yield {**_about(asked[person.pk], rows_of.get(person.pk), person.reference), **_person_cells(person, vault)}
+
+
+def _pages(found: QuerySet[Found]) -> Iterator[list[Found]]:
+    last = 0
+    while page := list(found.filter(pk__gt=last).order_by("pk")[:PAGE]):
+        yield page
+        last = page[-1].pk
+
+
+def _by(entries: QuerySet[QueueEntry], name: str) -> dict[int, list[QueueEntry]]:
+    found: dict[int, list[QueueEntry]] = {}
+    for entry in entries.order_by("pk"):
+        found.setdefault(getattr(entry, name), []).append(entry)
+    return found
+
+
+def _about(entries: list[QueueEntry], row: ImportRow | None, person: str) -> dict[str, str]:
+    """What is asked; several questions stand side by side."""
+
+    def joined(texts: Iterator[str]) -> str:
+        return " / ".join(dict.fromkeys(text for text in texts if text))
+
+    return {
+        "correction_of": f"{row.batch_id}-{row.number}" if row else "", "row": str(row.number) if row else "", "person": person,
+        "queue": joined(entry.get_kind_display() for entry in entries), "column": joined(entry.column for entry in entries),
+        "reason": joined(entry.reason for entry in entries), "remedy": joined(entry.remedy for entry in entries),
+        "status": joined(entry.get_status_display() for entry in entries),
+    }  # fmt: skip
+
+
+def _row_cells(row: ImportRow, vault: Vault, incident: str) -> dict[str, str]:
+    """A row that became nobody, as it came."""
+    columns, found, rest = row.batch.columns, dict[str, str](), list[str]()
+    for place, cell in enumerate(open_row(sealed=row.sealed, vault=vault, incident=incident).cells):
+        name = columns[place] if place < len(columns) else ""
+        if name in COLUMNS:
+            found[name] = cell
+        elif cell and name != "correction_of":
+            rest.append(cell)
+    return found | {REST: " | ".join(rest)}
+
+
+def _person_cells(person: AffectedPerson, vault: Vault) -> dict[str, str]:
+    try:
+        return list_row(person=person, fields=vault.open(person=person))
+    except CannotOpen:
+        return {"person_id": person.reference}

@@ -3,27 +3,36 @@
 Residence is ISO 3166-1, or ISO 3166-2 for the United States, Canada and territories that live under their country's law
 (`law/places.yaml`). 'US' means: United States, state unknown. 'ZZ': unknown. Codes are read in small letters too, and the
 full name of a country where it is the name of one country alone; any other word is asked, with what it may mean.
+docs/residence.md tells the rules to those who have to defend them. No Django here.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from babel import Locale
 
 from incidents.law.places import WITH_PARTS, country_named, known_parts, may_mean, own_part, part_named, plain, residence_of
+from incidents.people import postal
+from incidents.people.fillers import is_filler
 
 UNKNOWN = "ZZ"
 #: Countries whose law depends on the part: alone, they leave a question.
 PART_UNKNOWN = {"US": "state_unknown", "CA": "province_unknown"}
 #: In order of trust; the IP address alone never decides.
-EVIDENCE = ("stated_country", "region", "billing_country", "shipping_country", "phone_prefix", "loyalty_home_store")
+EVIDENCE = (
+    "stated_country", "region", "postcode", "billing_country", "shipping_country", "phone_prefix", "loyalty_home_store",
+)  # fmt: skip
 COUNTRY_COLUMNS = ("stated_country", "billing_country", "shipping_country")
+#: Evidence that points to a place without saying that somebody lives there counts half.
+INDIRECT = frozenset({"phone_prefix", "loyalty_home_store"})
+CERTAIN, GOOD, WEAK, NONE = "certain", "good", "weak", "none"
 #: In CLDR, but no code of ISO 3166-1: inventions, exceptional reservations, and 'UK'.
 NOT_ISO = frozenset({"ZZ", "XA", "XB", "XK", "EU", "EZ", "UN", "QO", "UK", "AC", "CP", "CQ", "DG", "EA", "IC", "TA"})
 #: The languages in which the name of a country is read.
@@ -32,6 +41,12 @@ NAME_LANGUAGES = (
     "zh", "zh_Hant", "ar",
 )  # fmt: skip
 LONGEST_PLACE = 80
+#: Written for a state in addresses of the American forces and embassies.
+FORCES_STATES = frozenset({"AA", "AE", "AP"})
+
+
+#: No code of ISO 3166-1, but one that a person may set: the European Union and the postal unions use it.
+SETTABLE = frozenset({"XK"})
 
 
 @dataclass(frozen=True)
@@ -41,10 +56,18 @@ class Residence:
     place: str
     decided_by: str
     possible: tuple[str, ...] = ()
-    question: str = ""  # "", state_unknown, province_unknown, residence_unknown, residence_conflict
+    #: "" or one of `questions.RESIDENCE_QUESTIONS`.
+    question: str = ""
     weak_hint: str = ""
     #: The deciding evidence was the name of a country, not its code.
     by_name: bool = False
+    #: How far the evidence carries: certain, good, weak, none.
+    confidence: str = NONE
+    #: The first country column whose text is neither a code nor one country's name ('England', 'UK'), and what it may mean.
+    unreadable: str = ""
+    unclear: tuple[str, ...] = ()
+    #: What is wrong with the postcode: "", unfit, zero_lost.
+    postcode_problem: str = ""
 
     @property
     def recorded(self) -> str:
@@ -52,13 +75,30 @@ class Residence:
         return f"{self.decided_by} (name)" if self.by_name else self.decided_by
 
 
-@dataclass(frozen=True)
-class _Read:
+class Read(NamedTuple):
     """What one cell says: a place, or what it may mean where it is sure of none."""
 
     place: str = ""
     may_mean: tuple[str, ...] = ()
     by_name: bool = False
+
+
+class Evidence(NamedTuple):
+    """The evidence of one row, read as far as it can be without the rest: few rows differ in it, so answers are remembered."""
+
+    stated: str = ""
+    billing: str = ""
+    shipping: str = ""
+    region: str = ""
+    postcode: postal.Postcode = postal.NOTHING
+    #: The state of a ZIP code beside no country.
+    zip_state: str = ""
+    #: The postal address is a post-office box, or one of the American forces' or embassies' post offices.
+    box: bool = False
+    forces: bool = False
+    phone: str = ""
+    store: Read = Read()
+    hint: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -83,7 +123,7 @@ def _names() -> Mapping[str, str]:
 def _prefixes() -> tuple[dict[str, str], dict[str, str], dict[str, list[str]]]:
     found = yaml.safe_load((Path(__file__).parent / "prefixes.yaml").read_text())
     areas = {str(code): place for place, codes in found["north_america"].items() for code in codes}
-    return found["countries"], areas, found["shared"]
+    return {code: residence_of(code=country) for code, country in found["countries"].items()}, areas, found["shared"]
 
 
 def subdivisions() -> frozenset[str]:
@@ -93,91 +133,173 @@ def subdivisions() -> frozenset[str]:
 
 def is_residence(text: str) -> bool:
     """Whether a text is a residence that a person may set: a country, or a US state or Canadian province."""
-    return text in known_countries() or text in subdivisions()
+    return text in known_countries() or text in subdivisions() or text in SETTABLE
 
 
+@lru_cache(maxsize=4096)
 def from_prefix(text: str) -> str:
-    """The place of a telephone prefix such as '+33' or '+1-206'; '' when it tells nothing."""
-    countries, areas, _ = _prefixes()
-    match = re.fullmatch(r"\+(\d{1,3})(?:[- ]?(\d{3}))?.*", text.strip())
-    if not match:
+    """The place of a telephone prefix such as '+33' or '+1-206', or of a whole number; '' when it tells nothing."""
+    if not (text.startswith("+") and text.isascii()):
         return ""
-    if match[1] == "1":
-        return areas.get(match[2] or "", "")
-    return residence_of(code=countries.get(match[1], ""))
+    countries, areas, _ = _prefixes()
+    digits = "".join([sign for sign in text[1:12] if sign.isdecimal()])
+    if digits.startswith("1"):
+        return areas.get(digits[1:4], "")
+    # No calling code is the beginning of another.
+    return countries.get(digits[:3]) or countries.get(digits[:2], "")
 
 
-@lru_cache(maxsize=20_000)
-def _country(text: str) -> _Read:
+@lru_cache(maxsize=4096)
+def _country(text: str) -> Read:
     """A cell that should hold a country: its code, its full name, or a word that has to be asked about."""
     code = residence_of(code=text)
-    if is_residence(code):
-        return _Read(code)
+    if code in known_countries() or code in subdivisions():
+        return Read(code)
     unclear = may_mean(word=text)
     named = residence_of(code=country_named(word=text) or _names().get(plain(text), ""))
     # 'Puerto Rico' names a part of the United States and a code of ISO 3166-1: the same place.
     sure = named and (not unclear or ("-" in named and unclear == (named,)))
-    return _Read(named, by_name=True) if sure else _Read(may_mean=unclear)
+    return Read(named, by_name=True) if sure else Read(may_mean=unclear)
 
 
-@lru_cache(maxsize=20_000)
-def _region(text: str, country: str) -> _Read:
+@lru_cache(maxsize=4096)
+def _region(text: str, country: str) -> Read:
     """A state or province beside its country. 'WA' alone is Washington or Western Australia, and says nothing."""
     if re.match(r"(US|CA)-", text.upper()):
-        return _Read(part_named(country=text[:2].upper(), word=text))
+        return Read(part_named(country=text[:2].upper(), word=text))
     if country in WITH_PARTS:
-        return _Read(part_named(country=country, word=text), may_mean(word=text))
+        return Read(part_named(country=country, word=text), may_mean(word=text))
     if not country:
-        return _Read(may_mean=may_mean(word=text))
+        return Read(may_mean=may_mean(word=text))
     named = _country(text).place
     own = own_part(country=country, code=named or text.upper())
-    return _Read(own or (named if named.startswith(f"{country}-") else ""))
+    place = own or (named if named.startswith(f"{country}-") else _part_of_another(text, country))
+    # Shown where the evidence disagrees anyway; 'MO' beside Italy is Modena, and no sign of Missouri.
+    return Read(place, () if place or postal.is_part(country=country, word=text) else may_mean(word=text))
 
 
-def _read(column: str, text: str, country: str) -> _Read:
-    text = text.strip()
-    if not text or len(text) > LONGEST_PLACE:
-        return _Read()
-    if column == "phone_prefix":
-        return _Read(from_prefix(text))
-    if column == "region":
-        return _region(text, country)
-    if column == "loyalty_home_store":
-        # A code and a town; a name would run into the town.
-        store = _country(text.split(" ")[0])
-        return _Read() if store.by_name else store
-    return _country(text)
+def _part_of_another(text: str, country: str) -> str:
+    """'California' beside France is a contradiction; 'CA' is a province of Italy too, and Georgia a country."""
+    if len(text.strip()) <= 3 or country in may_mean(word=text):
+        return ""
+    return next((part for other in WITH_PARTS if (part := part_named(country=other, word=text))), "")
 
 
-def unreadable_country(row: Mapping[str, str]) -> str:
-    """The first country column whose text is neither a code nor one country's name ('England', 'UK'): a question."""
-    return next((name for name in COUNTRY_COLUMNS if row.get(name, "").strip() and not _read(name, row[name], "").place), "")
+def read_store(text: str) -> Read:
+    """A code and a town; a name would run into the town."""
+    store = _country(text[:LONGEST_PLACE].split(" ", maxsplit=1)[0])
+    return Read() if store.by_name else store
 
 
-def unclear_places(row: Mapping[str, str]) -> tuple[str, ...]:
-    """What the words of a row may mean that name no place for certain: to be shown beside the question."""
-    found = [place for column in COUNTRY_COLUMNS for place in _read(column, row.get(column, ""), "").may_mean]
-    return tuple(dict.fromkeys(found))
+def _named(text: str) -> Read:
+    return _country(text) if text and len(text) <= LONGEST_PLACE and not is_filler(text) else Read()
+
+
+@lru_cache(maxsize=4096)
+def country_of_row(stated: str, billing: str, shipping: str) -> str:
+    """The country beside which the region and the postcode of a row are read; '' where none is written."""
+    named = (_named(text).place for text in (stated, billing, shipping))
+    return next((place[:2] for place in named if place), "")
+
+
+def gather(
+    stated: str, billing: str, shipping: str, region: str, postcode: str, city: str, street: str, phone: str, store: str, ip: str
+) -> Evidence:
+    """Read the cells of one row. The IP address is read only where no column names a country. Called once a row: positional."""
+    country = country_of_row(stated, billing, shipping)
+    return Evidence(
+        stated,
+        billing,
+        shipping,
+        region,
+        postal.read_postcode(country, postcode) if postcode else postal.NOTHING,
+        postal.read_zip(postcode) if postcode and not country else "",
+        bool(street) and postal.is_box(street=street),
+        bool(city) and postal.is_forces_town(city=city),
+        from_prefix(phone) if phone else "",
+        read_store(store) if store else Read(),
+        _named(ip).place if ip and not country else "",
+    )
 
 
 def decide(row: Mapping[str, str]) -> Residence:
-    """Weigh one row's evidence."""
-    named = (_read(column, row.get(column, ""), "").place for column in COUNTRY_COLUMNS)
-    country = next((place[:2] for place in named if place), "")
-    read = {column: _read(column, row.get(column, ""), country) for column in EVIDENCE}
+    """Weigh one row's evidence, given by column."""
+
+    def get(name: str) -> str:
+        return row.get(name, "").strip()
+
+    return weigh(
+        gather(
+            stated=get("stated_country"), billing=get("billing_country"), shipping=get("shipping_country"), region=get("region"),
+            postcode=get("postcode"), city=get("city"), street=get("street"), phone=get("phone_prefix") or get("phone"),
+            store=get("loyalty_home_store"), ip=get("ip_country"),
+        )
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def weigh(evidence: Evidence) -> Residence:
+    """The residence that the evidence gives, with its confidence and the question that it leaves."""
+    country = country_of_row(evidence.stated, evidence.billing, evidence.shipping)
+    read = _all_read(evidence, country)
     found = _without_confirmation([(column, read[column].place) for column in EVIDENCE if read[column].place])
-    hint = _read("ip_country", row.get("ip_country", ""), "").place
+    written = [name for name, text in _texts(evidence).items() if text and not is_filler(text)]
+    unreadable = [name for name in written if not read[name].place]
+    unclear = tuple(dict.fromkeys(place for name in COUNTRY_COLUMNS for place in read[name].may_mean))
+    decided = _decide(evidence, read, found)
+    return replace(
+        decided,
+        confidence=_confidence(evidence, decided, found, bool(unreadable)),
+        unreadable=unreadable[0] if unreadable else "",
+        unclear=unclear,
+        postcode_problem=_postcode_problem(evidence, decided),
+    )
+
+
+def _postcode_problem(evidence: Evidence, decided: Residence) -> str:
+    """Between two countries the postcode need not be that of the first: the conflict is asked, and that is enough."""
+    problem = evidence.postcode.problem
+    return problem if problem in {"unfit", "zero_lost"} and decided.question != "residence_conflict" else ""
+
+
+def _texts(evidence: Evidence) -> Mapping[str, str]:
+    return {"stated_country": evidence.stated, "billing_country": evidence.billing, "shipping_country": evidence.shipping}
+
+
+def _all_read(evidence: Evidence, country: str) -> Mapping[str, Read]:
+    """What each column says, in the order of trust."""
+    beside = country or evidence.postcode.place[:2] or evidence.zip_state[:2]
+    region = _region(evidence.region, beside) if evidence.region and len(evidence.region) <= LONGEST_PLACE else Read()
+    if evidence.zip_state and region.place != evidence.zip_state:
+        # Five digits alone are no ZIP code, and a state's letters alone no state: only together they are sure.
+        meant = (region.place, evidence.zip_state) if region.place else region.may_mean
+        region = Read("", tuple(dict.fromkeys((*meant, *region.may_mean))))
+    code = evidence.postcode
+    forces = evidence.forces or code.problem == "military" or (country == "US" and evidence.region.upper() in FORCES_STATES)
+    return {
+        **{name: _named(text) for name, text in _texts(evidence).items()},
+        "region": region,
+        "postcode": Read("US" if forces else code.place, code.may_mean),
+        "phone_prefix": Read(evidence.phone),
+        "loyalty_home_store": evidence.store,
+    }
+
+
+def _decide(evidence: Evidence, read: Mapping[str, Read], found: list[tuple[str, str]]) -> Residence:
+    hint = evidence.hint
     if not found:
         unclear = dict.fromkeys(place for column in EVIDENCE for place in read[column].may_mean)
         return Residence(UNKNOWN, "", tuple(unclear) or ((hint,) if hint else ()), "residence_unknown", hint)
     if any(place[:2] != found[0][1][:2] for _, place in found):
-        return _conflict(found, hint)
-    shared = _prefixes()[2].get(found[0][1], []) if [column for column, _ in found] == ["phone_prefix"] else []
-    return (
-        Residence(found[0][1], "phone_prefix", tuple(shared), "residence_conflict", hint)
-        if shared
-        else _finest(found, read, hint)
-    )
+        return _conflict(found, read, hint)
+    if [column for column, _ in found] == ["phone_prefix"]:
+        shared = _prefixes()[2].get(found[0][1], [])
+        if shared:
+            return Residence(found[0][1], "phone_prefix", tuple(shared), "residence_conflict", hint)
+    if read["postcode"].place == "US":
+        finer = tuple(dict.fromkeys(place for _, place in found if "-" in place))
+        return Residence("US", found[0][0], finer, "military_address", hint)
+    return _finest(found, read, hint)
 
 
 def _without_confirmation(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -189,20 +311,37 @@ def _without_confirmation(found: list[tuple[str, str]]) -> list[tuple[str, str]]
     return found
 
 
-def _finest(found: list[tuple[str, str]], read: Mapping[str, _Read], hint: str) -> Residence:
+def _finest(found: list[tuple[str, str]], read: Mapping[str, Read], hint: str) -> Residence:
     """The evidence agrees on the country: the state or province that it names, or that question."""
     finer = list(dict.fromkeys(place for _, place in found if "-" in place))
     if len(finer) > 1:
-        return _conflict([(column, place) for column, place in found if "-" in place], hint)
+        return _conflict([(column, place) for column, place in found if "-" in place], read, hint)
     if finer:
         column = next(column for column, place in found if place == finer[0])
         return Residence(finer[0], column, by_name=read[column].by_name)
     column, country = found[0]
     question = PART_UNKNOWN.get(country, "")
-    possible = tuple(place for place in read["region"].may_mean if place.startswith(f"{country}-")) if question else ()
+    meant = dict.fromkeys((*read["region"].may_mean, *read["postcode"].may_mean))
+    possible = tuple(place for place in meant if place.startswith(f"{country}-")) if question else ()
     return Residence(country, column, possible, question, hint if question else "", read[column].by_name)
 
 
-def _conflict(found: list[tuple[str, str]], hint: str) -> Residence:
-    places = tuple(dict.fromkeys(place for _, place in found))
-    return Residence(places[0], found[0][0], places, "residence_conflict", hint)
+def _conflict(found: list[tuple[str, str]], read: Mapping[str, Read], hint: str) -> Residence:
+    """Every place that the evidence names, in the order of trust; also what its unclear words may mean."""
+    unclear = (place for column in EVIDENCE for place in read[column].may_mean)
+    places = tuple(dict.fromkeys((*(place for _, place in found), *unclear)))
+    return Residence(found[0][1], found[0][0], places, "residence_conflict", hint)
+
+
+def _confidence(evidence: Evidence, decided: Residence, found: list[tuple[str, str]], unreadable: bool) -> str:
+    """Direct evidence of the very place counts two, indirect one; three and more are certain, two good. Asked is none."""
+    if decided.question or unreadable:
+        return WEAK if decided.weak_hint and decided.place == UNKNOWN else NONE
+    points = 0
+    for column, place in found:
+        boxed = evidence.box and column in {"region", "postcode"}
+        points += 0 if place != decided.place else 1 if column in INDIRECT or boxed else 2
+    if evidence.postcode.fits and not evidence.postcode.place and decided.place not in PART_UNKNOWN:
+        # The address has the country's form: it is evidence of its own.
+        points += 1 if evidence.box else 2
+    return CERTAIN if points > 2 else GOOD if points == 2 else WEAK

@@ -1,247 +1,333 @@
-"""One row of a list -> one sealed person with the questions it raises, or a row that cannot be a person. No database here."""
+"""One row of a list -> one person with the questions it raises, or a row that cannot be a person. No database and no Django here.
+
+The importer's confined child runs this a million times: what few rows have in common (their evidence, their words, the domain
+of their address) is read once and remembered, and only rows in doubt are looked at closely.
+"""
 
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
+from operator import itemgetter
+from typing import NamedTuple
 
-from incidents.models.people import QueueKind
-from incidents.people import residence
-from incidents.people.addresses import check_address, normal_address, normal_name
-from incidents.vault import PersonFields, Vault
+from incidents.people import postal, residence
+from incidents.people.addresses import AddressProblem, check_address, normal_address, normal_name, placeholder_problem
+from incidents.people.asking import ask_place
+from incidents.people.fillers import is_filler, is_filler_number
+from incidents.people.person_facts import (
+    ANSWERED_BY,
+    Expected,
+    Exposed,
+    birth_date,
+    foreign_numbers,
+    minor_by_age,
+    read_birth,
+    read_elements,
+    read_flags,
+    read_language,
+    read_representative,
+)
+from incidents.people.questions import (
+    ADDRESS,
+    DATA,
+    FLAG_QUESTIONS,
+    FLAGS,
+    NO_CHANNEL,
+    RESIDENCE_QUESTIONS,
+    ROW,
+    Problem,
+)
+from incidents.record import PersonFields
 
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-FLAG_QUESTIONS = {
-    "minor_under_16": (QueueKind.GUARDIAN, "under 16: a guardian may have to be told", "name the guardian or hold"),
-    "minor_16_17": (
-        QueueKind.GUARDIAN,
-        "16 or 17: a guardian may have to be told",
-        "confirm who reads the letter, or hold",
-    ),
-    "deceased": (QueueKind.NEXT_OF_KIN, "said to be deceased", "find the next of kin or hold"),
-    "safe_address": (
-        QueueKind.SAFE_ADDRESS,
-        "lives at a protected address",
-        "confirm that e-mail is safe, never by post",
-    ),
-}
-FLAGS = frozenset({*FLAG_QUESTIONS, "employee", "opted_out", "erasure_pending"})
-RESIDENCE_QUESTIONS = {
-    "state_unknown": (
-        QueueKind.STATE_UNKNOWN,
-        "lives in the United States, state unknown",
-        "ask the shop for the state, or hold",
-    ),
-    "province_unknown": (
-        QueueKind.STATE_UNKNOWN,
-        "lives in Canada, province unknown",
-        "ask the shop for the province (Quebec and Alberta have laws of their own), or hold",
-    ),
-    "residence_unknown": (
-        QueueKind.RESIDENCE_UNKNOWN,
-        "no evidence of residence",
-        "set the residence with its evidence, or hold",
-    ),
-    "residence_conflict": (
-        QueueKind.RESIDENCE_CONFLICT,
-        "the evidence names several places",
-        "choose one with its evidence, or hold",
-    ),
-}
-EVIDENCE = ("stated_country", "billing_country", "shipping_country", "phone_prefix", "loyalty_home_store", "ip_country")
+__all__ = [
+    "FLAGS", "FLAG_QUESTIONS", "RESIDENCE_QUESTIONS", "Expected", "Prepared", "Preparer", "Problem", "can_be_posted",
+    "match_addresses", "match_values", "prepare",
+]  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Problem:
-    """A question about a row: which queue, which column, why, and what to do."""
-
-    kind: str
-    column: str
-    reason: str
-    remedy: str
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85]")
+#: Here a line break is part of the address; everywhere else it is none of the field.
+OF_SEVERAL_LINES = frozenset({"street"})
+LONGEST_NAME = 500
+FAMILY_FIRST = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
+REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,50}")
+#: A long number as a spreadsheet shows it: rounded when the list was made, and nobody's number any more.
+ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?[Ee]\+[0-9]+")
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A row ready for staging. `rejected` names why it can be no person; then nothing else is set."""
+class Row(NamedTuple):
+    """The cells of a row that are read; empty where the file has no such column."""
+
+    person_id: str
+    customer_number: str
+    full_name: str
+    given_name: str
+    family_name: str
+    email: str
+    phone: str
+    street: str
+    city: str
+    region: str
+    postcode: str
+    stated_country: str
+    billing_country: str
+    shipping_country: str
+    phone_prefix: str
+    loyalty_home_store: str
+    ip_country: str
+    language: str
+    elements: str
+    flags: str
+    date_of_birth: str
+    representative_role: str
+    representative_name: str
+    representative_email: str
+
+
+class Prepared(NamedTuple):
+    """A row ready for staging. `rejected` names why it can be no person; then the rest is not used."""
 
     number: int
     fields: PersonFields
+    #: The reference that the file gives; '' = one has to be made.
     reference: str
-    subject: str
     place: residence.Residence
+    confidence: str
     elements: tuple[str, ...]
     flags: tuple[str, ...]
     language: str
-    problems: tuple[Problem, ...]
+    #: A postal address that can be written to.
+    has_post: bool
+    problems: tuple[Problem, ...] = ()
     rejected: Problem | None = None
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What the incident says of elements: the vocabulary, each element's state, and those exposed for everybody."""
+NOBODY = PersonFields()
+NOWHERE = residence.Residence(residence.UNKNOWN, "")
+NAMES_NOBODY = Problem(
+    ROW, "", "no name, no customer number and no e-mail", "nothing tells who this is: find the row in the source"
+)
+NO_NAME = Problem(DATA, "full_name", "no name", "add the name from the customer record, or hold")
+LONG_NAME = Problem(DATA, "full_name", f"a name of more than {LONGEST_NAME} characters", "look for columns that ran together")
+NO_ADDRESS = Problem(NO_CHANNEL, "email", "no e-mail address", "add an address, or hold until one is found")
+ONLY_POST = Problem(
+    NO_CHANNEL,
+    "email",
+    "no e-mail address; a complete postal address is there",
+    "letters by post are not sent from here: add an e-mail address, or hold and write by post",
+)
+#: What is kept, sealed, beside the fields: the evidence of residence, and the e-mail address as given where it is not used so.
+KEPT = (
+    "stated_country", "billing_country", "shipping_country", "phone_prefix", "loyalty_home_store", "ip_country", "email",
+)  # fmt: skip
+#: Where in a row that evidence stands.
+FIRST, LAST = Row._fields.index(KEPT[0]), Row._fields.index("ip_country") + 1
 
-    vocabulary: frozenset[str]
-    states: Mapping[str, str]
 
-    @property
-    def for_all(self) -> tuple[str, ...]:
-        return tuple(sorted(name for name, state in self.states.items() if state == "exposed"))
+class Preparer:
+    """Reads the rows of one file; made once, with the positions of its columns."""
+
+    def __init__(self, *, columns: tuple[str, ...], expected: Expected, today: date) -> None:
+        at = {name: position for position, name in enumerate(columns) if name}
+        self._width, self._expected, self._today = len(columns), expected, today
+        # The last cell is an empty one of our own: the value of every column that the file does not have.
+        self._take = itemgetter(*(at.get(name, -1) for name in Row._fields))
+        everybody = Exposed(expected.without_column)
+        read = lru_cache(maxsize=4096)(lambda text: read_elements(text=text, expected=expected))
+        self._exposed = read if "elements" in at else lambda _: everybody
+        self._flags = lru_cache(maxsize=1024)(lambda text: read_flags(text=text))
+
+    def prepare(self, number: int, cells: list[str]) -> Prepared:
+        """Read one row. Every doubt becomes a Problem; nothing is dropped or repaired silently."""
+        problems: list[Problem] = []
+        row, rejected = self._row(cells, problems)
+        ready, about = check_address(row.email) if row.email else ("", None)
+        if rejected or (about and about.refused):
+            return _nobody(number, rejected, about)
+        full = row.full_name or _whole_name(row.given_name, row.family_name)
+        if not full or len(full) > LONGEST_NAME or not full.isprintable():
+            problems += _about_name(full)
+        street = row.street if row.street.isprintable() else _lines(row.street, problems)
+        place = self._place(row, ready, problems)
+        elements, flags = self._words(row, place, problems)
+        has_post = bool(street) and _can_be_posted(place.place, flags, street, row.city, row.region, row.postcode)
+        ready = _address(ready, about, has_post, problems)
+        stood_in = row.representative_role or row.representative_name or row.representative_email
+        fields = _fields(row, full, street, ready, _stand_in(row, problems) if stood_in else ("", "", ""))
+        return Prepared(
+            number, fields, row.person_id if REFERENCE.fullmatch(row.person_id) else "", place, place.confidence, elements, flags,
+            read_language(row.language), has_post, tuple(problems),
+        )  # fmt: skip
+
+    def _row(self, cells: list[str], problems: list[Problem]) -> tuple[Row, Problem | None]:
+        """The cells that are read, and why they can be nobody's."""
+        width, beyond = self._width, ""
+        if len(cells) != width:
+            reason = f"{len(cells)} cells where the header has {width}"
+            problems.append(Problem(DATA, "", reason, "look for a missing or extra delimiter, correct the values"))
+            cells, beyond = [*cells[:width], *[""] * (width - len(cells))], "".join(cells[width:])
+        taken = self._take([*cells, ""])
+        row = Row._make(map(str.strip, taken))
+        if "+" in row.customer_number or "E+" in row.phone:
+            row = _without_rounded(row, problems)
+        # Ordinary text is printable: only what is not is searched for what would break a header or a line.
+        unsafe = None if "".join(taken).isprintable() and beyond.isprintable() else _unsafe(taken, beyond)
+        named = row.full_name or row.customer_number or row.email or row.given_name or row.family_name
+        return row, unsafe or (None if named else NAMES_NOBODY)
+
+    def _place(self, row: Row, email: str, problems: list[Problem]) -> residence.Residence:
+        evidence = residence.gather(
+            row.stated_country, row.billing_country, row.shipping_country, row.region, row.postcode, row.city, row.street,
+            row.phone_prefix or row.phone, row.loyalty_home_store, row.ip_country,
+        )  # fmt: skip
+        place = residence.weigh(evidence)
+        if place.question or place.unreadable or place.postcode_problem:
+            return ask_place(place=place, email=email, seat=self._expected.seat, problems=problems)
+        return place
+
+    def _words(self, row: Row, place: residence.Residence, problems: list[Problem]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The exposed elements and the flags; somebody under age by their birth date is flagged as such."""
+        exposed, (flags, asked) = self._exposed(row.elements), self._flags(row.flags)
+        problems += exposed.problems
+        if exposed.of_one_country:
+            problems += foreign_numbers(exposed=exposed, place=place.place)
+        problems += asked
+        if not row.date_of_birth:
+            return exposed.elements, flags
+        doubt, minor = read_birth(row.date_of_birth, self._today, self._expected.aware_on)
+        if doubt:
+            problems.append(Problem(DATA, "date_of_birth", doubt, "write it as YYYY-MM-DD"))
+        if not minor or "minor_under_16" in flags or "minor_16_17" in flags:
+            return exposed.elements, flags
+        problems.append(minor_by_age(flag=minor))
+        return exposed.elements, tuple(sorted((*flags, minor)))
 
 
-def prepare(*, number: int, cells: list[str], columns: tuple[str, ...], expected: Expected) -> Prepared:
-    """Read one row. Every doubt becomes a Problem; nothing is dropped or repaired silently."""
-    row = dict(zip(columns, (cell.strip(" \xa0") for cell in cells), strict=False))
-    problems = _shape(cells, columns)
-    email, about_email = check_address(row.get("email", ""))
-    rejected = _impossible(row, cells, about_email is not None and about_email.hostile)
-    if about_email:
-        problems.append(Problem(QueueKind.ADDRESS, "email", about_email.reason, about_email.remedy))
-    elif not email:
-        problems.append(Problem(QueueKind.NO_CHANNEL, "email", "no e-mail address", "add an address, or hold until one is found"))
-    fields = _fields(row, email)
-    if not fields.full_name:
-        problems.append(Problem(QueueKind.DATA, "full_name", "no name", "add the name from the customer record, or hold"))
-    place = _place(row, problems)
-    return Prepared(
-        number=number,
-        fields=fields,
-        reference=_reference(row),
-        subject=secrets.token_hex(16),
-        place=place,
-        elements=_elements(row, columns, expected, problems),
-        flags=_flags(row, problems),
-        language=_language(row),
-        problems=tuple(problems),
-        rejected=rejected,
+def _without_rounded(row: Row, problems: list[Problem]) -> Row:
+    """Two people whose numbers were rounded alike are not one."""
+    for column in ("customer_number", "phone"):
+        if ROUNDED.fullmatch(getattr(row, column)):
+            remedy = "take it from the customer record, or export the column as text and import again"
+            problems.append(Problem(DATA, column, "a number that a spreadsheet has rounded", remedy))
+            row = row._replace(**{column: ""})
+    return row
+
+
+def prepare(*, number: int, cells: list[str], columns: tuple[str, ...], expected: Expected, today: date) -> Prepared:
+    """Read a single row; a file is read with a `Preparer` of its own."""
+    return Preparer(columns=columns, expected=expected, today=today).prepare(number, cells)
+
+
+def _fields(row: Row, full_name: str, street: str, email: str, stand_in: tuple[str, str, str]) -> PersonFields:
+    kept = (*row[FIRST:LAST], row.email if row.email != email else "")
+    role, name, their_email = stand_in
+    return PersonFields(
+        full_name=full_name,
+        given_name=row.given_name,
+        family_name=row.family_name,
+        emails=(email,) if email else (),
+        phone=row.phone,
+        street=street,
+        city=row.city,
+        region=row.region,
+        postcode=row.postcode,
+        customer_number=row.customer_number,
+        date_of_birth=row.date_of_birth,
+        evidence=tuple([pair for pair in zip(KEPT, kept, strict=True) if pair[1]]),
+        representative_role=role,
+        representative_name=name,
+        representative_email=their_email,
     )
 
 
-def _shape(cells: list[str], columns: tuple[str, ...]) -> list[Problem]:
-    if len(cells) == len(columns):
-        return []
-    reason = f"{len(cells)} cells where the header has {len(columns)}"
-    return [Problem(QueueKind.DATA, "", reason, "look for a missing or extra delimiter, correct the values")]
+def _nobody(number: int, rejected: Problem | None, about: AddressProblem | None) -> Prepared:
+    why = rejected or (Problem(ROW, "email", about.reason, about.remedy) if about else None)
+    return Prepared(number, NOBODY, "", NOWHERE, residence.NONE, (), (), "", False, (), why)
 
 
-def _impossible(row: Mapping[str, str], cells: list[str], hostile: bool) -> Problem | None:
-    for column, text in (*row.items(), *(("", cell) for cell in cells[len(row) :])):
-        if CONTROL.search(text):
+def _unsafe(taken: tuple[str, ...], beyond: str) -> Problem | None:
+    for column, text in (*zip(Row._fields, taken, strict=True), ("", beyond)):
+        if CONTROL.search(re.sub(r"\r?\n", "", text) if column in OF_SEVERAL_LINES else text):
             reason = "a line break or control character inside the field"
-            return Problem(QueueKind.ROW, column, reason, "remove it in the source and import the corrected row")
-    if hostile:
-        reason = "control or invisible characters in the address"
-        return Problem(QueueKind.ROW, "email", reason, "retype the address and import the corrected row")
-    if not any(row.get(name) for name in ("full_name", "given_name", "family_name", "customer_number", "email")):
-        reason = "no name, no customer number and no e-mail"
-        return Problem(QueueKind.ROW, "", reason, "nothing tells who this is: find the row in the source")
+            return Problem(ROW, column, reason, "remove it in the source and import the corrected row")
     return None
 
 
-def _fields(row: Mapping[str, str], email: str) -> PersonFields:
-    def get(name: str) -> str:
-        return row.get(name, "")
-
-    full = get("full_name") or " ".join(part for part in (get("given_name"), get("family_name")) if part)
-    return PersonFields(
-        full_name=full,
-        given_name=get("given_name"),
-        family_name=get("family_name"),
-        emails=(email,) if email else (),
-        phone=get("phone"),
-        street=get("street"),
-        city=get("city"),
-        region=get("region"),
-        postcode=get("postcode"),
-        customer_number=get("customer_number"),
-        date_of_birth=get("date_of_birth"),
-        evidence=tuple((name, get(name)) for name in EVIDENCE if get(name)),
-    )
+def _whole_name(given: str, family: str) -> str:
+    """East Asian names begin with the family."""
+    parts = (family, given) if FAMILY_FIRST.search(family) else (given, family)
+    return " ".join(part for part in parts if part)
 
 
-def _place(row: Mapping[str, str], problems: list[Problem]) -> residence.Residence:
-    place = residence.decide(row)
-    unreadable = residence.unreadable_country(row)
-    if place.question and not (unreadable and place.place == residence.UNKNOWN):
-        kind, reason, remedy = RESIDENCE_QUESTIONS[place.question]
-        if place.question != "residence_conflict":
-            remedy = _meant(place, row) + remedy
-        problems.append(Problem(kind, place.decided_by, reason, remedy))
-    elif unreadable:
-        # Weaker evidence may have decided; it is asked all the same, in a queue where the residence can be set.
-        known = place.place != residence.UNKNOWN
-        kind = QueueKind.RESIDENCE_CONFLICT if known else QueueKind.RESIDENCE_UNKNOWN
-        remedy = f"{_meant(place, row)}set the residence with its evidence, or hold"
-        problems.append(Problem(kind, unreadable, "the country is no ISO code and no name of one country alone", remedy))
-    return place
+def _about_name(name: str) -> list[Problem]:
+    """A name is literal text, whatever it holds; only one that nobody can see, or that goes on for a page, is asked."""
+    if not any(sign.isprintable() and not sign.isspace() for sign in name):
+        return [NO_NAME]
+    return [LONG_NAME] if len(name) > LONGEST_NAME else []
 
 
-def _meant(place: residence.Residence, row: Mapping[str, str]) -> str:
-    """What an unclear word may mean, in codes; the word itself stays sealed. The IP address alone suggests nothing."""
-    possible = residence.unclear_places(row) or tuple(code for code in place.possible if code != place.weak_hint)
-    return f"is {' or '.join(possible[:4])} meant? " if possible else ""
+def _lines(street: str, problems: list[Problem]) -> str:
+    """The lines of an address, without empty ones."""
+    lines = [line.strip() for line in street.splitlines() if line.strip()]
+    if len(lines) > postal.MOST_LINES:
+        reason = f"a postal address of {len(lines)} lines; an envelope holds {postal.MOST_LINES}"
+        problems.append(Problem(DATA, "street", reason, "shorten it to the lines that the post needs"))
+    return "\n".join(lines)
 
 
-def _reference(row: Mapping[str, str]) -> str:
-    given = row.get("person_id", "")
-    return given if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,50}", given) else f"p-{secrets.token_hex(6)}"
-
-
-def _elements(row: Mapping[str, str], columns: tuple[str, ...], expected: Expected, problems: list[Problem]) -> tuple[str, ...]:
-    if "elements" not in columns:
-        return expected.for_all
-    words = tuple(sorted({word.strip().lower() for word in row.get("elements", "").split(";") if word.strip()}))
-    known = tuple(word for word in words if word in expected.vocabulary)
-    if not words:
-        problems.append(
-            Problem(QueueKind.DATA, "elements", "no exposed element is named", "say which data of this person leaked")
-        )
-        return expected.for_all
-    if len(known) < len(words):
-        problems.append(Problem(QueueKind.DATA, "elements", "an element is not in the vocabulary", "use the vocabulary's words"))
-    if any(expected.states.get(word) == "not_involved" for word in known):
-        reason = "an element that the incident's facts call not involved"
-        problems.append(Problem(QueueKind.DATA, "elements", reason, "correct the row or the incident's facts"))
-    # The column says of whom those elements leaked that leaked of some; what leaked of everybody leaked of this person too.
-    return tuple(sorted({*known, *expected.for_all}))
-
-
-def _flags(row: Mapping[str, str], problems: list[Problem]) -> tuple[str, ...]:
-    words = {word.strip().lower() for word in row.get("flags", "").split(";") if word.strip()}
-    if words - FLAGS:
-        problems.append(Problem(QueueKind.DATA, "flags", "an unknown flag", f"use {', '.join(sorted(FLAGS))}"))
-    for flag in sorted(words & set(FLAG_QUESTIONS)):
-        kind, reason, remedy = FLAG_QUESTIONS[flag]
-        problems.append(Problem(kind, "flags", reason, remedy))
-    born = row.get("date_of_birth", "")
-    if born and not _plausible_birth(born):
-        problems.append(Problem(QueueKind.DATA, "date_of_birth", "not a plausible date of birth", "write it as YYYY-MM-DD"))
-    return tuple(sorted(words & FLAGS))
-
-
-def _plausible_birth(text: str) -> bool:
-    try:
-        born = date.fromisoformat(text)
-    except ValueError:
+def _can_be_posted(place: str, flags: tuple[str, ...], street: str, city: str, region: str, postcode: str) -> bool:
+    """Who moved is not at the old address, and who lives at a protected one never gets post there."""
+    if place == residence.UNKNOWN or "moved" in flags or "safe_address" in flags:
         return False
-    return date(1900, 1, 2) <= born <= date.today()  # noqa: DTZ011  (a day either way does not matter)
+    reading = postal.read_postcode(place[:2], postcode)
+    return postal.usable(country=place[:2], street=street, city=city, region=region, postcode=postcode, reading=reading)
 
 
-def _language(row: Mapping[str, str]) -> str:
-    text = row.get("language", "").replace("_", "-")
-    return text if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?", text) else ""
+def can_be_posted(*, fields: PersonFields, place: str, flags: Sequence[str]) -> bool:
+    """Whether a letter can be addressed to a person who lives at `place`."""
+    return _can_be_posted(place, tuple(flags), fields.street, fields.city, fields.region, fields.postcode)
 
 
-def indexes(*, fields: PersonFields, vault: Vault) -> dict[str, bytes | None]:
-    """The blind indexes by which people are matched; None where the value is missing."""
-    name = normal_name(fields.full_name)
-    values = {
-        "customer": fields.customer_number,
+def _address(ready: str, about: AddressProblem | None, has_post: bool, problems: list[Problem]) -> str:
+    """The address that is written to, with the question where there is none."""
+    doubt = about or (placeholder_problem(address=ready) if ready else None)
+    if doubt:
+        problems.append(Problem(ADDRESS, "email", doubt.reason, doubt.remedy))
+        return ""
+    if not ready:
+        problems.append(ONLY_POST if has_post else NO_ADDRESS)
+    return ready
+
+
+def _stand_in(row: Row, problems: list[Problem]) -> tuple[str, str, str]:
+    """Who reads the letter instead; once their address is known, the question who that is has its answer."""
+    found, doubts = read_representative(
+        role=row.representative_role, name=row.representative_name, email=row.representative_email
+    )
+    answered = ANSWERED_BY[found[0] if all(found) else ""]
+    problems[:] = [*(problem for problem in problems if problem.kind not in answered), *doubts]
+    return found
+
+
+def match_values(fields: PersonFields) -> dict[str, str]:
+    """The normalised values by which people are matched, by blind index; '' where one is missing. Of the addresses, the first.
+
+    A filler is no value: strangers of one name who were all 'born' on 1900-01-01 are not one person.
+    """
+    name, born = normal_name(fields.full_name), fields.date_of_birth
+    by_birth = f"{name}|{born}" if name and born and birth_date(born) else ""
+    home = bool(by_birth and fields.street and fields.postcode) and not is_filler(fields.street)
+    return {
+        "customer": "" if is_filler_number(fields.customer_number) else fields.customer_number,
         "email": normal_address(fields.emails[0]) if fields.emails else "",
         "name": name,
-        "name_birth": f"{name}|{fields.date_of_birth}" if name and fields.date_of_birth else "",
+        "name_birth": by_birth,
+        "address": f"{name}|{normal_name(fields.street)}|{normal_name(fields.postcode).replace(' ', '')}|{born}" if home else "",
     }
-    return {kind: vault.blind(kind=kind, value=value) if value else None for kind, value in values.items()}
+
+
+def match_addresses(fields: PersonFields) -> tuple[str, ...]:
+    """All e-mail addresses of a person as they are matched."""
+    return tuple(normal_address(address) for address in fields.emails)

@@ -17,6 +17,7 @@ from incidents.law.pack import PackSet
 from incidents.law.questions import keys_of
 from incidents.models import Finding, Incident, PersonStatus
 from incidents.models.refusal import Refused
+from incidents.people.amending import living
 from incidents.people.assessing import Known, known
 from incidents.people.opening import FINDING_VALUES, YES_OR_NO, check_facts
 
@@ -227,22 +228,29 @@ def _finding(about: Known, rest: str) -> str:
 
 
 def crowds(*, incident: Incident) -> tuple[Crowd, ...]:
-    """Everybody on the list who is not rejected, by what the law sees, counted as of now."""
+    """Everybody on the list who is neither rejected nor merged, by what the law sees and by their clock, counted as of now."""
     minors = ExpressionWrapper(Q(flags__overlap=MINORS), output_field=BooleanField())
-    people = incident.people.exclude(status=PersonStatus.REJECTED).annotate(minors=minors)
-    rows = people.values("residence", "elements", "minors", "language", "status").annotate(living=Count("id")).order_by()
-    counts: dict[tuple[str, tuple[str, ...], bool], int] = {}
-    languages: dict[tuple[str, tuple[str, ...], bool], dict[str, int]] = {}
-    for row in rows:
-        key = (row["residence"], tuple(sorted(row["elements"])), row["minors"])
+    people = living(incident=incident).annotate(minors=minors)
+    rows = people.values("residence", "elements", "minors", "language", "status", "amendment__aware_at")
+    counts: dict[Alike, int] = {}
+    languages: dict[Alike, dict[str, int]] = {}
+    for row in rows.annotate(living=Count("id")).order_by():
+        key = (row["residence"], tuple(sorted(row["elements"])), row["minors"], row["amendment__aware_at"])
         counts[key] = counts.get(key, 0) + row["living"]
         spoken = languages.setdefault(key, {})
         if row["status"] == PersonStatus.CLEAR:
             spoken[row["language"]] = spoken.get(row["language"], 0) + row["living"]
-    return tuple(
-        Crowd(Group(residence=key[0], elements=frozenset(key[1]), count=counts[key], minors=key[2]), languages[key])
-        for key in sorted(counts)
-    )
+    ordered = sorted(counts, key=lambda key: (*key[:3], str(key[3] or "")))
+    return tuple(Crowd(_group(key, counts[key]), languages[key]) for key in ordered)
+
+
+#: Residence, elements, minors, and for people found late the moment from which their clocks run.
+Alike = tuple[str, tuple[str, ...], bool, datetime | None]
+
+
+def _group(key: Alike, count: int) -> Group:
+    residence, elements, minors, aware_at = key
+    return Group(residence=residence, elements=frozenset(elements), count=count, minors=minors, aware_at=aware_at)
 
 
 def exposed_as(*, group: Group, elements: Mapping[str, str]) -> Group:

@@ -39,10 +39,16 @@ class ElementSet:
     elements: tuple[str, ...]
     share: Fraction
     only_in: tuple[str, ...] = ()
+    #: What the table holds of these people although it is not known to have leaked.
+    on_file: tuple[str, ...] = ()
 
     def occurs_in(self, residency: str) -> bool:
         """Whether people of this residence may belong to the set."""
         return not self.only_in or residency.startswith(self.only_in)
+
+    def holds(self, detail: str) -> bool:
+        """Whether the table has this detail of these people."""
+        return detail in self.elements or detail in self.on_file
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,10 @@ class Population:
     languages: Mapping[str, Mapping[str, float]]
     edge_cases: Mapping[str, int]
     state_unknown_per_10000_us: int
+    #: Languages that are preferred by people of no residence here, for those who prefer another than their country's.
+    other_languages: tuple[str, ...] = ()
+    #: Names in Arabic script fall on anybody, where too few live in countries that write so.
+    rtl_anywhere: bool = False
 
     def languages_of(self, residency: str) -> Mapping[str, float]:
         """Languages and their weights for a residence; the entry of the country stands for its states."""
@@ -63,7 +73,10 @@ class Population:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One incident as a drill. `facts` is the mapping that `manage.py incident_new --facts` reads."""
+    """One incident as a drill. `facts` is the mapping that `manage.py incident_new --facts` reads.
+
+    `plot`: what the people in the drill find and decide (`story.py`); `conclusions`: what the law must say (`concluding.py`).
+    """
 
     id: str
     name: str
@@ -73,6 +86,8 @@ class Scenario:
     facts: Mapping[str, Any]
     population: Population
     sources: tuple[Mapping[str, str], ...]
+    plot: Mapping[str, Any]
+    conclusions: tuple[Mapping[str, Any], ...]
 
     @property
     def aware_on(self) -> date:
@@ -108,9 +123,11 @@ def load_scenario(*, scenario_id: str) -> Scenario:
         synthetic_warning=raw["synthetic_warning"],
         seed=raw["seed"],
         sizes=raw["sizes"],
-        facts=raw["facts"],
+        facts=_facts(raw),
         population=_population(raw["population"]),
         sources=tuple(raw["sources"]),
+        plot=raw["plot"],
+        conclusions=tuple(raw["conclusions"]),
     )
 
 
@@ -148,20 +165,36 @@ def read_data(*, name: str) -> Any:
     return yaml.safe_load(_DATA.joinpath(*name.split("/")).read_text(encoding="utf-8"))
 
 
+def _facts(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The facts with the controller's words in the languages of the letters, where the file leaves them to us."""
+    facts, words = raw["facts"], read_data(name="common/in-words.yaml")
+    if "clock" not in raw:
+        return dict(facts)
+    controller, clocks = facts["controller"], words["clocks"][raw["clock"]]
+    said = {
+        f"{name}_{language}": text.format(website=controller["website"], clock=clocks[language])
+        for name in ("website_page", "phone_hours", "dpo_name")
+        for language, text in words[name].items()
+    }
+    return {**facts, "controller": {**controller, **said}}
+
+
 def _population(raw: Mapping[str, Any]) -> Population:
-    painted = read_data(name="common/edge-cases.yaml")
+    painted = read_data(name="common/edge-cases.yaml") | raw.get("edge_cases", {})
     return Population(
         residency_shares=_spread_over_states(raw["residency_shares"]),
         element_sets={name: _element_set(entry) for name, entry in raw["element_sets"].items()},
         pinned_cells=tuple((residency, element_set) for residency, element_set in raw["pinned_cells"]),
         languages=raw["languages"],
-        edge_cases={name: count for name, count in painted.items() if name not in raw["not_painted"]},
-        state_unknown_per_10000_us=raw["state_unknown_per_10000_us"],
+        edge_cases={name: count for name, count in painted.items() if name not in raw.get("not_painted", ())},
+        state_unknown_per_10000_us=raw.get("state_unknown_per_10000_us", 0),
+        other_languages=tuple(raw.get("other_languages", ())),
+        rtl_anywhere=raw.get("rtl_anywhere", False),
     )
 
 
 def _element_set(raw: Mapping[str, Any]) -> ElementSet:
-    return ElementSet(tuple(raw["elements"]), _exact(raw["share"]), tuple(raw.get("only_in", ())))
+    return ElementSet(tuple(raw["elements"]), _exact(raw["share"]), tuple(raw.get("only_in", ())), tuple(raw.get("on_file", ())))
 
 
 def _spread_over_states(shares: Mapping[str, float]) -> dict[str, Fraction]:

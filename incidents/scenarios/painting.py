@@ -32,6 +32,10 @@ class Edge(StrEnum):
     EMPLOYEE = "employee_of_controller"
     ERASURE_PENDING = "erasure_request_pending"
     STATE_UNKNOWN = "us_state_unknown"
+    PREFIX_ONLY = "phone_prefix_only"
+    FORCES = "APO_FPO_US"
+    NO_POST = "no_postal_address"
+    POST_RETURNED = "postal_undeliverable"
 
 
 # Within a group a person carries one edge case at most, so that each can be counted in the file by itself.
@@ -99,6 +103,7 @@ def paint(*, rng: Random, population: Population, cells: Sequence[Cell], cell_of
     painter.paint_person()
     painter.paint_address()
     painter.paint_households()
+    painter.paint_post()
     return Painting(painter.people, painter.neighbours, painter.counts, {})
 
 
@@ -108,6 +113,8 @@ class _Painter:
     def __init__(self, rng: Random, population: Population, cells: Sequence[Cell], cell_of: array[int]) -> None:
         self.rng = rng
         self.cells = cells
+        self.sets = population.element_sets
+        self.rtl_anywhere = population.rtl_anywhere
         self.cell_of = cell_of
         self.pinned = frozenset(population.pinned_cells)
         self.people = array("I", bytes(4 * len(cell_of)))
@@ -122,12 +129,16 @@ class _Painter:
         """Evidence and language; the queues of conflict and unknown state stay apart, so that each can be counted."""
         places = load_places()
         known = self._living_where(lambda residency: residency != "UNKNOWN")
-        self._mark(Edge.RTL_SCRIPT, self._living_where(lambda residency: bool(places[residency].rtl_names)))
+        at_home = self._living_where(lambda residency: bool(places[residency].rtl_names))
+        self._mark(Edge.RTL_SCRIPT, known if self.rtl_anywhere else at_home)
         self._mark(Edge.STATE_UNKNOWN, self._living_where(lambda residency: residency.startswith("US-")))
         state_unknown = _BIT[Edge.STATE_UNKNOWN]
         settled = array("I", (person for person in known if not self.people[person] & state_unknown))
         self._mark(Edge.RESIDENCY_CONFLICT, settled)
         self._mark(Edge.OTHER_LANGUAGE, known)
+        if self.counts.get(Edge.PREFIX_ONLY):
+            told = _BIT[Edge.RESIDENCY_CONFLICT] | state_unknown
+            self._mark(Edge.PREFIX_ONLY, self._without(told, self._not_holding("postal_address", known)))
 
     def paint_person(self) -> None:
         """Flags: age, death and employment exclude each other; wishes may come on top."""
@@ -138,13 +149,13 @@ class _Painter:
 
     def paint_address(self) -> None:
         """What is wrong with the e-mail address, or with the rows that carry it."""
-        self._mark_apart(_ABOUT_THE_ADDRESS, self._living_where(lambda residency: True))
+        self._mark_apart(_ABOUT_THE_ADDRESS, self._holding("email", lambda residency: True))
 
     def paint_households(self) -> None:
         """Pairs of the same residence and script, both with an otherwise plain address; one takes the other's."""
         wanted = self.counts.get(Edge.SAME_EMAIL, 0)
         waiting: dict[tuple[str, int], int] = {}
-        for person in self._shuffled(self._living_where(lambda residency: True)):
+        for person in self._shuffled(self._holding("email", lambda residency: True)):
             if len(self.neighbours) == wanted:
                 return
             if self.people[person] & _ADDRESS_BITS:
@@ -157,6 +168,27 @@ class _Painter:
                 waiting[alike] = person
         if len(self.neighbours) < wanted:
             raise TooFewPeople(f"{Edge.SAME_EMAIL}: {wanted} pairs wanted, {len(self.neighbours)} found")
+
+    def paint_post(self) -> None:
+        """Military post, which names no state; then no address, or one where nobody is found. Nothing where nobody has one."""
+        if self.counts.get(Edge.FORCES):
+            at_home = _BIT[Edge.RESIDENCY_CONFLICT] | _BIT[Edge.STATE_UNKNOWN] | _BIT[Edge.PREFIX_ONLY]
+            self._mark(Edge.FORCES, self._without(at_home, self._holding("postal_address", lambda r: r.startswith("US-"))))
+        if self.counts.get(Edge.NO_POST) or self.counts.get(Edge.POST_RETURNED):
+            anybody = self._holding("postal_address", lambda residency: residency != "UNKNOWN")
+            self._mark_apart((Edge.NO_POST, Edge.POST_RETURNED), self._without(_BIT[Edge.FORCES], anybody))
+
+    def _holding(self, detail: str, wanted: Callable[[str], bool]) -> array[int]:
+        """People of whom the table has the detail, outside of the pinned cells."""
+        fit = {i for i, cell in enumerate(self.cells) if cell not in self.pinned and self.sets[cell[1]].holds(detail)}
+        return array("I", (person for person in self._living_where(wanted) if self.cell_of[person] in fit))
+
+    def _not_holding(self, detail: str, pool: array[int]) -> array[int]:
+        unfit = {i for i, cell in enumerate(self.cells) if self.sets[cell[1]].holds(detail)}
+        return array("I", (person for person in pool if self.cell_of[person] not in unfit))
+
+    def _without(self, bits: int, pool: array[int]) -> array[int]:
+        return array("I", (person for person in pool if not self.people[person] & bits))
 
     def _living_where(self, wanted: Callable[[str], bool]) -> array[int]:
         fit = {i for i, cell in enumerate(self.cells) if cell not in self.pinned and wanted(cell[0])}

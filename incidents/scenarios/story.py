@@ -10,56 +10,39 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth.models import User
-
+from incidents.acting import acting_as
 from incidents.audit import log
 from incidents.audit.export import export_evidence
 from incidents.dispatch import campaign as campaigns
-from incidents.dispatch.conservation import check_campaign, count_states
-from incidents.letters.approving import approve_content
+from incidents.dispatch.conservation import check_campaign
+from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
 from incidents.letters.render import make_letters
 from incidents.models import AuditEvent, Campaign, CampaignState, Incident
 from incidents.models.messages import FINAL_STATES, MessageState
-from incidents.models.people import QueueKind, QueueStatus
-from incidents.models.refusal import Refused
-from incidents.people import deciding
 from incidents.people.assessing import assess_incident, record_filing
 from incidents.people.importing import account, import_people
-from incidents.people.opening import check_facts, newest_findings, open_incident, record_finding
-from incidents.scenarios.catalog import Scenario
+from incidents.people.opening import check_facts, open_incident
+from incidents.scenarios.catalog import Scenario, size_label
+from incidents.scenarios.concluding import DECIDED, SECOND, broken, conclusions_of, said_of
 from incidents.scenarios.generator import write_people
-from incidents.tasks import wake_campaign
+from incidents.scenarios.plot import Cast, Plot, decide, plot_of, record_findings
+from incidents.scenarios.waves import Progress, second_campaign, sign_and_send
 
-#: step, done so far, of how many (0 = unknown).
-Progress = Callable[[str, int, int], None]
-HOLD_DAYS = 30
-SILENCE_SECONDS = 180
-
-
-class StoryStuck(Refused):
-    """The campaign does not move any more."""
-
-
-@dataclass(frozen=True)
-class Cast:
-    """Who acts: the officer writes and releases, counsel approves."""
-
-    officer: User
-    counsel: User
+_RUNNING = (CampaignState.FROZEN, CampaignState.CONTENT_APPROVED, CampaignState.DISPATCHING)
+_ACCOUNTED = (MessageState.ACCEPTED, MessageState.NEEDS_OTHER_CHANNEL, MessageState.HELD)
 
 
 @dataclass
 class Outcome:
-    """What the story shows at its end; `to_json` is what `demo --json` writes."""
+    """What the story shows at its end; `as_json` is what `demo --json` writes. No campaign: the freeze was rightly refused."""
 
     incident: Incident
-    campaign: Campaign
+    campaign: Campaign | None
     people: int
     bundle: Path
     checks: dict[str, bool] = field(default_factory=dict)
@@ -73,73 +56,28 @@ class Outcome:
         return all(self.checks.values())
 
 
-FINDINGS = (
-    (
-        "risk",
-        "risk",
-        "Names, e-mail addresses and countries were taken by an outsider: messages that pretend to come from the "
-        "brand are likely, so a risk cannot be ruled out. No password, payment or identity data: not a high risk.",
-    ),
-    (
-        "misuse_likely",
-        "yes",
-        "The data were taken by somebody who had no right to them; misuse for deceptive messages is likely.",
-    ),
-    (
-        "serious_harm_likely",
-        "no",
-        "Name, e-mail address and country alone, for some the date of birth: serious harm to a person is not likely from these.",
-    ),
-    (
-        "voluntary_notice",
-        "yes",
-        "Where the law asks for no letter we write all the same: people can guard against false messages only if they know.",
-    ),
-    ("law_unknown", "courtesy", "Courtesy notice now, law to be checked: a letter harms nobody, waiting may."),
-)
-#: Queue -> why its people are held in the drill.
-HOLD_REASONS = {
-    QueueKind.STATE_UNKNOWN: "Date of birth leaked and the state is unknown: North Dakota or Washington may owe a letter with "
-    "fixed content. The boutiques were asked for the state.",
-    QueueKind.RESIDENCE_UNKNOWN: "Nothing tells where this client lives; client services are looking in the sales records.",
-    QueueKind.RESIDENCE_CONFLICT: "Two places of residence stand side by side; the boutique asks the client.",
-    QueueKind.ADDRESS: "The address cannot be written to; the boutique is asked for the right one.",
-    QueueKind.NO_CHANNEL: "No e-mail address; the postal address is being asked for.",
-    QueueKind.GUARDIAN: "The reader is a minor; the guardian has to be found first.",
-    QueueKind.NEXT_OF_KIN: "Said to be deceased; next of kin is being found, with care.",
-    QueueKind.SAFE_ADDRESS: "Protected address: nobody writes before the client says which way is safe.",
-    QueueKind.MATCH_CONFLICT: "The same customer number stands beside two names; the sales records decide.",
-    QueueKind.DATA: "A value of the row is not plausible; the source is being looked at.",
-}
-NO_STATE_NEEDED = (
-    "Name, e-mail and country only: no state whose law we hold fires on these. The state stays unknown and the law open; the "
-    "client gets the courtesy letter now."
-)
-
-
 def run_story(*, scenario: Scenario, people: int, cast: Cast, var: Path, progress: Progress) -> Outcome:
     """Play the whole line; raises Refused with the remedy when a step is refused."""
-    started = time.monotonic()
+    started, plot = time.monotonic(), plot_of(scenario=scenario)
     incident = _opened(scenario, cast)
-    known = incident.campaigns.first()
-    finished = known is not None and known.state not in _RUNNING
-    campaign = known or _prepared(scenario, incident, people, cast, progress)
-    _signed(campaign, cast)
-    _sent(campaign, progress)
-    _filed(incident, cast)
+    finished = _is_over(incident, plot)
+    campaign = _played(scenario, incident, people, plot, cast, progress)
     bundle = var / "bundles" / f"{incident.reference}.zip"
     if not (finished and bundle.exists()):
         progress("export the evidence", 0, 0)
         export_evidence(incident=incident, out=bundle, actor=cast.officer.username)
     outcome = Outcome(incident, campaign, people, bundle, found_finished=finished)
     progress("verify the evidence", 0, 0)
-    outcome.checks = run_checks(campaign=campaign, bundle=bundle)
-    outcome.open_questions = campaigns.closing_questions(campaign=campaign)
+    outcome.checks = run_checks(scenario=scenario, outcome=outcome)
+    outcome.open_questions = _open_questions(incident)
     outcome.seconds = round(time.monotonic() - started, 1)
     return outcome
 
 
-_RUNNING = (CampaignState.FROZEN, CampaignState.CONTENT_APPROVED, CampaignState.DISPATCHING)
+def _open_questions(incident: Incident) -> list[str]:
+    """What keeps the campaigns from closing, or where there is none, letters from leaving."""
+    found = [question for campaign in incident.campaigns.order_by("id") for question in closing_questions(campaign=campaign)]
+    return list(dict.fromkeys(found)) if incident.campaigns.exists() else freeze_obstacles(incident=incident)
 
 
 def _opened(scenario: Scenario, cast: Cast) -> Incident:
@@ -150,20 +88,46 @@ def _opened(scenario: Scenario, cast: Cast) -> Incident:
     return open_incident(facts=facts, author=cast.officer, drill=True)
 
 
-def _prepared(scenario: Scenario, incident: Incident, people: int, cast: Cast, progress: Progress) -> Campaign:
+def _is_over(incident: Incident, plot: Plot) -> bool:
+    """Whether everything that the plot sends was sent before."""
+    campaigns_held = list(incident.campaigns.order_by("id"))
+    wanted = 0 if plot.ends == "nothing_sent" else 2 if plot.second_wave else 1
+    running = any(campaign.state in _RUNNING for campaign in campaigns_held)
+    return bool(wanted) and len(campaigns_held) >= wanted and not running
+
+
+def _played(
+    scenario: Scenario, incident: Incident, people: int, plot: Plot, cast: Cast, progress: Progress
+) -> Campaign | None:  # fmt: skip
+    """The campaign that the story ends with."""
+    campaign = incident.campaigns.order_by("id").first()
+    if campaign is None:
+        _prepared(scenario, incident, people, plot, cast, progress)
+        if plot.ends == "nothing_sent":
+            return None
+        progress("freeze register and letters", 0, 0)
+        campaign = campaigns.freeze(incident=incident, author=cast.officer)
+    sign_and_send(campaign=campaign, cast=cast, progress=progress)
+    if plot.second_wave:
+        campaign = second_campaign(incident=incident, wave=plot.second_wave, cast=cast, progress=progress)
+        sign_and_send(campaign=campaign, cast=cast, progress=progress)
+    _filed(incident, cast)
+    return campaign
+
+
+def _prepared(scenario: Scenario, incident: Incident, people: int, plot: Plot, cast: Cast, progress: Progress) -> None:
+    """Everything before the freeze. Where nothing may be sent, the queues stay as they are: nobody is affected yet."""
     _imported(scenario, incident, people, cast, progress)
-    progress("decide the queues", 0, 0)
-    _decide(incident, cast)
+    sent = plot.ends == "sent"
+    if sent:
+        progress("decide the queues", 0, 0)
+        decide(incident=incident, plot=plot, cast=cast)
     progress("record findings, ask the law", 0, 0)
-    known = newest_findings(incident=incident)
-    for key, value, reason in FINDINGS:
-        if (key, "") not in known:
-            record_finding(incident=incident, key=key, value=value, reason=reason, author=cast.officer)
+    record_findings(incident=incident, findings=plot.findings, cast=cast)
     assess_incident(incident=incident, author=cast.officer)
-    progress("compile and check the letters", 0, 0)
-    make_letters(incident=incident, author=cast.officer)
-    progress("freeze register and letters", 0, 0)
-    return campaigns.freeze(incident=incident, author=cast.officer)
+    if sent:
+        progress("compile and check the letters", 0, 0)
+        make_letters(incident=incident, author=cast.officer)
 
 
 def _imported(scenario: Scenario, incident: Incident, people: int, cast: Cast, progress: Progress) -> None:
@@ -173,75 +137,14 @@ def _imported(scenario: Scenario, incident: Incident, people: int, cast: Cast, p
         path = Path(folder) / "people.csv"
         with path.open("w", encoding="utf-8", newline="") as out:
             rows = write_people(scenario=scenario, people=people, out=out).rows
-        import_people(
-            incident=incident,
-            path=path,
-            author=cast.officer,
-            progress=lambda done: progress("import the list", done, rows),
-        )
-    progress("import the list", rows, rows)
-
-
-def _decide(incident: Incident, cast: Cast) -> None:
-    """The drill's decisions, as officer and counsel, with reasons that show."""
-    queue = incident.queue.filter(status=QueueStatus.OPEN)
-    until = log.database_now().date() + timedelta(days=HOLD_DAYS)
-    harmless = queue.filter(kind=QueueKind.STATE_UNKNOWN).exclude(person__elements__contains=["date_of_birth"])
-    deciding.correct_residence(incident=incident, entries=harmless, residence="US", reason=NO_STATE_NEEDED, author=cast.officer)
-    first = queue.filter(kind=QueueKind.ADDRESS).order_by("id").first()
-    if first:
-        deciding.correct_address(
-            incident=incident,
-            entry=first,
-            address="confirmed.by.telephone@example.org",
-            author=cast.officer,
-            reason="The client read the address out to the boutique, which wrote it down and read it back.",
-        )
-    for kind, reason in HOLD_REASONS.items():
-        deciding.hold(incident=incident, entries=queue.filter(kind=kind), until=until, reason=reason, author=cast.officer)
-    rows = queue.filter(kind=QueueKind.ROW)
-    deciding.propose_rejection(incident=incident, entries=rows, reason="The row names nobody.", author=cast.officer)
-    deciding.confirm_rejection(incident=incident, entries=incident.queue.all(), author=cast.counsel)
-
-
-def _signed(campaign: Campaign, cast: Cast) -> None:
-    campaign.refresh_from_db()
-    if campaign.state == CampaignState.FROZEN:
-        approve_content(
-            campaign=campaign,
-            author=cast.counsel,
-            reason="Letters read in every language and form; the register's numbers are those of the accounting.",
-        )
-        campaign.refresh_from_db()
-    if campaign.state == CampaignState.CONTENT_APPROVED:
-        campaigns.release(
-            campaign=campaign, author=cast.officer, reason="Approved by counsel; the call centre is briefed and open."
-        )
-
-
-def _sent(campaign: Campaign, progress: Progress) -> None:
-    """Wait for the workers; they find the work in the database, the wake-up only saves a moment."""
-    wake_campaign(campaign.pk)
-    seen, since = -1, time.monotonic()
-    while True:
-        campaign.refresh_from_db()
-        states = count_states(campaign=campaign)
-        settled = sum(n for state, n in states.items() if state not in (*_WAITING, *_NOT_SENT))
-        progress("send the letters", settled, campaign.people - sum(states.get(state, 0) for state in _NOT_SENT))
-        if campaign.state != CampaignState.DISPATCHING:
-            return
-        if settled != seen:
-            seen, since = settled, time.monotonic()
-        if time.monotonic() - since > SILENCE_SECONDS:
-            raise StoryStuck(
-                f"No letter moved for {SILENCE_SECONDS} seconds; the campaign stands at {states}. Look at var/log, or "
-                f"send without workers: manage.py dispatch {campaign.reference}"
+        with acting_as("importer"):
+            import_people(
+                incident=incident,
+                path=path,
+                author=cast.officer,
+                progress=lambda done: progress("import the list", done, rows),
             )
-        time.sleep(0.5)
-
-
-_NOT_SENT = (MessageState.HELD, MessageState.NOT_OWED)
-_WAITING = (MessageState.PLANNED, MessageState.READY, MessageState.SENDING, MessageState.IN_DOUBT)
+    progress("import the list", rows, rows)
 
 
 def _filed(incident: Incident, cast: Cast) -> None:
@@ -253,24 +156,34 @@ def _filed(incident: Incident, cast: Cast) -> None:
         record_filing(obligation=duty, filed_at=when, reference=reference, author=cast.officer)
 
 
-def run_checks(*, campaign: Campaign, bundle: Path) -> dict[str, bool]:
+def run_checks(*, scenario: Scenario, outcome: Outcome) -> dict[str, bool]:
     """What must hold at the end of the drill."""
-    campaign.refresh_from_db()
-    incident, check = campaign.incident, check_campaign(campaign=campaign)
-    sent = [state for state in check.states if state in FINAL_STATES or state in _ACCOUNTED]
+    incident, campaign = outcome.incident, outcome.campaign
+    about_letters = {"nothing_may_be_sent": bool(freeze_obstacles(incident=incident))}
+    if campaign:
+        about_letters = _sent_checks(list(incident.campaigns.order_by("id")))
+    stage = SECOND if plot_of(scenario=scenario).second_wave else DECIDED
+    size = size_label(scenario=scenario, people=outcome.people)
+    lines = conclusions_of(scenario=scenario, when=stage, size=size)
     return {
         "rows_add_up": account(incident=incident).adds_up,
-        "everybody_in_one_state": check.sum_ok,
-        "no_violation": not check.violations,
-        "no_open_doubt": check.doubts_open == 0,
-        "campaign_drained": campaign.state in (CampaignState.DRAINED, CampaignState.CLOSED),
-        "nobody_left_unsent": len(sent) == len(check.states),
+        **about_letters,
+        "the_law_says_what_experts_expect": not broken(conclusions=lines, said=said_of(incident=incident, scenario=scenario)),
         "log_complete": not AuditEvent.objects.filter(log=log.log_of(incident), leaf=None).exists(),
-        "bundle_verifies": verify_bundle(bundle=bundle) == 0,
+        "bundle_verifies": verify_bundle(bundle=outcome.bundle) == 0,
     }
 
 
-_ACCOUNTED = (MessageState.ACCEPTED, MessageState.NEEDS_OTHER_CHANNEL, MessageState.HELD)
+def _sent_checks(sent: list[Campaign]) -> dict[str, bool]:
+    checks = [check_campaign(campaign=campaign) for campaign in sent]
+    accounted = (*FINAL_STATES, *_ACCOUNTED)
+    return {
+        "everybody_in_one_state": all(check.sum_ok for check in checks),
+        "no_violation": not any(check.violations for check in checks),
+        "no_open_doubt": not any(check.doubts_open for check in checks),
+        "campaign_drained": all(campaign.state in (CampaignState.DRAINED, CampaignState.CLOSED) for campaign in sent),
+        "nobody_left_unsent": all(state in accounted for check in checks for state in check.states),
+    }
 
 
 def verify_bundle(*, bundle: Path) -> int:
@@ -283,7 +196,7 @@ def verify_bundle(*, bundle: Path) -> int:
 
 def as_json(*, outcome: Outcome, scenario: str, size: str) -> dict[str, Any]:
     """What `demo --json` writes."""
-    incident, counts = outcome.incident, account(incident=outcome.incident)
+    incident, campaign, counts = outcome.incident, outcome.campaign, account(incident=outcome.incident)
     duties: dict[str, dict[str, int]] = {}
     for jurisdiction, owed in incident.obligations.filter(superseded=False).values_list("jurisdiction", "owed"):
         at = duties.setdefault(jurisdiction, {})
@@ -301,8 +214,8 @@ def as_json(*, outcome: Outcome, scenario: str, size: str) -> dict[str, Any]:
         "rejection_pending": counts.rejection_pending,
         "cohorts": incident.cohorts.filter(count__gt=0).count(),
         "obligations": duties,
-        "campaign": outcome.campaign.reference,
-        "messages": check_campaign(campaign=outcome.campaign).states,
+        "campaign": campaign.reference if campaign else "",
+        "messages": check_campaign(campaign=campaign).states if campaign else {},
         "audit": {"entries": head.size if head else 0, "root": head.root if head else "", "key": log.fingerprint_of_key()},
         "bundle": str(outcome.bundle),
         "checks": outcome.checks,

@@ -17,7 +17,7 @@ SAM = {
     "stated_country": "US", "language": "en", "elements": "name;email;country;date_of_birth", "date_of_birth": "1979-05-17",
 }  # fmt: skip
 NORA = {
-    "person_id": "nora", "customer_number": "C5", "full_name": "Nora Wandermann", "email": "n@example.org,m@example.org",
+    "person_id": "nora", "customer_number": "C5", "full_name": "Nora Wandermann", "email": "nora@intranet",
     "stated_country": "FR", "language": "fr", "elements": "name;email;country",
 }  # fmt: skip
 TITLE = "Outsider <img src=x onerror=alert(1)> in the client list"

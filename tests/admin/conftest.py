@@ -1,4 +1,4 @@
-"""A case for the desk: Claire, Carl and Yuki, Sam whose state is unknown, and Nora whose field holds two addresses."""
+"""A case for the desk: Claire, Carl and Yuki, Sam whose state is unknown, and Nora whose address leads nowhere."""
 
 from __future__ import annotations
 

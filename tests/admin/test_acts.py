@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from incidents.admin.facts_form import FactsForm
@@ -86,28 +85,6 @@ def test_a_taken_reference_is_refused(desk: Client, opened: Incident) -> None:
 
 
 # -- people and queues ---------------------------------------------------------------------------------------------
-
-
-def upload(client: Client, incident: Incident, text: str | bytes) -> str:
-    raw = text if isinstance(text, bytes) else text.encode()
-    return posted(client, "upload", incident.pk, list=SimpleUploadedFile("list.csv", raw, "text/csv"))
-
-
-def test_an_upload_reports_where_every_row_went_and_a_second_one_changes_nothing(
-    desk: Client, opened: Incident, list_file: Path
-) -> None:
-    assert "5 rows read" in upload(desk, opened, list_file.read_bytes())
-    assert "imported before" in upload(desk, opened, list_file.read_bytes()) and opened.people.count() == 5
-
-
-@pytest.mark.parametrize("bad", ["", "one;two\n1;2\n", b"\xff\xfe\x00", "full_name,email\n"])
-def test_a_bad_file_is_refused_with_a_remedy_and_nothing_stored(desk: Client, opened: Incident, bad: str | bytes) -> None:
-    assert upload(desk, opened, bad)
-    assert opened.people.count() == opened.imports.count() == 0
-
-
-def test_an_upload_without_a_file_is_asked_for_one(desk: Client, opened: Incident) -> None:
-    assert "Choose a file" in posted(desk, "upload", opened.pk)
 
 
 def test_a_whole_queue_is_held_at_once(desk: Client, case: Incident) -> None:
@@ -272,8 +249,9 @@ def test_the_bundle_is_a_zip_with_its_checker(desk: Client, campaign: Campaign) 
 
 
 def test_the_reject_file_is_logged_and_not_kept(desk: Client, case: Incident, tmp_path: Path) -> None:
-    response = desk.post(at("reject_file", case.pk))
-    assert response.content.decode("utf-8-sig").startswith("row,") and "no-store" in response["Cache-Control"]
+    assert "purpose" in posted(desk, "reject_file", case.pk)
+    response = desk.post(at("reject_file", case.pk), {"purpose": "the shop corrects them"})
+    assert response.content.decode("utf-8-sig").startswith("correction_of,row,") and "no-store" in response["Cache-Control"]
     assert AuditEvent.objects.filter(action="access.exported", line__contains="reject file").exists()
     assert not list(tmp_path.rglob("*rejects*"))
 

@@ -214,7 +214,8 @@ def test_what_is_in_the_bundle_is_what_its_readme_says(calm: Evidence) -> None:
         names = set(archive.namelist())
         readme = archive.read("README.txt").decode()
         register = archive.read("register/cartier-2025-c1.jsonl").decode().splitlines()
-    loose = {"README.txt", "facts.json", "findings.json", "duties.json", "filings.json", "SHA256SUMS", "checkpoint.txt",
+    loose = {"README.txt", "facts.json", "findings.json", "duties.json", "filings.json", "amendments.json",
+             "corrections.json", "exclusions.json", "SHA256SUMS", "checkpoint.txt",
              "log.pem", "verify.py"}  # fmt: skip
     assert {name for name in names if not name.startswith(SHIPPED)} == loose
     assert calm.key in readme

@@ -765,3 +765,56 @@ def test_an_entry_is_one_line_that_any_tool_can_read(tmp_path: Path) -> None:
     folder = unpack(honest().write(tmp_path / "bundle.zip"))
     entries = [json.loads(line) for line in (folder / ENTRIES).read_text().splitlines()]
     assert entries == honest().entries
+
+
+# Amendments, corrections and exclusions
+
+
+def amended(*, joined: bool = True, opened: bool = True) -> Draft:
+    """The honest story, then an amendment with somebody found late and Yuki, whose address was corrected."""
+    draft = honest()
+    about = {"campaign": CAMPAIGN, "state": "replaced", "reason": "corrected"}
+    if opened:
+        draft.add("amendment.opened", actor="ada", amendment=1, aware_at="2025-09-01T08:00:00+00:00")
+    draft.add("message.moved", actor="ada", subject=subject(2), **about)
+    if joined:
+        draft.add("person.joined", actor="ada", subject=subject(0), amendment=1, reason="the letter named no date")
+    draft.registers["c2"] = [
+        {"subject": subject(number), "cohort": "fr-mail", "commitment": content(number), "letter": "", "content_sha256": "",
+         "state": "held"}
+        for number in (0, 2, 7)
+    ]  # fmt: skip
+    draft.add("register.frozen", actor="felix", campaign="c2", n=3, states={"held": 3}, amendment=1, **draft.roots("c2"))
+    return draft
+
+
+def test_an_amendment_of_the_corrected_the_late_and_those_who_joined_by_name_passes(tmp_path: Path) -> None:
+    assert found(amended(), tmp_path) == ""
+
+
+def test_somebody_of_an_earlier_register_who_did_not_join_is_noticed(tmp_path: Path) -> None:
+    assert "has people who did not join it" in found(amended(joined=False), tmp_path)
+
+
+def test_a_register_of_an_amendment_that_nobody_opened_or_that_has_one_already_is_noticed(tmp_path: Path) -> None:
+    assert "has people who did not join it" in found(amended(opened=False), tmp_path)
+    again = amended()
+    again.registers["c3"] = []
+    again.add("register.frozen", actor="felix", campaign="c3", n=0, states={}, amendment=1, **again.roots("c3"))
+    assert "has people who did not join it" in found(again, tmp_path)
+
+
+@pytest.mark.parametrize("state", ["replaced", "cancelled", "excluded"])
+def test_a_letter_to_somebody_whom_the_register_left_is_noticed(tmp_path: Path, state: str) -> None:
+    draft = honest()
+    draft.add("person.excluded", actor="ada", subject=subject(2), second="dora", reason="a test record")
+    draft.add("message.moved", actor="ada", subject=subject(2), campaign=CAMPAIGN, state=state)
+    assert found(draft, tmp_path) == ""
+    draft.add("attempt.accepted", subject=subject(2), campaign=CAMPAIGN, chunk="k1", state="accepted", content_sha256=content(2))
+    assert f"tells somebody who is {state}" in found(draft, tmp_path)
+
+
+def test_somebody_excluded_without_an_exclusion_by_two_is_noticed(tmp_path: Path) -> None:
+    draft = honest()
+    draft.add("message.moved", actor="ada", subject=subject(2), campaign=CAMPAIGN, state="excluded")
+    assert "is no exclusion by two" in found(draft, tmp_path)

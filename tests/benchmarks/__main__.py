@@ -13,11 +13,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from notifier.embedded import ServiceDown
-from tests.benchmarks import cases, law, people
+from tests.benchmarks import cases, importing, law, people
 from tests.benchmarks.figures import Figure, machine, seconds
 from tests.benchmarks.stage import VAR
 
-BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {"law": law.run, "cases": cases.run, "people": people.run}
+BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "law": law.run,
+    "cases": cases.run,
+    "people": people.run,
+    "import": importing.run,
+}
 
 
 def main() -> None:
@@ -27,8 +32,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=BENCHMARKS)
     parser.add_argument("--people", type=int, default=people.PEOPLE, help="how many people are assessed")
+    parser.add_argument("--rows", type=int, default=importing.ROWS, help="how many rows are imported")
     given = parser.parse_args()
-    people.PEOPLE = given.people
+    people.PEOPLE, importing.ROWS = given.people, given.rows
     figures: list[Figure] = []
     for name, run in BENCHMARKS.items():
         if given.only in (None, name):

@@ -82,6 +82,7 @@ def _fill(incident: Incident, people: int, *, with_cohort: bool) -> int:
     for first in range(1, people + 1, BATCH):
         last = min(first + BATCH - 1, people)
         values: dict[str, Any] = {"incident": incident.pk, "places": places, "count": len(places), "first": first, "last": last}
+        values["amendment"] = None
         with connection.cursor() as cursor:
             if with_cohort:
                 cursor.execute(create_cohorts(rows=f"(SELECT r.*, {MINOR} AS minors FROM ({ROWS}) r)"), values)
@@ -121,7 +122,7 @@ def _look_up(incident: Incident) -> None:
     found = f"(SELECT c.id FROM incidents_cohort c WHERE {SAME})"
     rows = f"SELECT residence, elements, {MINOR} AS minors FROM incidents_affectedperson WHERE incident_id = %(incident)s"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count({found}) FROM ({rows}) f", {"incident": incident.pk})
+        cursor.execute(f"SELECT count({found}) FROM ({rows}) f", {"incident": incident.pk, "amendment": None})
 
 
 def _read(incident: Incident) -> int:

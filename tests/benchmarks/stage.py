@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
+
 from notifier import database, embedded
+from notifier.privileges import ROLES, RUNTIME_ROLES
 
 #: The installation's state folder; `bench.json` goes there as well.
 VAR = Path(os.environ.get("BREACH_VAR") or Path(__file__).resolve().parents[2] / "var")
@@ -25,8 +29,8 @@ def throwaway_database() -> Iterator[None]:
         last.callback(_forget, place)
         with embedded.servers(place, password=password, valkey=False):
             url = embedded.postgres_url(place, user="bootstrap", password=password, database="bench")
-            roles = database.prepare_database(url, password_owner=embedded.new_password(), password_app=embedded.new_password())
-            _start_django(roles, Path(var))
+            roles = database.prepare_database(url, passwords={role: embedded.new_password() for role in ROLES})
+            _start_django(url, roles, Path(var))
             try:
                 yield
             finally:
@@ -41,10 +45,10 @@ def _forget(place: embedded.Place) -> None:
     shutil.rmtree(place.runtime, ignore_errors=True)
 
 
-def _start_django(roles: database.DatabaseUrls, var: Path) -> None:
+def _start_django(admin: str, roles: dict[str, str], var: Path) -> None:
     os.environ.update(
-        DJANGO_SETTINGS_MODULE="notifier.settings", BREACH_VAR=str(var), DATABASE_URL=roles.owner,
-        SECRET_KEY="only-for-benchmarks", MASTER_KEY="07" * 32, AUDIT_ORGANISATION="bench.example",
+        DJANGO_SETTINGS_MODULE="notifier.settings", BREACH_VAR=str(var), DATABASE_URL=roles["owner"],
+        SECRET_KEY="only-for-benchmarks", MASTER_KEY=hashlib.sha256(b"benchmarks").hexdigest(), AUDIT_ORGANISATION="bench.example",
     )  # fmt: skip
     import django
     from django.core.management import call_command
@@ -52,11 +56,22 @@ def _start_django(roles: database.DatabaseUrls, var: Path) -> None:
 
     django.setup()
     call_command("migrate", verbosity=0)
-    database.grant_to_app(roles.owner)
+    database.grant_rights(roles["owner"])
     connections.close_all()
     from notifier.settings import database as settings_of
 
-    connections["default"].settings_dict.update(settings_of(roles.app))
+    connections["default"].settings_dict.update(settings_of(_all_hands(admin)))
+
+
+def _all_hands(admin: str) -> str:
+    """The address of a role with the rights of all running roles (a benchmark is desk, importer and worker), and none besides
+    but to make its own users."""
+    password = embedded.new_password()
+    with psycopg.connect(admin) as server:
+        database.ensure_role(server, "all_hands", password)
+        server.execute(f"GRANT {', '.join(f'bench_{role}' for role in RUNTIME_ROLES)} TO all_hands")
+        server.execute("GRANT INSERT ON auth_user TO all_hands")
+    return database.with_user(admin, user="all_hands", password=password)
 
 
 def _disconnect() -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 from django.contrib.auth.models import User
@@ -27,7 +28,8 @@ from incidents.people.assessing import assess_incident
 from incidents.people.importing import import_people
 from incidents.people.opening import check_facts, open_incident, record_finding
 from incidents.scenarios.catalog import load_scenario
-from tests.conftest import CAST, NOW
+from tests import roles
+from tests.conftest import CAST, NOW, with_database
 
 ROOT = Path(__file__).resolve().parents[2]
 HANNA = {"person_id": "hanna", "customer_number": "C4", "full_name": "Hanna Hart", "email": "hanna@hard-bounce.test",
@@ -51,8 +53,9 @@ CROWD = tuple(
 
 def prepare(*, people: tuple[dict[str, str], ...], write_list: Callable[..., Path]) -> tuple[Campaign, User, User]:
     """Everything up to the frozen campaign, by officer and counsel."""
-    officer = User.objects.create_user("officer", password="officer-password-1", is_staff=True)
-    counsel = User.objects.create_user("counsel", password="counsel-password-1", is_staff=True)
+    with roles.acting("owner"):
+        officer = User.objects.create_user("officer", password="officer-password-1", is_staff=True)
+        counsel = User.objects.create_user("counsel", password="counsel-password-1", is_staff=True)
     facts = {**load_scenario(scenario_id="cartier-2025").facts, "expected_people": None}
     incident = open_incident(facts=check_facts(facts, now=NOW), author=officer, drill=True)
     import_people(incident=incident, path=write_list(*people), author=officer)
@@ -164,11 +167,11 @@ def together(*deeds: Callable[[], Any]) -> list[Any]:
 
 
 def app_environment(**more: str) -> dict[str, str]:
-    """The environment of a process that works in the test's own database as the running role."""
+    """The environment of a process that works in the test's own database as this one does."""
     at = connections["default"].settings_dict
-    host = f"?host={at['HOST']}" if str(at["HOST"]).startswith("/") else ""
-    place = "" if host else f"{at['HOST']}:{at['PORT'] or 5432}"
-    url = f"postgresql://{at['USER']}:{at['PASSWORD']}@{place}/{at['NAME']}{host}"
+    url = with_database(at, at["NAME"])
+    if "options" in at["OPTIONS"]:
+        url += f"{'&' if '?' in url else '?'}options={quote(at['OPTIONS']['options'])}"
     from django.conf import settings
 
     keys = {"AUDIT_KEY_FILE": str(settings.AUDIT_KEY_FILE), "DJANGO_SETTINGS_MODULE": "notifier.settings"}

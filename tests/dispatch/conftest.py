@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from incidents.dispatch.outbox import Owner
 from incidents.models import Campaign
-from notifier.database import grant_to_app, prepare_database
+from tests import roles as roles_of_tests
 from tests.conftest import COLUMNS, with_database
 from tests.dispatch.campaigns import CROWD, FIVE, let_go, prepare
 
@@ -70,8 +70,10 @@ def own_key(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def copy(prepared_in: Callable[[str], str], own_key: None, django_db_blocker: Any) -> Iterator[Callable[[str], str]]:
-    """Go into a copy of a prepared database, as the running role; returns its address for a superuser."""
+def copy(
+    roles: roles_of_tests.Cast, prepared_in: Callable[[str], str], own_key: None, django_db_blocker: Any
+) -> Iterator[Callable[[str], str]]:
+    """Go into a copy of a prepared database, as the staff (`tests/roles.py`); returns its address for a superuser."""
     settings = connections["default"].settings_dict
     before, name = dict(settings), f"case_{uuid.uuid4().hex[:12]}"
     admin = with_database(before, "postgres")
@@ -82,9 +84,7 @@ def copy(prepared_in: Callable[[str], str], own_key: None, django_db_blocker: An
         with psycopg.connect(admin, autocommit=True) as server:
             server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         own = with_database(before, name)
-        prepare_database(own, password_owner="owner", password_app="app")
-        grant_to_app(own)
-        settings.update(NAME=name, USER=f"{name}_app", PASSWORD="app")
+        settings.update(roles_of_tests.sign_in(name, roles, "staff"))
         return own
 
     try:
@@ -95,8 +95,6 @@ def copy(prepared_in: Callable[[str], str], own_key: None, django_db_blocker: An
         settings.update(before)
         with psycopg.connect(admin, autocommit=True) as server:
             server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-            server.execute(f"DROP ROLE IF EXISTS {name}_app")
-            server.execute(f"DROP ROLE IF EXISTS {name}_owner")
 
 
 @pytest.fixture

@@ -14,9 +14,7 @@ from incidents.audit.log import database_now
 from incidents.dispatch.campaign import (
     CampaignRefused,
     close,
-    closing_questions,
     freeze,
-    freeze_obstacles,
     pause,
     release,
     resume,
@@ -24,6 +22,7 @@ from incidents.dispatch.campaign import (
     stop,
 )
 from incidents.dispatch.conservation import count_states
+from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
 from incidents.dispatch.providers import read_inbox_message
 from incidents.dispatch.work import dispatch
 from incidents.letters.approving import ApprovalRefused, approve_content

@@ -31,6 +31,14 @@ BREAKAGES = {
     "incidents_registerentry e JOIN incidents_message m ON m.entry_id = e.id WHERE m.id = %(ready)s)",
     "messages whose planned content is not the register's": "UPDATE incidents_message SET content_sha256 = repeat('0', 64) "
     "WHERE id = %(ready)s",
+    "people who wait for a letter on two registers": "WITH other AS (INSERT INTO incidents_registerentry (campaign_id, person_id, "
+    "line) SELECT 0, e.person_id, '{}' FROM incidents_registerentry e JOIN incidents_message m ON m.entry_id = e.id "
+    "WHERE m.id = %(ready)s RETURNING id) INSERT INTO incidents_message (entry_id, campaign_id, channel, message_ref, state, "
+    "state_reason, attempts, content_sha256, provider_id) SELECT id, 0, 'email', 'twice', 'ready', '', 0, '', '' FROM other",
+    "letters that may still leave to people who were excluded": "INSERT INTO incidents_exclusion (incident_id, person_id, reason, "
+    "proposed_by_id, proposed_at, confirmed_by_id, confirmed_at) SELECT c.incident_id, e.person_id, 'why', 1, now(), 2, now() "
+    "FROM incidents_registerentry e JOIN incidents_message m ON m.entry_id = e.id JOIN incidents_campaign c "
+    "ON c.id = e.campaign_id WHERE m.id = %(ready)s",
     "work claimed before the release was signed": "UPDATE incidents_chunk SET claimed_at = '2020-01-01'",
 }
 

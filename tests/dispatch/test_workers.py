@@ -27,6 +27,7 @@ from incidents.models import MessageState as S
 from incidents.tasks import tick, wake, wake_campaign
 from notifier.celery import app
 from tests.dispatch.campaigns import ROOT, app_environment, states
+from tests.roles import address_of
 
 
 @contextmanager
@@ -54,7 +55,8 @@ def queue() -> Iterator[str]:
 def start_worker(queue: str, *, processes: int, **more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "celery", "-A", "notifier", "worker", "-Q", queue, "-c", str(processes), "-l", "WARNING",
                "-n", f"{queue}@test", "--without-gossip", "--without-mingle"]  # fmt: skip
-    return subprocess.Popen(command, cwd=ROOT, env=app_environment(**more), stderr=subprocess.PIPE, text=True)
+    environment = app_environment(DATABASE_URL=address_of("worker"), **more)
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def ended(worker: subprocess.Popen[str]) -> None:

@@ -28,6 +28,7 @@ from incidents.letters.render import (
 from incidents.letters.wording import SUPPORTED
 from incidents.models import AffectedPerson, AuditEvent, Campaign, Incident, Letter
 from incidents.models.duties import Handling
+from incidents.people.amending import AmendmentRefused
 from incidents.people.assessing import assess_incident
 from incidents.people.importing import import_people
 from incidents.people.opening import check_facts, open_incident, record_finding
@@ -175,7 +176,7 @@ def test_an_edited_text_is_a_new_version_and_the_same_text_is_none(assessed: Inc
 
 
 def test_frozen_letters_cannot_be_made_again(frozen: Campaign, officer: User) -> None:
-    with pytest.raises(LetterRefused, match="new campaign"):
+    with pytest.raises(AmendmentRefused, match="new campaign"):
         make_letters(incident=frozen.incident, author=officer)
 
 

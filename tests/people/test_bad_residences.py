@@ -48,14 +48,15 @@ def test_an_unclear_country_is_one_question_that_names_what_may_be_meant(
     assert (found.residence, found.status) == ("ZZ", "attention") and account(incident=incident).adds_up
 
 
-def test_a_region_alone_is_a_question_that_names_the_state_and_the_ip_address_suggests_nothing(
+def test_a_region_alone_is_a_question_that_names_the_state_and_the_ip_address_is_a_suggestion_only(
     bring: Importer, incident: Incident
 ) -> None:
     bring(person(1, stated_country="", region="WA"), person(2, stated_country="", ip_country="FR"), columns=WIDE)
     assert entry(incident).remedy.startswith("is US-WA meant? ") and incident.people.get(reference="p1").possible_residences == [
         "US-WA"
     ]
-    assert entry(incident, "p2").remedy == "set the residence with its evidence, or hold"
+    said = "suggested: FR, by the IP address alone; set the residence with its evidence, or hold"
+    assert entry(incident, "p2").remedy == said and incident.people.get(reference="p2").residence == "ZZ"
 
 
 def test_canada_without_a_province_waits_for_it(bring: Importer, incident: Incident) -> None:

@@ -8,13 +8,13 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from incidents.models import AffectedPerson, Cohort, Incident, PersonStatus
+from incidents.models import AffectedPerson, Amendment, Cohort, Incident, PersonStatus
 from incidents.people.cohorts import refresh_cohorts
 from tests.conftest import CAST
 from tests.people.conftest import Importer
 
 MINOR_FLAGS = {"minor_under_16", "minor_16_17"}
-Profile = tuple[str, tuple[str, ...], bool]
+Profile = tuple[str, tuple[str, ...], bool, int | None]
 
 person = st.fixed_dictionaries(
     {
@@ -23,17 +23,17 @@ person = st.fixed_dictionaries(
             sorted
         ),
         "flags": st.lists(st.sampled_from(["employee", "minor_16_17", "minor_under_16"]), unique=True, max_size=2),
-        "status": st.sampled_from([*PersonStatus.values, PersonStatus.CLEAR]),
+        "status": st.sampled_from([one for one in PersonStatus if one != PersonStatus.MERGED]),  # who is merged has a keeper
     }
 )
 
 
 def profile(someone: AffectedPerson) -> Profile:
-    return (someone.residence, tuple(someone.elements), bool(MINOR_FLAGS & set(someone.flags)))
+    return (someone.residence, tuple(someone.elements), bool(MINOR_FLAGS & set(someone.flags)), someone.amendment_id)
 
 
 def profile_of(cohort: Cohort) -> Profile:
-    return (cohort.residence, tuple(cohort.elements), cohort.minors)
+    return (cohort.residence, tuple(cohort.elements), cohort.minors, cohort.amendment_id)
 
 
 def put(incident: Incident, people: list[dict[str, Any]]) -> None:
@@ -46,7 +46,7 @@ def put(incident: Incident, people: list[dict[str, Any]]) -> None:
 def assert_sorted(incident: Incident) -> None:
     """Everyone who lives in the register is in the one cohort of their profile, and the counts are those of the living."""
     everyone = list(incident.people.select_related("cohort"))
-    living = [one for one in everyone if one.status != PersonStatus.REJECTED]
+    living = [one for one in everyone if one.status not in (PersonStatus.REJECTED, PersonStatus.MERGED)]
     cohorts = list(incident.cohorts.all())
     assert len({profile_of(cohort) for cohort in cohorts}) == len(cohorts)
     assert all(one.cohort and profile_of(one.cohort) == profile(one) for one in living)
@@ -81,6 +81,18 @@ def test_everyone_is_in_exactly_one_cohort_however_people_change(
     before = versions()
     refresh_cohorts(incident=incident)
     assert versions() == before
+
+
+def test_people_found_late_are_cohorts_of_their_own(incident: Incident) -> None:
+    late = Amendment.objects.create(
+        incident=incident, number=1, reason="a second server", aware_at=incident.created_at, author=incident.created_by,
+        recorded_at=incident.created_at,
+    )  # fmt: skip
+    alike = {"residence": "US-CA", "elements": ["name"]}
+    put(incident, [alike, {**alike, "amendment": late}])
+    assert refresh_cohorts(incident=incident) == 2
+    assert_sorted(incident)
+    assert set(incident.cohorts.values_list("amendment", "count")) == {(None, 1), (late.pk, 1)}
 
 
 def test_only_people_whose_profile_changed_are_written_to(imported: Incident) -> None:

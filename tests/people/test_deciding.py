@@ -7,14 +7,17 @@ from datetime import date, timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
-from incidents.models import AffectedPerson, AuditEvent, Campaign, ImportRow, Incident, QueueEntry
+from incidents.letters.in_their_place import address_of
+from incidents.models import AffectedPerson, AuditEvent, Campaign, ImportRow, Incident, Message, QueueEntry, RegisterEntry
 from incidents.models.refusal import Refused
 from incidents.people import deciding
 from incidents.people.deciding import DecisionRefused
 from incidents.people.importing import account
+from incidents.people.representing import confirm_safe, name_representative
 from incidents.vault import Vault
 from tests.conftest import CARL, CLAIRE
 from tests.people.conftest import Importer
@@ -192,20 +195,117 @@ def test_no_entry_of_a_decision_holds_personal_data(
     assert not [text for text in ("Anna", "Berg", "Ben", "Holt", "Dora", "Lind", "@", "C8", "C7", "C6", '"ben"') if text in lines]
 
 
-@pytest.mark.parametrize("decide", [*DECISIONS.values(), None], ids=[*DECISIONS.keys(), "confirm"])
-def test_after_the_freeze_no_decision_changes_the_register(
-    asked: Incident, officer: User, counsel: User, decide: Callable[[Incident, User, str], object] | None
-) -> None:
-    facts = asked.facts
-    Campaign.objects.create(
-        incident=asked, reference="c1", register_root="0" * 64, letters_root="0" * 64, people=1, author_ids=[officer.pk],
+def sign(incident: Incident, officer: User, state: str) -> None:
+    """A frozen register with a line of everybody, as it stands after `state`."""
+    facts = incident.facts
+    campaign = Campaign.objects.create(
+        incident=incident, reference="c1", register_root="0" * 64, letters_root="0" * 64, people=1, author_ids=[officer.pk],
         headers={}, facts=facts, frozen_by=officer, frozen_at=facts.recorded_at,
     )  # fmt: skip
+    for person in incident.people.all():
+        entry = RegisterEntry.objects.create(campaign=campaign, person=person, line="{}")
+        Message.objects.create(entry=entry, campaign=campaign, message_ref=f"{person.pk:032}", state=state)
+
+
+@pytest.mark.parametrize("name", ["hold", "accept", "residence", "reject", "confirm"])
+def test_after_the_freeze_no_decision_changes_the_register(asked: Incident, officer: User, counsel: User, name: str) -> None:
+    if name == "confirm":
+        deciding.propose_rejection(incident=asked, entries=entries(asked), reason="r", author=officer)
+    sign(asked, officer, "planned")
     with pytest.raises(DecisionRefused, match="register is frozen"):
-        if decide:
-            decide(asked, officer, "too late")
-        else:
+        if name == "confirm":
             deciding.confirm_rejection(incident=asked, entries=entries(asked), author=counsel)
+        else:
+            DECISIONS[name](asked, officer, "too late")
+
+
+def test_whoever_is_held_on_the_register_can_be_decided_about(asked: Incident, officer: User) -> None:
+    deciding.hold(incident=asked, entries=entries(asked), until=LATER, reason="r", author=officer)
+    sign(asked, officer, "held")
+    assert deciding.accept(incident=asked, entries=entries(asked, "next_of_kin"), reason="kin found", author=officer) == 1
+    assert status(asked, "dora") == "clear"
+
+
+# -- fields, representatives, safety -------------------------------------------------------------------------------
+
+
+def test_a_corrected_field_closes_the_question_about_it_and_no_other(bring: Importer, incident: Incident, officer: User) -> None:
+    bring({**CLAIRE, "date_of_birth": "2/3/80", "flags": "deceased"})
+    entry = entries(incident, "data").get()
+    done = deciding.correct_fields(
+        incident=incident, entry=entry, changes={"date_of_birth": "1980-03-02"}, reason="her passport", author=officer
+    )
+    assert done == 1 and list(entries(incident).filter(status="open").values_list("kind", flat=True)) == ["next_of_kin"]
+    claire = AffectedPerson.objects.get()
+    assert Vault(incident=incident).open(person=claire).date_of_birth == "1980-03-02" and claire.name_birth_index
+
+
+def test_a_row_that_is_nobody_is_corrected_by_the_reject_file_alone(asked: Incident, officer: User) -> None:
+    with pytest.raises(DecisionRefused, match="about no person"):
+        deciding.correct_fields(
+            incident=asked, entry=entries(asked, "row").get(), changes={"full_name": "x"}, reason="r", author=officer
+        )
+
+
+def named(incident: Incident, officer: User, **given: str) -> int:
+    what = {"role": "next_of_kin", "name": "Ida Lind", "email": "ida@example.org", "reason": "she wrote to us", **given}
+    return name_representative(entry=entries(incident, "next_of_kin").get(), author=officer, **what)
+
+
+def test_a_representative_answers_who_reads_the_letter(asked: Incident, officer: User) -> None:
+    assert named(asked, officer) == 1 and status(asked, "dora") == "clear"
+    dora = AffectedPerson.objects.get(incident=asked, reference="dora")
+    fields = Vault(incident=asked).open(person=dora)
+    assert (fields.representative_role, fields.representative_name, fields.representative_email) == (
+        "next_of_kin", "Ida Lind", "ida@example.org",
+    )  # fmt: skip
+    assert address_of(fields=fields) == "ida@example.org"
+
+
+@pytest.mark.parametrize("given", [{"role": "guardian"}, {"role": "friend"}, {"name": " "}, {"email": ""}, {"email": "ida@@x"}])
+def test_a_representative_has_a_fitting_role_a_name_and_an_address(asked: Incident, officer: User, given: dict[str, str]) -> None:
+    with pytest.raises(Refused) as refused:
+        named(asked, officer, **given)
+    assert "ida" not in str(refused.value) and status(asked, "dora") == "attention"
+
+
+@pytest.mark.parametrize("flag", ["safe_address", "do_not_contact"])
+def test_that_e_mail_is_safe_is_said_by_somebody(bring: Importer, incident: Incident, officer: User, flag: str) -> None:
+    bring({**CLAIRE, "flags": flag})
+    assert confirm_safe(incident=incident, entries=entries(incident), reason="she said so", author=officer) == 1
+    assert status(incident, "claire") == "clear"
+
+
+def test_nobody_is_safe_at_an_address_that_is_not_there(bring: Importer, incident: Incident, officer: User) -> None:
+    bring({**CLAIRE, "email": "", "flags": "do_not_contact"})
+    with pytest.raises(DecisionRefused, match="no e-mail address that could be safe"):
+        confirm_safe(incident=incident, entries=entries(incident), reason="r", author=officer)
+
+
+@pytest.mark.parametrize("flag", ["do_not_contact", "delay_order"])
+def test_neither_danger_nor_an_order_is_just_accepted(bring: Importer, incident: Incident, officer: User, flag: str) -> None:
+    bring({**CLAIRE, "flags": flag})
+    assert deciding.accept(incident=incident, entries=entries(incident), reason="r", author=officer) == 0
+
+
+def test_an_order_to_wait_ends_after_the_hold(bring: Importer, incident: Incident, officer: User) -> None:
+    bring({**CLAIRE, "flags": "delay_order"})
+    deciding.hold(incident=incident, entries=entries(incident), until=LATER, reason="order 7", author=officer)
+    assert deciding.accept(incident=incident, entries=entries(incident), reason="order lifted", author=officer) == 1
+
+
+def test_the_queues_are_shown_and_decided_from_the_command_line(
+    asked: Incident, officer: User, counsel: User, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("decide", asked.reference)
+    assert "4 entries need a decision" in capsys.readouterr().out
+    by = ["--as", "officer", "--reason", "as the shop says"]
+    call_command("decide", asked.reference, "state_unknown", "residence", "--to", "US-WA", *by)
+    call_command("decide", asked.reference, "next_of_kin", "hold", "--until", LATER.isoformat(), "--person", "dora", *by)
+    call_command("decide", asked.reference, "row", "reject", *by)
+    call_command("decide", asked.reference, "row", "confirm", "--as", "counsel")
+    assert "1 still need a decision" in capsys.readouterr().out
+    assert (status(asked, "anna"), status(asked, "dora"), account(incident=asked).rejected) == ("clear", "held", 1)
 
 
 def test_the_heaviest_open_question_gives_the_status(bring: Importer, incident: Incident, officer: User) -> None:

@@ -12,9 +12,9 @@ from django.contrib.auth.models import User
 from django.db import connection, connections
 
 from incidents.models import AffectedPerson, AuditEvent, Campaign, ImportBatch, ImportRow, Incident, QueueEntry
-from incidents.people import importing
+from incidents.people import settling
 from incidents.people.deciding import confirm_rejection, propose_rejection
-from incidents.people.importing import Accounting, ImportReport, account, import_people
+from incidents.people.importing import Accounting, ImportReport, account, carry_on, import_people
 from incidents.people.reading import FileRefused
 from incidents.vault import Vault
 from tests.conftest import CARL, CAST, CLAIRE, YUKI
@@ -171,18 +171,23 @@ def test_a_file_that_is_refused_leaves_nothing(imported: Incident, officer: User
     assert everything_stored() == before
 
 
-def test_an_import_that_breaks_at_its_end_leaves_nothing(
+def test_an_import_that_breaks_at_its_end_makes_nobody_and_is_carried_on(
     imported: Incident, officer: User, write_list: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = everything_stored()
+    people, entries = list(AffectedPerson.objects.values()), AuditEvent.objects.count()
+    path = write_list({**CARL, "person_id": "dora", "full_name": "Dora Late", "customer_number": "C77", "email": "d@example.org"})
 
     def breaks(**_: object) -> None:
         raise RuntimeError("the machine fails here")
 
-    monkeypatch.setattr(importing, "record", breaks)
-    with pytest.raises(RuntimeError, match="fails here"):
-        import_people(incident=imported, path=write_list({**CARL, "customer_number": "C77"}), author=officer)
-    assert everything_stored() == before
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="fails here"):
+        patched.setattr(settling, "record", breaks)
+        import_people(incident=imported, path=path, author=officer)
+    assert (list(AffectedPerson.objects.values()), AuditEvent.objects.count()) == (people, entries)
+    batch = ImportBatch.objects.get(state="settling")
+    assert (batch.rows, batch.rows_staged) == (1, 1)
+    report = carry_on(batch=batch)
+    assert (report.rows, report.accounting.people, report.accounting.adds_up) == (1, 4, True)
 
 
 def test_after_the_freeze_a_list_is_refused_and_the_way_is_said(
@@ -230,9 +235,9 @@ def test_the_log_tells_of_the_file_and_of_each_person_without_naming_anybody(imp
     assert set(imported.people.values_list("subject", flat=True)) <= set(AuditEvent.objects.values_list("subject", flat=True))
 
 
-def test_progress_is_told_every_thousand_rows(incident: Incident, officer: User, tmp_path: Path) -> None:
+def test_progress_is_told_as_rows_are_staged(incident: Incident, officer: User, tmp_path: Path) -> None:
     path, seen = tmp_path / "long.csv", []
     lines = (f"P{n},p{n}@example.org,FR" for n in range(2100))
     path.write_text("\n".join(["full_name,email,stated_country", *lines]))
     import_people(incident=incident, path=path, author=officer, progress=seen.append)
-    assert seen == [1000, 2000]
+    assert seen == [500, 1000, 1500, 2000, 2100]

@@ -1,17 +1,27 @@
-"""The reject file can be opened in any spreadsheet: nothing in it is a formula, every line keeps its columns."""
+"""The reject file can be opened in any spreadsheet and comes back corrected: nothing in it is a formula, nothing is lost in it."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
+from hypothesis import given
+from hypothesis import strategies as st
 
-from incidents.models import Incident
-from incidents.people.rejects import HEADER, inert, write_reject_file
+from incidents.models import AffectedPerson, Incident
+from incidents.people import deciding
+from incidents.people.importing import ImportReport, account, import_people
+from incidents.people.inert import inert, restored
+from incidents.people.reading import FileRefused
+from incidents.people.rejects import HEADER, write_reject_file
+from incidents.vault import Vault
 from tests.conftest import CLAIRE
-from tests.people.conftest import Importer
+from tests.people.conftest import Importer, Row, kinds
 
 FORMULAS = [
     "=HYPERLINK(1)",
@@ -27,6 +37,9 @@ FORMULAS = [
     "x,=1",
     "x|=1",
 ]
+BEN = {**CLAIRE, "person_id": "ben", "customer_number": "C7", "full_name": "Ben Holt", "email": "ben@@example.org"}
+NOBODY = {**CLAIRE, "person_id": "", "customer_number": "C5", "full_name": "No\nBody", "email": "noel@example.org"}
+Back = Callable[..., ImportReport]
 
 
 @pytest.mark.parametrize("text", FORMULAS)
@@ -38,7 +51,36 @@ def test_no_cell_starts_a_formula_whatever_delimiter_the_reader_assumes(text: st
 
 @pytest.mark.parametrize("text", ["", "Claire", "O'Brien", "a=b", "a-b", "3 cells", "name; email", "anna@example.org"])
 def test_harmless_text_stays_as_it_is(text: str) -> None:
-    assert inert(text) == text
+    assert inert(text) == text == restored(text)
+
+
+@given(st.text(alphabet="'\"=+-@＝ \u00a0\t\r\n\0,;|ab1", max_size=12))
+def test_whatever_was_made_inert_comes_back_as_it_was(text: str) -> None:
+    assert restored(inert(text)) == text
+    for mark in ",;|\t\n":
+        assert not [cell for cell in inert(text).split(mark) if re.match(r"""[\s"]*[=+\-@＝]""", cell.strip("\r\0"))]
+
+
+def lines(incident: Incident) -> list[Row]:
+    out = io.StringIO(newline="")
+    assert write_reject_file(incident=incident, out=out) == len(list(csv.DictReader(io.StringIO(out.getvalue(), newline=""))))
+    return list(csv.DictReader(io.StringIO(out.getvalue(), newline="")))
+
+
+@pytest.fixture
+def give_back(incident: Incident, officer: User, tmp_path: Path) -> Back:
+    """Import corrected lines of the reject file, as a spreadsheet would write them."""
+    numbers = iter(range(100))
+
+    def run(*rows: Row) -> ImportReport:
+        path = tmp_path / f"corrected-{next(numbers)}.csv"
+        with path.open("w", newline="", encoding="utf-8-sig") as out:
+            writer = csv.DictWriter(out, HEADER)
+            writer.writeheader()
+            writer.writerows(rows)
+        return import_people(incident=incident, path=path, author=officer)
+
+    return run
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -46,19 +88,150 @@ def test_a_hostile_row_stands_there_whole_and_inert(bring: Importer, incident: I
     bring({**CLAIRE, "person_id": "x", "full_name": f"{formula}\nBcc: x"}, {**CLAIRE, "flags": "deceased"})
     out = io.StringIO(newline="")
     assert write_reject_file(incident=incident, out=out) == 2
-    lines = list(csv.reader(io.StringIO(out.getvalue(), newline="")))
-    assert tuple(lines[0]) == HEADER and {len(line) for line in lines} == {len(HEADER)}
+    found = list(csv.reader(io.StringIO(out.getvalue(), newline="")))
+    assert tuple(found[0]) == HEADER and {len(line) for line in found} == {len(HEADER)}
     for mark in r"[,;\t|]", r"[;\t|]", r"[|]":
         cells = [cell.strip(' "') for line in out.getvalue().splitlines() for cell in re.split(mark, line)]
         assert not [cell for cell in cells if cell[:1] and cell[:1] in "=+-@＝＋－＠"]
-    by_queue = {line[1]: line for line in lines[1:]}
-    broken = by_queue["A row that cannot be a person"]
-    assert (broken[0], broken[2], broken[5]) == ("2", "full_name", "needs a decision") and "Bcc: x" in broken[7]
-    assert by_queue["Said to be deceased: who is next of kin?"][6] == "claire"
+    broken, kin = lines(incident)
+    assert (broken["row"], broken["column"], broken["status"]) == ("2", "full_name", "needs a decision")
+    assert "Bcc: x" in broken["full_name"] and restored(broken["full_name"]) == f"{formula}\nBcc: x".strip(" \xa0")
+    assert kin["queue"] == "Said to be deceased: who is next of kin?" and kin["person"] == "claire"
 
 
-def test_a_person_in_the_file_is_named_by_reference_only(bring: Importer, incident: Incident) -> None:
+def test_a_person_stands_there_in_the_columns_of_the_list_with_every_question_in_one_line(
+    bring: Importer, incident: Incident
+) -> None:
+    bring({**BEN, "flags": "deceased", "date_of_birth": "2/3/80"}, CLAIRE)
+    (ben,) = lines(incident)
+    assert (ben["full_name"], ben["email"], ben["stated_country"], ben["flags"]) == (
+        "Ben Holt",
+        "ben@@example.org",
+        "FR",
+        "deceased",
+    )
+    assert ben["queue"].split(" / ") == [
+        "E-mail address unusable", "A value that needs a look", "Said to be deceased: who is next of kin?",
+    ] or len(ben["queue"].split(" / ")) == 3  # fmt: skip
+    assert re.fullmatch(r"\d+-2", ben["correction_of"])
+
+
+def test_decided_questions_are_no_longer_in_the_file(bring: Importer, incident: Incident, officer: User) -> None:
+    bring({**CLAIRE, "flags": "deceased"}, NOBODY)
+    deciding.accept(incident=incident, entries=incident.queue.all(), reason="kin confirmed", author=officer)
+    assert [line["queue"] for line in lines(incident)] == ["A row that cannot be a person"]
+
+
+# -- coming back ---------------------------------------------------------------------------------------------------
+
+
+def test_a_corrected_row_becomes_a_person_and_leaves_the_count(bring: Importer, give_back: Back, incident: Incident) -> None:
+    bring(CLAIRE, NOBODY)
+    (line,) = lines(incident)
+    report = give_back({**line, "full_name": "No Body"})
+    numbers = report.accounting
+    assert (numbers.rows_in, numbers.people, numbers.rejection_pending, numbers.corrected) == (2, 2, 0, 1) and numbers.adds_up
+    assert not deciding.undecided(incident=incident).exists() and lines(incident) == []
+
+
+def test_a_corrected_row_of_somebody_known_joins_them(bring: Importer, give_back: Back, incident: Incident) -> None:
+    bring({**NOBODY, "full_name": "No Body"}, {**NOBODY, "email": "second@example.org"})
+    numbers = give_back({**lines(incident)[0], "full_name": "No Body"}).accounting
+    assert (numbers.rows_in, numbers.people, numbers.merged) == (2, 1, 1) and numbers.adds_up
+    person = AffectedPerson.objects.get(incident=incident)
+    assert Vault(incident=incident).open(person=person).emails == ("noel@example.org", "second@example.org")
+
+
+def test_a_row_that_is_still_impossible_waits_again_and_is_counted_once(
+    bring: Importer, give_back: Back, incident: Incident
+) -> None:
+    bring(CLAIRE, NOBODY)
+    numbers = give_back(lines(incident)[0]).accounting
+    assert (numbers.rows_in, numbers.rejection_pending, numbers.corrected) == (2, 1, 1) and numbers.adds_up
+    assert kinds(incident, status="open") == ["row"]
+
+
+def test_a_corrected_person_is_corrected_and_stays_one(bring: Importer, give_back: Back, incident: Incident) -> None:
+    bring({**BEN, "flags": "deceased"})
+    (line,) = lines(incident)
+    numbers = give_back({**line, "email": "ben@example.org", "full_name": "Benno Holt", "flags": ""}).accounting
+    assert (numbers.rows_in, numbers.people, numbers.merged, numbers.corrected) == (1, 1, 0, 1) and numbers.adds_up
+    ben = AffectedPerson.objects.get(incident=incident)
+    fields = Vault(incident=incident).open(person=ben)
+    assert (fields.full_name, fields.emails, ben.flags, ben.status) == ("Benno Holt", ("ben@example.org",), [], "clear")
+    assert ben.reference == "ben" and ben.email_index == Vault(incident=incident).blind(kind="email", value="ben@example.org")
+
+
+def test_what_is_still_wrong_with_a_corrected_person_is_asked_still_and_once(
+    bring: Importer, give_back: Back, incident: Incident
+) -> None:
+    bring({**BEN, "flags": "deceased"})
+    give_back({**lines(incident)[0], "email": "ben@example.org", "stated_country": "Georgia"})
+    assert sorted(kinds(incident, status="open")) == ["next_of_kin", "residence_unknown"]
+
+
+def test_a_phone_number_that_looks_like_a_formula_survives_the_way_there_and_back(
+    bring: Importer, give_back: Back, incident: Incident
+) -> None:
+    bring({**BEN, "phone": "+33 1 99", "full_name": "-Ben"}, columns=(*BEN, "phone"))
+    (line,) = lines(incident)
+    assert line["phone"] == "'+33 1 99"
+    give_back({**line, "email": "ben@example.org"})
+    fields = Vault(incident=incident).open(person=AffectedPerson.objects.get(incident=incident))
+    assert (fields.phone, fields.full_name) == ("+33 1 99", "-Ben")
+
+
+def test_a_residence_that_somebody_decided_is_not_changed_by_the_evidence_of_a_corrected_row(
+    bring: Importer, give_back: Back, incident: Incident, officer: User
+) -> None:
+    bring({**BEN, "stated_country": ""})
+    line = lines(incident)[0]
+    deciding.correct_residence(incident=incident, entries=incident.queue.all(), residence="US-WA", reason="r", author=officer)
+    give_back({**line, "email": "ben@example.org"})
+    ben = AffectedPerson.objects.get(incident=incident)
+    assert (ben.residence, ben.residence_from, ben.status) == ("US-WA", "decision", "clear")
+
+
+@pytest.mark.parametrize("given", ["1-99", "999999-2", "x", "1-2-3", "99999999999999-1", "-1", "'; DROP TABLE x;--2"])
+def test_a_reference_that_names_no_row_refuses_the_whole_file(
+    bring: Importer, give_back: Back, incident: Incident, given: str
+) -> None:
+    bring(CLAIRE, NOBODY)
+    before = account(incident=incident)
+    with pytest.raises(FileRefused, match="Row 2: correction_of names no row"):
+        give_back({**lines(incident)[0], "correction_of": given})
+    assert account(incident=incident) == before
+
+
+def test_a_row_of_another_incident_cannot_be_corrected_from_here(
+    bring: Importer, incident: Incident, officer: User, give_back: Back
+) -> None:
+    bring(NOBODY)
+    line = lines(incident)[0]
+    incident.imports.update(
+        incident=Incident.objects.create(
+            reference="other", title="x", wrapped_key=incident.wrapped_key, created_by=officer, created_at=incident.created_at
+        )
+    )
+    with pytest.raises(FileRefused, match="names no row of this incident"):
+        give_back(line)
+
+
+def test_the_same_row_is_corrected_once(bring: Importer, give_back: Back, incident: Incident) -> None:
+    bring(CLAIRE, NOBODY)
+    line = {**lines(incident)[0], "full_name": "No Body"}
+    with pytest.raises(FileRefused, match="Row 3: corrects the same row as row 2"):
+        give_back(line, {**line, "full_name": "Nobody Else"})
+    give_back(line)
+    with pytest.raises(FileRefused, match="was corrected before"):
+        give_back({**line, "full_name": "Nobody Else"})
+
+
+def test_somebody_of_whom_nothing_is_asked_is_not_changed_by_a_file(
+    bring: Importer, give_back: Back, incident: Incident, officer: User
+) -> None:
     bring({**CLAIRE, "flags": "deceased"})
-    out = io.StringIO()
-    write_reject_file(incident=incident, out=out)
-    assert CLAIRE["full_name"] not in out.getvalue() and CLAIRE["email"] not in out.getvalue()
+    line = lines(incident)[0]
+    deciding.accept(incident=incident, entries=incident.queue.all(), reason="r", author=officer)
+    with pytest.raises(FileRefused, match="nothing is asked any more"):
+        give_back({**line, "full_name": "Somebody Else"})

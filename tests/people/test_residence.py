@@ -17,8 +17,6 @@ from incidents.people.residence import (
     is_residence,
     known_countries,
     subdivisions,
-    unclear_places,
-    unreadable_country,
 )
 
 STATES = [
@@ -95,7 +93,7 @@ def test_the_most_trusted_evidence_decides(row: dict[str, str], place: str, deci
     assert (found.place, found.decided_by, found.question) == (place, decided_by, "")
 
 
-@pytest.mark.parametrize(("stronger", "weaker"), list(itertools.pairwise(EVIDENCE[2:])))
+@pytest.mark.parametrize(("stronger", "weaker"), list(itertools.pairwise(EVIDENCE[3:])))
 def test_each_kind_of_evidence_stands_above_the_next_and_is_asked_when_they_differ(stronger: str, weaker: str) -> None:
     values = {"phone_prefix": ("+33", "+49"), "loyalty_home_store": ("FR Paris", "DE Berlin")}
     row = {stronger: values.get(stronger, ("FR", ""))[0], weaker: values.get(weaker, ("", "DE"))[1]}
@@ -139,7 +137,8 @@ def test_each_kind_of_evidence_stands_above_the_next_and_is_asked_when_they_diff
     ],
 )
 def test_a_state_is_found_by_store_area_code_region_or_territory(row: dict[str, str], place: str) -> None:
-    assert decide(row).place == place and not unreadable_country(row)
+    found = decide(row)
+    assert found.place == place and not found.unreadable
 
 
 def test_the_united_states_without_a_state_are_asked() -> None:
@@ -197,7 +196,6 @@ def test_a_region_of_a_country_without_states_of_its_own_says_nothing() -> None:
         "XX",
         "ZZ",
         "EU",
-        "XK",
         "Northern Cyprus",
         "Jersey",
         "F",
@@ -210,7 +208,8 @@ def test_a_region_of_a_country_without_states_of_its_own_says_nothing() -> None:
 )
 @pytest.mark.parametrize("column", ["stated_country", "billing_country", "shipping_country"])
 def test_what_is_no_iso_code_becomes_a_question(text: str, column: str) -> None:
-    assert unreadable_country({column: text}) == column and decide({column: text}).place == "ZZ"
+    found = decide({column: text})
+    assert (found.unreadable, found.place) == (column, "ZZ")
     assert not is_residence(text)
 
 
@@ -229,7 +228,7 @@ def test_what_is_no_iso_code_becomes_a_question(text: str, column: str) -> None:
 def test_a_word_that_is_not_sure_is_asked_with_what_it_may_mean(word: str, possible: tuple[str, ...]) -> None:
     found = decide({"stated_country": word})
     assert (found.place, found.question, found.decided_by) == ("ZZ", "residence_unknown", "")
-    assert unclear_places({"stated_country": word}) == possible == found.possible
+    assert found.unclear == possible == found.possible
 
 
 def test_a_region_without_a_country_is_shown_and_decides_nothing() -> None:
@@ -259,7 +258,7 @@ def test_washington_alone_is_the_state_or_the_district() -> None:
 def test_the_full_name_of_one_country_is_read_and_recorded_as_a_name(name: str, place: str) -> None:
     found = decide({"billing_country": f" {name} "})
     assert (found.place, found.question, found.recorded) == (place, "", "billing_country (name)")
-    assert not unreadable_country({"billing_country": name})
+    assert not found.unreadable
 
 
 def test_the_evidence_that_is_kept_has_room_for_its_remark() -> None:
@@ -377,3 +376,138 @@ def test_every_state_and_province_is_known() -> None:
 )  # fmt: skip
 def test_a_telephone_prefix_tells_a_place_or_nothing(text: str, place: str) -> None:
     assert from_prefix(text) == place
+
+
+def test_kosovo_is_asked_and_may_be_set_by_a_person() -> None:
+    assert {decide({"stated_country": text}).unclear for text in ("XK", "Kosovo", "kosova")} == {("XK",)}
+    assert is_residence("XK") and decide({"stated_country": "XK"}).place == "ZZ"
+
+
+# -- the postal address --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "place", "decided_by"),
+    [
+        ({"stated_country": "US", "postcode": "90210"}, "US-CA", "postcode"),
+        ({"stated_country": "US", "region": "CA", "postcode": "90210"}, "US-CA", "region"),
+        ({"stated_country": "CA", "postcode": "H3Z 2Y7"}, "CA-QC", "postcode"),
+        ({"stated_country": "CA", "region": "ON", "postcode": "K1A 0B1"}, "CA-ON", "region"),
+        ({"billing_country": "FR", "postcode": "97110"}, "FR-971", "postcode"),
+        ({"stated_country": "FI", "postcode": "22100"}, "FI-01", "postcode"),
+        ({"stated_country": "FR", "postcode": "75001"}, "FR", "stated_country"),
+        ({"postcode": "SW1A 1AA"}, "GB", "postcode"),
+        ({"postcode": "JE2 3AB"}, "JE", "postcode"),
+        ({"postcode": "H3Z 2Y7"}, "CA-QC", "postcode"),
+        ({"postcode": "90210", "region": "CA"}, "US-CA", "region"),
+        ({"postcode": "90210", "region": "California"}, "US-CA", "region"),
+        ({"phone": "+33 6 12 34 56 78"}, "FR", "phone_prefix"),
+        ({"phone": "+33 6 12 34 56 78", "phone_prefix": "+49"}, "DE", "phone_prefix"),
+    ],
+)
+def test_a_postal_address_tells_the_state_and_where_its_form_is_its_own_the_country(
+    row: dict[str, str], place: str, decided_by: str
+) -> None:
+    found = decide(row)
+    assert (found.place, found.decided_by, found.question) == (place, decided_by, "")
+
+
+@pytest.mark.parametrize(
+    ("row", "possible"),
+    [
+        ({"stated_country": "US", "region": "NY", "postcode": "90210"}, ("US-NY", "US-CA")),
+        ({"stated_country": "CA", "region": "ON", "postcode": "H3Z 2Y7"}, ("CA-ON", "CA-QC")),
+        ({"stated_country": "FR", "postcode": "SW1A 1AA"}, ("FR", "GB")),
+        ({"stated_country": "FR", "postcode": "98800"}, ("FR", "NC")),
+        ({"stated_country": "US", "postcode": "96941"}, ("US", "FM")),
+        ({"stated_country": "DE", "region": "California"}, ("DE", "US-CA")),
+        ({"stated_country": "DE", "city": "APO", "postcode": "09012"}, ("DE", "US")),
+        ({"stated_country": "US", "postcode": "90210", "loyalty_home_store": "US-NY x"}, ("US-CA", "US-NY")),
+    ],
+)
+def test_a_state_that_contradicts_its_zip_and_a_country_that_contradicts_its_postcode_are_asked(
+    row: dict[str, str], possible: tuple[str, ...]
+) -> None:
+    found = decide(row)
+    assert (found.possible, found.question, found.confidence) == (possible, "residence_conflict", "none")
+
+
+@pytest.mark.parametrize(
+    ("row", "possible"),
+    [({"postcode": "90210"}, ()), ({"postcode": "90210", "region": "NY"}, ("US-NY", "US-CA")), ({"postcode": "80331", "region": "Bayern"}, ()),
+     ({"postcode": "BFPO 61"}, ("GB",))],
+)  # fmt: skip
+def test_five_digits_alone_decide_for_no_state(row: dict[str, str], possible: tuple[str, ...]) -> None:
+    found = decide(row)
+    assert (found.place, found.question, found.possible) == ("ZZ", "residence_unknown", possible)
+
+
+def test_a_shared_canadian_postcode_leaves_the_province_open_and_shows_both() -> None:
+    found = decide({"stated_country": "CA", "postcode": "K1A 0B1"})
+    assert (found.place, found.question, set(found.possible)) == ("CA", "province_unknown", {"CA-ON", "CA-QC"})
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"stated_country": "US", "region": "AE"},
+        {"stated_country": "US", "region": "ap", "postcode": "96201"},
+        {"billing_country": "US", "postcode": "34002"},
+        {"stated_country": "US", "city": "DPO"},
+        {"city": "APO", "region": "AE", "postcode": "09012"},
+    ],
+)
+def test_the_forces_and_embassies_post_leaves_the_state_open(row: dict[str, str]) -> None:
+    found = decide(row)
+    assert (found.place, found.question) == ("US", "military_address")
+    assert decide({**row, "phone_prefix": "+1-206"}).possible == ("US-WA",)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [({"stated_country": "FR", "postcode": "1234"}, "zero_lost"), ({"stated_country": "FR", "postcode": "ABC"}, "unfit"),
+     ({"stated_country": "FR", "postcode": "75001"}, ""), ({"stated_country": "FR", "billing_country": "DE", "postcode": "ABC"}, "")],
+)  # fmt: skip
+def test_a_postcode_that_no_country_has_is_asked_once(row: dict[str, str], problem: str) -> None:
+    assert decide(row).postcode_problem == problem
+
+
+# -- confidence ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "confidence"),
+    [
+        ({"stated_country": "FR"}, "good"),
+        ({"billing_country": "FR"}, "good"),
+        ({"stated_country": "FR", "billing_country": "FR"}, "certain"),
+        ({"stated_country": "FR", "phone_prefix": "+33"}, "certain"),
+        ({"stated_country": "FR", "postcode": "75001"}, "certain"),
+        ({"stated_country": "FR", "postcode": "75001", "street": "BP 12"}, "certain"),
+        ({"phone_prefix": "+33"}, "weak"),
+        ({"loyalty_home_store": "FR Paris"}, "weak"),
+        ({"phone_prefix": "+33", "loyalty_home_store": "FR Paris"}, "good"),
+        ({"stated_country": "US", "region": "NY"}, "good"),
+        ({"stated_country": "US", "region": "NY", "postcode": "10001"}, "certain"),
+        ({"stated_country": "US", "phone_prefix": "+1-206"}, "weak"),
+        ({"stated_country": "US", "region": "ND", "postcode": "58102", "street": "PO Box 1"}, "good"),
+        ({"stated_country": "US", "postcode": "58102", "street": "PO Box 1"}, "weak"),
+        ({"stated_country": "FR", "ip_country": "FR"}, "good"),
+        ({"ip_country": "FR"}, "weak"),
+        ({}, "none"),
+        ({"stated_country": "US"}, "none"),
+        ({"stated_country": "FR", "billing_country": "DE"}, "none"),
+        ({"stated_country": "England", "phone_prefix": "+49"}, "none"),
+        ({"stated_country": "JE", "phone_prefix": "+44"}, "good"),
+    ],
+)
+def test_the_confidence_says_how_far_the_evidence_carries(row: dict[str, str], confidence: str) -> None:
+    assert decide(row).confidence == confidence
+
+
+@pytest.mark.parametrize(
+    "row", [{"stated_country": "FR"}, {"stated_country": "US", "postcode": "90210"}, {"phone_prefix": "+33"}]
+)
+def test_the_ip_address_never_changes_what_better_evidence_says(row: dict[str, str]) -> None:
+    assert decide({**row, "ip_country": "JP"}).place == decide(row).place
+    assert decide({**row, "ip_country": "JP"}).confidence == decide(row).confidence

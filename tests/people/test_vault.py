@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
+
 import pytest
 from django.conf import settings
 
 from incidents.models import AffectedPerson, Incident
-from incidents.vault import CannotOpen, PersonFields, Vault, mask, new_incident_key
+from incidents.vault import CannotOpen, PersonFields, Vault, mask, new_incident_key, sealing
+from incidents.vault.sealing import quick_hmac
 
 ANNA = PersonFields(full_name="Anna Berg", emails=("anna@example.org",), evidence=(("stated_country", "FR"),))
 BEN = PersonFields(full_name="Ben Holt", emails=("ben@example.org",))
@@ -113,6 +116,32 @@ def test_the_blind_index_agrees_within_an_incident_and_kind_only(vault: Vault) -
     others = {vault.blind(kind="name", value="x"), vault.blind(kind="email", value="y")}
     others.add(Vault(incident=an_incident()).blind(kind="email", value="x"))
     assert len(others) == 3 and vault.blind(kind="email", value="x") not in others
+
+
+def test_many_are_sealed_and_indexed_as_one_is(vault: Vault) -> None:
+    records = [("a" * 32, ANNA.encode()), ("b" * 32, BEN.encode())]
+    many = vault.seal_many(records)
+    for (subject, _), sealed, fields in zip(records, many, (ANNA, BEN), strict=True):
+        person = AffectedPerson(
+            subject=subject, sealed=sealed.sealed, wrapped_key=sealed.wrapped_key, key_version=sealed.key_version
+        )
+        assert vault.open(person=person) == fields
+        assert vault.commitment(person=person, fields=fields) == sealed.commitment
+    assert vault.seal_many([]) == [] and len({one.sealed[:12] for one in many} | {one.wrapped_key[:12] for one in many}) == 4
+    assert vault.blind_many("email", ["x", "", "ü"]) == [
+        vault.blind(kind="email", value="x"), None, vault.blind(kind="email", value="ü"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("length", [0, 1, 32, 64])
+def test_the_quick_hmac_is_the_standard_one(length: int) -> None:
+    key, data = bytes(range(length)), b"data" * length
+    assert quick_hmac(key, data) == hmac.digest(key, data, "sha256")
+
+
+def test_the_blind_index_is_the_standard_hmac_of_kind_and_value(vault: Vault) -> None:
+    secrets = sealing._secrets(vault._incident)
+    assert vault.blind(kind="email", value="ü") == hmac.digest(secrets.blind, "email|ü".encode(), "sha256")
 
 
 def test_a_blob_opens_only_for_what_it_was_bound_to(vault: Vault) -> None:

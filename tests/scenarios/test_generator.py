@@ -11,11 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import date
 from fractions import Fraction
-from functools import cache
-from pathlib import Path
 
 import pytest
-from email_validator import EmailNotValidError, validate_email
 
 from incidents.scenarios.catalog import (
     ElementSet,
@@ -30,14 +27,12 @@ from incidents.scenarios.catalog import (
 from incidents.scenarios.generator import COLUMNS, GeneratedCounts, allocate_cells, write_people
 from incidents.scenarios.names import Name, load_names, malformed_address_of
 from incidents.scenarios.painting import Edge, TooFewPeople
+from tests.scenarios.tables import Row, age_on, cell_of, expected_cells, is_conflicting, is_mail_address
 
-CELLS_FILE = Path(__file__).parent / "cartier-cells.csv"
 PINNED = {("US-ND", "contact_dob"), ("US-WA", "contact_dob"), ("US-NC", "contact_only")}
 EXAMPLE_DOMAINS = {"example.com", "example.org", "example.net", "hard-bounce.test", "soft-bounce.test"}
 STORE = re.compile(r"(?P<place>[A-Z]{2}(-[A-Z]{2})?) \S.*")
 PHONE = re.compile(r"\+(1(-[2-9][0-9]{2})?|[2-9][0-9]{0,2})")
-
-Row = dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,38 +73,16 @@ def generate(scenario: Scenario, people: int) -> Table:
     return Table(out.getvalue(), counts, rows, list(first.values()))
 
 
-def expected_cells(size: str) -> dict[tuple[str, str], int]:
-    with CELLS_FILE.open(encoding="utf-8", newline="") as lines:
-        return {(row["residency"], row["element_set"]): int(row[size]) for row in csv.DictReader(lines)}
-
-
 def cells_of(people: Iterable[Row]) -> Counter[tuple[str, str]]:
     return Counter(cell_of(person) for person in people)
-
-
-def cell_of(person: Row) -> tuple[str, str]:
-    return person["truth_residency"], person["truth_element_set"]
 
 
 def flags_of(person: Row) -> set[str]:
     return set(filter(None, person["flags"].split(";")))
 
 
-@cache
-def is_mail_address(text: str) -> bool:
-    try:
-        validate_email(text.strip(), check_deliverability=False, test_environment=True)
-    except EmailNotValidError:
-        return False
-    return True
-
-
 def has_plain_address(person: Row) -> bool:
     return person["email"].rpartition("@")[2] not in {"hard-bounce.test", "soft-bounce.test"} and is_mail_address(person["email"])
-
-
-def is_conflicting(person: Row) -> bool:
-    return bool(person["billing_country"]) and person["billing_country"] != person["stated_country"]
 
 
 def is_in_us_without_state(person: Row) -> bool:
@@ -117,21 +90,19 @@ def is_in_us_without_state(person: Row) -> bool:
     return person["truth_residency"].startswith("US-") and not told
 
 
-def age_on(born: str, today: date) -> int:
-    day = date.fromisoformat(born)
-    return today.year - day.year - ((today.month, today.day) < (day.month, day.day))
-
-
 # The catalog
 
 
 def test_the_catalog_lists_its_scenarios_and_not_the_data_they_share() -> None:
-    assert scenario_ids() == ("cartier-2025",)
+    assert scenario_ids() == (
+        "adidas-2025", "cartier-2025", "co-op-2025", "dior-2025", "harrods-2025", "marks-and-spencer-2025", "north-face-2025",
+        "victorias-secret-2025",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["no-such-drill", "common/places", "../catalog", ""])
 def test_an_unknown_scenario_is_refused_with_the_list_of_known_ones(name: str) -> None:
-    with pytest.raises(UnknownScenario, match="known: cartier-2025"):
+    with pytest.raises(UnknownScenario, match="known: adidas-2025, cartier-2025"):
         load_scenario(scenario_id=name)
 
 

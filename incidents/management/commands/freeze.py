@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 from incidents.dispatch.campaign import freeze
 from incidents.letters.render import make_letters
 from incidents.management.operator import OperatorCommand, incident_named, operator_user, user_named
+from incidents.people.amending import is_frozen
 
 
 class Command(OperatorCommand):
@@ -20,7 +21,7 @@ class Command(OperatorCommand):
 
     def work(self, *, incident: str, user: str | None, **_: Any) -> int | None:
         found, author = incident_named(incident), user_named(user) if user else operator_user()
-        if not found.campaigns.exists():
+        if not is_frozen(incident=found):
             make_letters(incident=found, author=author)
         campaign = freeze(incident=found, author=author)
         self.say(campaign.reference)

@@ -1,28 +1,103 @@
-"""Import a list of affected people."""
+"""Import a list of affected people, or go on with one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
 
 from incidents.management.operator import FAILED, OperatorCommand, incident_named, operator_user, user_named
-from incidents.people.importing import import_people
+from incidents.models import Amendment, ImportBatch, Incident
+from incidents.models.refusal import Refused
+from incidents.people.importing import ImportReport, Look, carry_on, import_people, preview, unfinished
+from incidents.vault import mask
+
+#: Rows between two lines of progress where nobody watches a terminal.
+STEP = 100_000
 
 
 class Command(OperatorCommand):
-    help = "Import a CSV list of affected people: import_people INCIDENT FILE"
+    help = "Import a list of affected people (CSV or .xlsx): import_people INCIDENT FILE"
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("incident")
-        parser.add_argument("file", type=Path)
+        parser.add_argument("file", type=Path, nargs="?")
         parser.add_argument("--encoding", help="only for files that are neither UTF-8 nor UTF-16 with BOM, e.g. cp1252")
+        parser.add_argument("--delimiter", help="only where it is not plain which one it is; 'tab' for a tab")
+        parser.add_argument("--sheet", help="the sheet of a workbook that has several")
+        parser.add_argument(
+            "--map", dest="columns", action="append", metavar="COLUMN=OURS", help="what a column is; '' = not read"
+        )
+        parser.add_argument("--source", default="", help="where the list comes from: its columns are remembered under this name")
+        parser.add_argument("--elements", default="", help="what leaked of everybody on this list, with commas between")
+        parser.add_argument("--amendment", type=int, help="the open amendment that late-found people join")
+        parser.add_argument("--newer", action="store_true", help="import a newer version of a list, its difference being seen")
+        parser.add_argument("--dry-run", action="store_true", help="show columns and masked sample rows, store nothing")
+        parser.add_argument("--batch", type=int, help="go on with this list of the incident")
+        parser.add_argument("--resume", action="store_true", help="go on with every list that was confirmed and is not in yet")
         parser.add_argument("--as", dest="user", help="the author; default: operator")
 
-    def work(self, *, incident: str, file: Path, encoding: str | None, user: str | None, **_: Any) -> int | None:
-        author = user_named(user) if user else operator_user()
-        report = import_people(incident=incident_named(incident), path=file, author=author, encoding=encoding)
+    def work(self, *, incident: str, file: Path | None, user: str | None, **options: Any) -> int | None:
+        author, found = user_named(user) if user else operator_user(), incident_named(incident)
+        if options["batch"] or options["resume"]:
+            return max((self._report(carry_on(batch=one, progress=self._progress)) for one in _begun(found, options)), default=0)
+        if file is None:
+            raise Refused("Name the file: import_people INCIDENT FILE. A list that was begun goes on with --batch or --resume.")
+        said = {"encoding": options["encoding"], "delimiter": _mark(options["delimiter"]), "sheet": options["sheet"]}
+        seen = {**said, "source": options["source"], "mapping": self._mapping(found, file, author, said, options)}
+        if options["dry_run"]:
+            self._show(preview(incident=found, path=file, author=author, **seen))
+            return 0
+        elements = [name.strip() for name in options["elements"].split(",") if name.strip()]
+        report = import_people(
+            incident=found, path=file, author=author, elements=elements, amendment=_amendment(found, options["amendment"]),
+            progress=self._progress, judge=lambda changes: self._judge(changes, options["newer"]), **seen,
+        )  # fmt: skip
+        return self._report(report)
+
+    def _mapping(
+        self, incident: Incident, file: Path, author: User, said: dict[str, Any], options: dict[str, Any]
+    ) -> dict[str, str] | None:
+        """What is guessed or remembered of the columns, with what was said in its place."""
+        if not options["columns"]:
+            return None
+        guessed = preview(incident=incident, path=file, author=author, source=options["source"], **said).mapping
+        for pair in options["columns"]:
+            name, equals, ours = pair.rpartition("=")
+            if not equals or name not in guessed:
+                raise Refused(f"--map: there is no column '{name}'. The columns are: {', '.join(guessed)}.")
+            guessed |= {other: "" for other, known in guessed.items() if known == ours} | {name: ours}
+        return guessed
+
+    def _progress(self, rows: int) -> None:
+        if self.stderr.isatty():
+            self.stderr.write(f"\r{rows:,} rows read", ending="")
+        elif rows % STEP == 0:
+            self.stderr.write(f"{rows:,} rows read")
+
+    def _judge(self, changes: dict[str, int], agreed: bool) -> bool:
+        """A newer version of a list is imported when somebody has seen what it changes."""
+        if not changes:
+            return True
+        told = ", ".join(f"{count} {name}" for name, count in changes.items())
+        self.say(f"An earlier list came from this source. People on this one: {told}.")
+        if not agreed:
+            self.say("Say --newer to import it. People who are missing from it stay on the list.")
+        return agreed
+
+    def _show(self, seen: Look) -> None:
+        for name, ours in seen.mapping.items():
+            self.say(f"{name} = {ours or '(not read)'}")
+        for number, cells in seen.samples:
+            self.say(f"row {number}: " + " | ".join(mask(cell) for cell in cells))
+        self.say("Nothing was imported. Other columns are said with --map COLUMN=OURS.")
+
+    def _report(self, report: ImportReport) -> int:
+        if self.stderr.isatty():
+            self.stderr.write("")
         counts = report.accounting
         if report.already_known:
             self.say("This very file was imported before; nothing was changed.")
@@ -32,4 +107,27 @@ class Command(OperatorCommand):
             f"Rows in {counts.rows_in} = people {counts.people} + merged {counts.merged} + needs attention "
             f"{counts.needs_attention} + rejection pending {counts.rejection_pending} + rejected {counts.rejected}"
         )
-        return None if counts.adds_up else FAILED
+        return 0 if counts.adds_up else FAILED
+
+
+def _begun(incident: Incident, options: dict[str, Any]) -> Sequence[ImportBatch]:
+    if not options["batch"]:
+        return list(unfinished().filter(incident=incident))
+    found = incident.imports.filter(pk=options["batch"]).first()
+    if found is None:
+        known = ", ".join(str(pk) for pk in incident.imports.order_by("-pk").values_list("pk", flat=True)[:5]) or "none yet"
+        raise Refused(f"This incident has no list {options['batch']}. Known: {known}.")
+    return [found]
+
+
+def _mark(said: str | None) -> str | None:
+    return "\t" if said and said.lower() in {"tab", "\\t"} else said
+
+
+def _amendment(incident: Incident, number: int | None) -> Amendment | None:
+    if number is None:
+        return None
+    found = incident.amendments.filter(number=number).first()
+    if found is None:
+        raise Refused(f"This incident has no amendment {number}. 'amend open' opens one and prints its number.")
+    return found

@@ -11,7 +11,7 @@ from incidents.management.operator import FAILED, OperatorCommand
 from incidents.models.refusal import Refused
 from incidents.scenarios.story import as_json, save_json
 from notifier import drill, environment
-from notifier.processes import house_command, require_mail_setting, supervised, worker_command
+from notifier.processes import require_mail_setting, supervised
 
 
 class Command(OperatorCommand):
@@ -32,8 +32,7 @@ class Command(OperatorCommand):
         drill.make_room(order, out)
         with supervised(var) as children:
             if not environment.workers_run():
-                children.add("worker", worker_command(concurrency=2))
-                children.add("house", house_command(var))
+                children.add_workers()
                 children.watch()
             outcome = drill.play(order, out)
         drill.report(outcome, order, out)

@@ -51,9 +51,9 @@ class Command(OperatorCommand):
         passwords = signins.demo_passwords(var)
         signins.ensure_users(passwords)
         with environment.supervising(), processes.supervised(var) as children:
-            children.add("web", processes.web_command(settings.PORT))
-            children.add("worker", processes.worker_command(concurrency=2))
-            children.add("house", processes.house_command(var))
+            children.add("web", processes.web_command(settings.PORT), role="web")
+            children.add_workers()
+            children.add("keeper", processes.keeper_command(), role="web")
             children.watch()
             if order:
                 drill.report(drill.play(order, self.out), order, self.out)

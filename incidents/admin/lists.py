@@ -1,0 +1,217 @@
+"""The lists: upload, columns confirmed beside sample rows, progress, and what became of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_GET, require_POST
+
+from incidents.admin.column_names import LABELS
+from incidents.admin.shell import attempt, incident_of, officer, page, posted
+from incidents.admin.spool import SealingHandler
+from incidents.admin.viewing import expired, grant, granted
+from incidents.law.pack import load_packs
+from incidents.models import BatchState, ImportBatch, RowOutcome
+from incidents.models.refusal import Refused
+from incidents.people import uploads
+from incidents.people.amending import current_amendment
+from incidents.people.comparing import earlier_version
+from incidents.people.importing import account, cancel, confirm, look
+from incidents.people.reading import FileAsked
+from incidents.tasks import wake_import
+from incidents.vault import mask
+
+#: While a list is in one of these, its page asks for its progress again and again.
+MOVING = frozenset({BatchState.WAITING, BatchState.READING, BatchState.SETTLING})
+ENCODINGS = (
+    "utf-8",
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+    "cp1252",
+    "iso-8859-1",
+    "iso-8859-15",
+    "shift_jis",
+    "cp932",
+    "gb18030",
+    "big5",
+    "euc-kr",
+    "cp1251",
+)
+DELIMITERS = ((",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar"))
+ASKED = ("encoding", "delimiter", "sheet")
+
+
+@require_GET
+def lists(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """All lists of the incident, how far each is, and the form for another."""
+    incident = incident_of(incident_id)
+    found = incident.imports.select_related("author", "source", "amendment").order_by("-id")
+    return page(
+        request, "lists", title="Lists", incident=incident, tab="people", lists=found, numbers=account(incident=incident),
+        sources=incident.sources.order_by("name"), frozen=incident.campaigns.exists(),
+        amendment=current_amendment(incident=incident),
+    )  # fmt: skip
+
+
+@csrf_exempt
+@require_POST
+def upload(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """Take a file. The handler has to be set before the form is read, and the form is read by the CSRF check."""
+    request.upload_handlers = [SealingHandler(request)]
+    response: HttpResponse = _upload(request, incident_id)
+    return response
+
+
+@csrf_protect
+def _upload(request: HttpRequest, incident_id: int) -> HttpResponse:
+    incident, file = incident_of(incident_id), request.FILES.get("list")
+    if not isinstance(file, UploadedFile):
+        messages.error(request, "Choose a file first: a CSV or an Excel workbook (.xlsx) with a header row.")
+        return redirect("admin:lists", incident_id)
+    taken: list[ImportBatch] = []
+
+    def step() -> str:
+        source, author = posted(request, "source"), officer(request)
+        taken.append(uploads.receive(incident=incident, chunks=file.chunks(), author=author, source=source))
+        return "The list is here, sealed. Nothing is imported yet: look at its columns and confirm them."
+
+    attempt(request, step)
+    return redirect("admin:list", incident_id, taken[0].pk) if taken else redirect("admin:lists", incident_id)
+
+
+def list_of(incident_id: int, batch_id: int) -> ImportBatch:
+    """A list of this incident, or 404."""
+    related = ImportBatch.objects.select_related("incident", "source", "author", "amendment", "corrects", "replaces")
+    return get_object_or_404(related, pk=batch_id, incident_id=incident_id)
+
+
+@require_GET
+def one_list(request: HttpRequest, incident_id: int, batch_id: int) -> HttpResponse:
+    """One list: its columns to be confirmed, its progress, or its report."""
+    return _list_page(request, list_of(incident_id, batch_id), clear=False)
+
+
+@require_GET
+def list_open(request: HttpRequest, incident_id: int, batch_id: int, pass_: str) -> HttpResponse:
+    """The same with the sample rows unmasked."""
+    if not granted(request=request, pass_=pass_, what=f"list:{batch_id}"):
+        return expired(request, "admin:list", incident_id, batch_id)
+    return _list_page(request, list_of(incident_id, batch_id), clear=True)
+
+
+@require_POST
+def list_reveal(request: HttpRequest, incident_id: int, batch_id: int) -> HttpResponse:
+    """Log the purpose, then show the sample rows."""
+    batch = list_of(incident_id, batch_id)
+    try:
+        pass_ = grant(request=request, incident=batch.incident, what=f"list:{batch.pk}", purpose=posted(request, "purpose"))
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+        return redirect("admin:list", incident_id, batch_id)
+    return redirect("admin:list_open", incident_id, batch_id, pass_)
+
+
+def _list_page(request: HttpRequest, batch: ImportBatch, *, clear: bool) -> HttpResponse:
+    incident, extra = batch.incident, {}
+    if batch.state == BatchState.UPLOADED:
+        extra = _columns(request, batch, clear)
+    return page(
+        request, "list", title=f"List {batch.pk}", incident=incident, tab="people", batch=batch, moving=batch.state in MOVING,
+        outcomes=_outcomes(batch) if batch.state == BatchState.DONE else [], clear=clear, **extra,
+    )  # fmt: skip
+
+
+def _columns(request: HttpRequest, batch: ImportBatch, clear: bool) -> dict[str, Any]:
+    """What the page asks before an import: every column with what it seems to hold, and what the list changes."""
+    asked = {name: request.GET.get(name) or None for name in ASKED}
+    shown = {
+        "asked": asked, "encodings": ENCODINGS, "delimiters": DELIMITERS, "labels": LABELS.items(), "problem": "",
+        "amendment": current_amendment(incident=batch.incident), "vocabulary": sorted(load_packs().vocabulary.elements),
+        "earlier": earlier_version(batch=batch),
+    }  # fmt: skip
+    try:
+        seen = look(batch=batch, mapping=None, **asked)
+    except Refused as refusal:
+        choices = refusal.choices if isinstance(refusal, FileAsked) else ()
+        return {**shown, "problem": " ".join(refusal.lines), "choices": choices}
+    samples = [(number, [_cell(cell, clear) for cell in cells]) for number, cells in seen.samples]
+    columns = [
+        {"name": name, "ours": seen.mapping.get(name, ""), "cells": [cells[at] for _, cells in samples[:3] if at < len(cells)]}
+        for at, name in enumerate(seen.file.header)
+    ]
+    return {**shown, "seen": seen, "columns": columns, "samples": samples}
+
+
+def _cell(text: str, clear: bool) -> str:
+    return text if clear else mask(text)
+
+
+def _outcomes(batch: ImportBatch) -> list[tuple[str, int]]:
+    return [(str(outcome.label), batch.import_rows.filter(outcome=outcome).count()) for outcome in RowOutcome]
+
+
+@require_GET
+def list_progress(request: HttpRequest, incident_id: int, batch_id: int) -> HttpResponse:
+    """How far one list is: the part of the page that is asked for again."""
+    batch = list_of(incident_id, batch_id)
+    return page(request, "list_progress", title="", incident=batch.incident, batch=batch, moving=batch.state in MOVING)
+
+
+@require_POST
+def list_confirm(request: HttpRequest, incident_id: int, batch_id: int) -> HttpResponse:
+    """Confirm the columns: from here on the importer works. A newer version of a list is compared first."""
+    batch = list_of(incident_id, batch_id)
+    said = {name: posted_raw(request, name) for name in ASKED}
+    attempt(request, lambda: _compared(batch, request, said) if _to_compare(batch) else _confirmed(batch, request, said))
+    return redirect("admin:list", incident_id, batch_id)
+
+
+def _to_compare(batch: ImportBatch) -> bool:
+    return batch.state == BatchState.UPLOADED and batch.difference is None and earlier_version(batch=batch) is not None
+
+
+def _compared(batch: ImportBatch, request: HttpRequest, said: dict[str, str | None]) -> str:
+    look(batch=batch, mapping=_mapping(request), **said)
+    if not wake_import(batch.pk, compare=True):
+        raise Refused("The importer cannot be woken: the broker does not answer. Try again when it does.")
+    return "A list of this source was imported before. What this one changes is being found out; confirm it then."
+
+
+def _confirmed(batch: ImportBatch, request: HttpRequest, said: dict[str, str | None]) -> str:
+    confirm(
+        batch=batch, mapping=_mapping(request), elements=request.POST.getlist("elements"), author=officer(request),
+        amendment=current_amendment(incident=batch.incident), **said,
+    )  # fmt: skip
+    woken = wake_import(batch.pk)
+    return "Confirmed. The import begins." if woken else "Confirmed. The import begins when the importer looks again."
+
+
+def posted_raw(request: HttpRequest, name: str) -> str | None:
+    """A field of the post as it is (a tab is a delimiter); None when it is empty."""
+    return request.POST.get(name) or None
+
+
+def _mapping(request: HttpRequest) -> dict[str, str]:
+    names: Sequence[str] = request.POST.getlist("column")
+    ours: Sequence[str] = request.POST.getlist("ours")
+    return dict(zip(names, ours, strict=False))
+
+
+@require_POST
+def list_cancel(request: HttpRequest, incident_id: int, batch_id: int) -> HttpResponse:
+    """Give up a list that is not imported yet; its parts are deleted."""
+    batch = list_of(incident_id, batch_id)
+
+    def step() -> str:
+        cancel(batch=batch, author=officer(request))
+        return "The list is given up; its sealed parts are deleted. Nothing of it was imported."
+
+    attempt(request, step)
+    return redirect("admin:lists", incident_id)

@@ -1,0 +1,134 @@
+"""What stops a freeze, and what keeps a campaign from closing: every open point, in words, with its remedy."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+
+from incidents.dispatch.conservation import count_states
+from incidents.letters.standing import MAKE_AGAIN, OVER, Standing, standing
+from incidents.models import AffectedPerson, Amendment, Campaign, Incident, Message, PersonStatus
+from incidents.models import MessageState as S
+from incidents.models.duties import Handling
+from incidents.models.messages import FINAL_STATES, IN_FLIGHT
+from incidents.people.amending import current_amendment, is_frozen, people_of, waiting_counts
+from incidents.people.deciding import undecided
+from incidents.people.importing import account
+from incidents.people.opening import newest_findings
+from incidents.people.staleness import ASK_AGAIN, stale_duties
+
+
+def freeze_obstacles(*, incident: Incident) -> list[str]:
+    """Everything that has to be done before the next register can be frozen; empty when nothing.
+
+    The first register covers everybody; a later one the people of the open amendment, and only what is about them stops it.
+    """
+    if is_frozen(incident=incident):
+        return ["The register of this incident is frozen already. Who comes later goes with an amendment: open one."]
+    amendment, numbers = current_amendment(incident=incident), account(incident=incident)
+    people = people_of(incident=incident, amendment=amendment)
+    found = _about_people(incident, amendment, people)
+    if not numbers.adds_up:
+        found.append(f"The rows do not add up: {numbers}. Do not go on; look for the missing ones.")
+    found += _about_law(incident, amendment, people)
+    found += _stale(standing(incident=incident))
+    return found if amendment else found + _count_difference(incident, numbers.rows_in - numbers.merged)
+
+
+def _about_people(incident: Incident, amendment: Amendment | None, people: QuerySet[AffectedPerson]) -> list[str]:
+    found, entries = _nothing_exposed(incident), undecided(incident=incident)
+    if not people.filter(status=PersonStatus.CLEAR).exists():
+        remedy = "let them join the amendment" if amendment else "import the list and decide the queues"
+        found.append(f"No people are ready for a letter: {remedy}.")
+    if amendment:
+        # Rows that became nobody belong to the register for which their list was imported.
+        entries = entries.filter(Q(person__in=people) | Q(person=None, row__batch__amendment=amendment))
+    waiting = entries.count()
+    if waiting:
+        found.append(f"{waiting} queue entries have no decision: correct them, hold them until a date, or reject them by two.")
+    flying = Message.objects.filter(entry__person__in=people, state__in=IN_FLIGHT).count() if amendment else 0
+    if flying:
+        found.append(f"{flying} earlier letters to these people are on their way: wait until their outcome is known.")
+    return found
+
+
+def _nothing_exposed(incident: Incident) -> list[str]:
+    """Nobody is told of a breach of data that nobody has confirmed."""
+    if any(state.startswith("exposed") for state in incident.facts.facts["elements"].values()):
+        return []
+    return ["No data element is confirmed as exposed: nobody may be told before one is. Record it in the facts, with the reason."]
+
+
+def _about_law(incident: Incident, amendment: Amendment | None, people: QuerySet[AffectedPerson]) -> list[str]:
+    found, duties = [], incident.obligations.filter(addressee="person", superseded=False, cohort__count__gt=0)
+    if amendment:
+        duties = duties.filter(cohort__in=people.values("cohort"))
+    if not duties.exists():
+        found.append("The law has not been asked yet: run the assessment.")
+    open_duties = sorted(set(duties.filter(handling=Handling.UNDECIDED).values_list("jurisdiction", flat=True)))
+    if open_duties:
+        found.append(f"Decisions are missing for {', '.join(open_duties)}: record a finding, or whether to write voluntarily.")
+    if not incident.letters.filter(amendment=amendment).exists():
+        found.append("There are no letters yet: make them.")
+    return found
+
+
+def _stale(now: Standing) -> list[str]:
+    """What no longer stands on what is known: first the law is asked again, then the letters are made again."""
+    found, duties = [], now.duties.towards_people
+    if duties:
+        found.append(f"{len(duties)} duties towards {now.duties.people} people would be different ({now.titles}). {ASK_AGAIN}")
+    if now.letters:
+        found.append(f"{len(now.letters)} letters no longer say what is known ({now.titles}). {MAKE_AGAIN}")
+    return found
+
+
+def _count_difference(incident: Incident, people: int) -> list[str]:
+    expected = incident.facts.facts.get("expected_people")
+    if not expected or expected == people or ("count_difference", "") in newest_findings(incident=incident):
+        return []
+    return [f"The facts speak of {expected} people, the lists of {people}: explain the difference (finding count_difference)."]
+
+
+# -- closing -----------------------------------------------------------------------------------------------------------
+
+
+def closing_questions(*, campaign: Campaign) -> list[str]:
+    """Everything that keeps the campaign from closing, in words; empty when it may be closed.
+
+    A campaign closes when its people are final. The last one that is not over closes the incident's questions with it.
+    """
+    states = count_states(campaign=campaign)
+    found = [f"{n} people are '{S(state).label}'" for state, n in states.items() if state not in FINAL_STATES]
+    others = campaign.incident.campaigns.exclude(pk=campaign.pk).exclude(state__in=OVER)
+    return found if others.exists() else found + incident_questions(incident=campaign.incident)
+
+
+def incident_questions(*, incident: Incident) -> list[str]:
+    """What is open about the incident as a whole: law, authorities, people on no register, open amendments."""
+    found = []
+    unknown = incident.obligations.filter(owed="ask", superseded=False, cohort__count__gt=0)
+    places = sorted(set(unknown.values_list("jurisdiction", flat=True)))
+    if places:
+        found.append(f"law to be checked for {len(places)} residences: {', '.join(places)}")
+    authorities = incident.obligations.filter(owed="yes", superseded=False, cohort=None, filings=None)
+    found += [f"{duty.jurisdiction}: the {duty.addressee} has not been notified" for duty in authorities]
+    stale = stale_duties(incident=incident).stale
+    found += [f"{len(stale)} obligations no longer follow from what is known. {ASK_AGAIN}"] if stale else []
+    return found + _people_questions(incident)
+
+
+def _people_questions(incident: Incident) -> list[str]:
+    found, current = [], current_amendment(incident=incident)
+    inside = people_of(incident=incident, amendment=current).count() if current else 0
+    if inside:
+        found.append(f"an amendment is open: {inside} people of amendment {current} wait for its freeze")
+    held = incident.people.filter(status=PersonStatus.HELD)
+    on_a_register = Message.objects.filter(campaign__incident=incident, state=S.HELD).values("entry__person")
+    number = held.exclude(pk__in=on_a_register).count()
+    found += [f"{number} people are held until a date by a recorded decision"] if number else []
+    # A line that is held or quarantined is asked about with its own campaign.
+    waiting = sum(n for was, n in waiting_counts(incident=incident).items() if was not in (S.HELD, S.QUARANTINED))
+    if waiting:
+        found.append(f"{waiting} people stand on no register that counts: let them join an amendment, or exclude them")
+    asked = incident.exclusions.filter(confirmed_at=None, withdrawn_at=None).count()
+    return found + ([f"{asked} exclusions wait for a second person"] if asked else [])

@@ -1,0 +1,259 @@
+"""Amendments: people who go out with a later register of a running incident, and whose clocks run from when.
+
+Two things are kept apart. The *register*: an amendment's people are those first known in it (`AffectedPerson.amendment`) and
+those who joined it (`Joining`). The *clock*: only people first known in an amendment have its moment of awareness; whoever
+joined after a correction or a hold keeps the clock they had, so that no correction ever gives a later legal deadline.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+
+from incidents.audit.actions import Action
+from incidents.audit.log import Entry, database_now, record, record_many
+from incidents.law.facts import Anchor
+from incidents.models import (
+    AffectedPerson,
+    Amendment,
+    ImportRow,
+    Incident,
+    Joining,
+    Message,
+    MessageState,
+    PersonStatus,
+)
+from incidents.models.messages import LEFT_STATES, MESSAGE_MOVES
+from incidents.models.refusal import Refused
+from incidents.people.cohorts import refresh_cohorts
+from incidents.people.moving import move_all, standing_messages
+
+#: Nobody of these goes on a register.
+GONE = (PersonStatus.REJECTED, PersonStatus.MERGED)
+S = MessageState
+#: Why somebody without a letter under way may join, by the state of their newest message ("" = never on a register).
+WAITS: dict[str, str] = {
+    "": "found late, or split from another person: on no register yet",
+    S.REPLACED: "corrected after the freeze",
+    S.CANCELLED: "the campaign was stopped before the letter left",
+    S.HELD: "the hold was lifted",
+    S.QUARANTINED: "the letter could not be made as approved: look at the record, correct it",
+}
+#: Why somebody cannot join, by the state in which they stand on a register.
+CANNOT: dict[str, str] = {
+    S.PLANNED: "stand on a register that is not released yet and will get their letter from there",
+    S.READY: "stand on a register that is being sent and will get their letter from there",
+    S.SENDING: "have a letter that is being sent at this moment: wait until its outcome is known",
+    S.IN_DOUBT: "have a letter of which nobody knows whether it left: wait until the doubt is settled",
+    S.NEEDS_OTHER_CHANNEL: "have an address that did not work: correct it first, else the new letter would come back too",
+}
+
+
+class AmendmentRefused(Refused):
+    """An amendment cannot be opened, or somebody cannot join it; nothing changed."""
+
+
+def current_amendment(*, incident: Incident) -> Amendment | None:
+    """The amendment that people may join: the newest, unless its register is frozen already."""
+    newest = incident.amendments.order_by("-number").first()
+    return newest if newest and not newest.campaigns.exists() else None
+
+
+def living(*, incident: Incident) -> QuerySet[AffectedPerson]:
+    """Everybody on the list who is neither rejected nor merged into somebody else."""
+    return incident.people.exclude(status__in=GONE)
+
+
+def people_of(*, incident: Incident, amendment: Amendment | None) -> QuerySet[AffectedPerson]:
+    """Whom a register covers: of an amendment exactly its people, of the first register (None) everybody who is known."""
+    people = living(incident=incident)
+    if amendment is None:
+        return people
+    joined = Joining.objects.filter(amendment=amendment, person=OuterRef("pk"))
+    return people.filter(Q(amendment=amendment) | Exists(joined))
+
+
+def covered(*, incident: Incident, amendment: Amendment | None) -> QuerySet[AffectedPerson]:
+    """Whom a register covers now: once it is frozen, those for whom its lines still speak."""
+    if not incident.campaigns.filter(amendment=amendment).exists():
+        return people_of(incident=incident, amendment=amendment)
+    lines = Message.objects.filter(campaign__incident=incident, campaign__amendment=amendment, entry__person=OuterRef("pk"))
+    return living(incident=incident).filter(Exists(lines.exclude(state__in=LEFT_STATES)))
+
+
+def is_frozen(*, incident: Incident) -> bool:
+    """Whether letters and people can no longer change: a register is frozen, and no amendment is open."""
+    return incident.campaigns.exists() and current_amendment(incident=incident) is None
+
+
+def next_register(*, incident: Incident) -> Amendment | None:
+    """For whom letters are made and what is frozen next: none = the first register. Raises AmendmentRefused: none is open."""
+    amendment = current_amendment(incident=incident)
+    if is_frozen(incident=incident):
+        raise AmendmentRefused(
+            "The register is frozen already. Whoever comes later needs a new campaign of their own: open an amendment "
+            "(amend open), let them join it, then make letters and freeze."
+        )
+    return amendment
+
+
+def on_standing_register(people: QuerySet[AffectedPerson] | Iterable[int]) -> set[int]:
+    """Which of these people (a queryset, or keys) stand on a frozen register that still speaks for them.
+
+    A line left by a correction (replaced) or by a stopped campaign (cancelled) no longer does.
+    """
+    found = Message.objects.filter(entry__person__in=people).exclude(state__in=LEFT_STATES)
+    return set(found.values_list("entry__person_id", flat=True))
+
+
+def beside_freezes(incident: Incident) -> None:
+    """Waits for a freeze that is under way, and makes one wait for this transaction; imports go on beside it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM incidents_incident WHERE id = %s FOR KEY SHARE", [incident.pk])
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise AmendmentRefused("An amendment, and joining one, needs its reason in words.")
+    return text.strip()
+
+
+@transaction.atomic
+def open_amendment(*, incident: Incident, reason: str, aware_at: datetime, author: User) -> Amendment:
+    """Open the next amendment. `aware_at`: when the controller learnt of the late-found people. Raises AmendmentRefused."""
+    Incident.objects.select_for_update(no_key=True).get(pk=incident.pk)
+    why = _reason(reason)
+    if not incident.campaigns.exists():
+        raise AmendmentRefused("No register is frozen yet: people found now are simply imported and go with the first one.")
+    _refuse_moment(incident, aware_at)
+    _refuse_second(incident)
+    number = incident.amendments.count() + 1
+    data = {"amendment": number, "aware_at": aware_at.isoformat(), "reason": why}
+    record(incident=incident, action=Action.AMENDMENT_OPENED, actor=author.username, data=data)
+    return Amendment.objects.create(
+        incident=incident, number=number, reason=why, aware_at=aware_at, author=author, recorded_at=database_now()
+    )
+
+
+def _refuse_moment(incident: Incident, aware_at: datetime) -> None:
+    if aware_at.tzinfo is None:
+        raise AmendmentRefused("The moment of awareness has no zone. Give it with its offset, such as 2026-03-02T14:30+01:00.")
+    if aware_at > database_now():
+        raise AmendmentRefused(f"{aware_at.isoformat()} lies in the future. Give the moment at which you learnt of these people.")
+    moments = {name: datetime.fromisoformat(text) for name, text in incident.facts.facts["anchors"].items()}
+    hint = moments.get(Anchor.FIRST_HINT)
+    first = hint or min(moment for name, moment in moments.items() if name in (Anchor.AWARE, Anchor.DISCOVERED))
+    if aware_at < first:
+        what = "first hint of the incident" if hint else "moment at which the incident itself was known"
+        raise AmendmentRefused(f"{aware_at.isoformat()} is before the {what} ({first.isoformat()}). Check day, month and offset.")
+
+
+def _refuse_second(incident: Incident) -> None:
+    """One open amendment at a time. One that nobody joined is left behind: its moment may have been a slip of the pen."""
+    current = current_amendment(incident=incident)
+    if current is None:
+        return
+    if current.imports.exists() or people_of(incident=incident, amendment=current).exists():
+        raise AmendmentRefused(
+            f"Amendment {current.number} is open and has people. Freeze it first; who comes later goes with the next one."
+        )
+
+
+# -- who could join, and joining ---------------------------------------------------------------------------------------
+
+
+def people_waiting(*, incident: Incident) -> QuerySet[AffectedPerson]:
+    """Decided people with no letter under way who are in no open amendment; each has `was`, a key of WAITS.
+
+    Empty before the first freeze: until then everybody goes with the first register.
+    """
+    if not incident.campaigns.exists():
+        return AffectedPerson.objects.none()
+    newest = Message.objects.filter(entry__person=OuterRef("pk")).order_by("-id").values("state")[:1]
+    people = living(incident=incident).filter(status=PersonStatus.CLEAR).annotate(was=Subquery(newest))
+    found = people.filter(Q(was=None) | Q(was__in=[state for state in WAITS if state]))
+    current = current_amendment(incident=incident)
+    if current:
+        found = found.exclude(pk__in=people_of(incident=incident, amendment=current).values("pk"))
+    return found.order_by("id")
+
+
+def waiting_counts(*, incident: Incident) -> dict[str, int]:
+    """How many wait, by the state of their newest message ("" = never on a register)."""
+    states = people_waiting(incident=incident).order_by().values_list("was", flat=True)  # type: ignore[misc]  # annotated
+    return dict(Counter(str(was or "") for was in states))
+
+
+def waits_because(*, was: str | None) -> str:
+    """The reason why somebody of `people_waiting` could join, in words."""
+    return WAITS[was or ""]
+
+
+@transaction.atomic
+def join(*, amendment: Amendment, people: QuerySet[AffectedPerson], reason: str, author: User) -> int:
+    """Put people into an open amendment; returns how many are new in it. All of them or nobody: raises AmendmentRefused.
+
+    Whoever was told already gets a second letter by this, so it is asked for by name, never in bulk.
+    """
+    incident = amendment.incident
+    beside_freezes(incident)
+    why = _reason(reason)
+    if current_amendment(incident=incident) != amendment:
+        raise AmendmentRefused(f"Amendment {amendment.number} is not open any more. Open a new one.")
+    inside = set(
+        people_of(incident=incident, amendment=amendment).filter(pk__in=people.values("pk")).values_list("pk", flat=True)
+    )
+    chosen = list(people.filter(incident=incident).exclude(pk__in=inside).select_for_update(of=("self",)).order_by("id"))
+    keys = [person.pk for person in chosen]
+    messages = list(standing_messages(people=AffectedPerson.objects.filter(pk__in=keys)).select_for_update(of=("self",)))
+    _refuse_who_cannot(chosen, messages)
+    put_in(amendment=amendment, people=chosen, messages=messages, reason=why, author=author)
+    return len(chosen)
+
+
+def _refuse_who_cannot(people: list[AffectedPerson], messages: list[Message]) -> None:
+    problems = []
+    undecided = [person for person in people if person.status != PersonStatus.CLEAR]
+    for status in sorted({person.status for person in undecided}):
+        number = sum(person.status == status for person in undecided)
+        label = PersonStatus(status).label
+        problems.append(f"{number} people are '{label}': decide their entries first; who is rejected or merged cannot join.")
+    for state, words in CANNOT.items():
+        number = sum(message.state == state for message in messages)
+        problems += [f"{number} people {words}."] if number else []
+    if problems:
+        raise AmendmentRefused(*problems)
+
+
+def put_in(*, amendment: Amendment, people: list[AffectedPerson], messages: list[Message], reason: str, author: User) -> None:
+    """Write who joined, in the caller's transaction; what was not sent of their earlier registers is replaced."""
+    unsent = [message for message in messages if S.REPLACED in MESSAGE_MOVES[message.state]]
+    actor, number = author.username, amendment.number
+    move_all(messages=unsent, to=S.REPLACED, actor=actor, reason=f"goes with amendment {number}: {reason}")
+    now = database_now()
+    Joining.objects.bulk_create(
+        [Joining(amendment=amendment, person=one, reason=reason, author=author, joined_at=now) for one in people],
+        ignore_conflicts=True, batch_size=2000,
+    )  # fmt: skip
+    entries = [Entry(Action.PERSON_JOINED, {"amendment": number, "reason": reason}, one.subject) for one in people]
+    record_many(incident=amendment.incident, actor=actor, entries=entries)
+    late = _first_known_late(amendment.incident, [person.pk for person in people])
+    if late.update(amendment=amendment):
+        refresh_cohorts(incident=amendment.incident)
+
+
+def _first_known_late(incident: Incident, keys: list[int]) -> QuerySet[AffectedPerson]:
+    """Those of whom every row came after the first freeze and who were on no register: the clock of the amendment is theirs.
+
+    Somebody split from another person by an undone merge has a row of the first list, and keeps the incident's clock.
+    """
+    first = incident.campaigns.order_by("id")[0]
+    before = ImportRow.objects.filter(person=OuterRef("pk"), batch__imported_at__lte=first.frozen_at)
+    after = ImportRow.objects.filter(person=OuterRef("pk"), batch__imported_at__gt=first.frozen_at)
+    found = AffectedPerson.objects.filter(pk__in=keys, amendment=None, register_entries=None)
+    return found.filter(Exists(after), ~Exists(before))

@@ -1,0 +1,243 @@
+"""Erasure on request, legal holds, and erasures made again after a backup was put back.
+
+A request waits while the law still asks that this person be told: the letter has to be final, or somebody has to decide that
+none is owed. A legal hold stops everything. What a request waits for is written down and asked anew at every run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from incidents.audit.actions import Action
+from incidents.audit.log import Entry, database_now, record, record_many
+from incidents.models import (
+    AffectedPerson,
+    Erasure,
+    ErasureState,
+    Incident,
+    LegalHold,
+    Message,
+    MessageState,
+    PersonStatus,
+)
+from incidents.models.messages import FINAL_STATES, LEFT_STATES
+from incidents.models.refusal import Refused
+from incidents.people import erased_list
+from incidents.people.shredding import shred
+
+PENDING_FLAG = "erasure_pending"
+REQUEST, RETENTION = "request", "retention"
+ASKED_BY_THE_LIST = "The list says that this person has asked for erasure."
+HOLD = "a legal hold stands"
+BATCH = 1000
+
+
+class ErasureRefused(Refused):
+    """An erasure, a hold or its end is refused; nothing changed."""
+
+
+class NotReplayed(Refused):
+    """The database holds people who were erased: it was put back from a backup. Nothing is sent until that is made good."""
+
+
+def _words(text: str, what: str) -> str:
+    if not text.strip():
+        raise ErasureRefused(f"{what} needs its reason in words.")
+    return text.strip()
+
+
+# -- requests ----------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def request_erasure(*, person: AffectedPerson, reason: str, author: User) -> Erasure:
+    """Record that a person's data are to be erased; `erase_due` does it once nothing stands against it. Raises ErasureRefused."""
+    why = _words(reason, "A request for erasure")
+    found = AffectedPerson.objects.select_for_update(of=("self",)).select_related("incident").get(pk=person.pk)
+    if found.erased_at:
+        raise ErasureRefused("This person's data were erased already.")
+    if found.merged_into_id:
+        raise ErasureRefused("This person was merged into another one; ask for the erasure of that one, and both go.")
+    if found.erasures.filter(state=ErasureState.WAITING).exists():
+        raise ErasureRefused("The erasure of this person is asked for already, and waits.")
+    made = Erasure.objects.create(
+        incident=found.incident, person=found, basis=REQUEST, reason=why, author=author, asked_at=database_now(),
+        waits_for=waits_for(person=found)[:200],
+    )  # fmt: skip
+    data = {"basis": REQUEST, "waits_for": made.waits_for}
+    record(incident=found.incident, action=Action.ERASURE_REQUESTED, actor=author.username, data=data, subject=found.subject)
+    return made
+
+
+def open_pending(*, incident: Incident, actor: str = RETENTION) -> int:
+    """A waiting erasure for everybody whom a list marks as having asked for it and who has none yet; returns how many."""
+    people = AffectedPerson.objects.filter(
+        incident=incident, flags__contains=[PENDING_FLAG], erased_at=None, merged_into=None, erasures=None
+    )
+    opened = 0
+    while page := list(people.order_by("id")[:BATCH]):
+        with transaction.atomic():
+            _open(incident, page, actor)
+        opened += len(page)
+    return opened
+
+
+def _open(incident: Incident, people: list[AffectedPerson], actor: str) -> None:
+    now, waiting = database_now(), _what_they_wait_for(incident, people)
+    Erasure.objects.bulk_create(
+        Erasure(
+            incident=incident, person=one, basis=REQUEST, reason=ASKED_BY_THE_LIST, asked_at=now, waits_for=waiting[one.pk]
+        )
+        for one in people
+    )  # fmt: skip
+    entries = [Entry(Action.ERASURE_REQUESTED, {"basis": REQUEST, "waits_for": waiting[one.pk]}, one.subject) for one in people]
+    record_many(incident=incident, actor=actor, entries=entries)
+
+
+@transaction.atomic
+def end_request(*, erasure: Erasure, state: str, reason: str, author: User) -> Erasure:
+    """End a waiting request without erasing: withdrawn by the person, or refused. Raises ErasureRefused."""
+    why = _words(reason, "To withdraw or refuse an erasure")
+    if state not in (ErasureState.WITHDRAWN, ErasureState.REFUSED):
+        raise ErasureRefused("A request ends as withdrawn or refused; erased it is by the retention run.")
+    found = Erasure.objects.select_for_update(of=("self",)).select_related("incident", "person").get(pk=erasure.pk)
+    if found.state != ErasureState.WAITING:
+        raise ErasureRefused(f"This request is {found.get_state_display()} already.")
+    found.state, found.ending_reason, found.ended_by, found.waits_for = state, why, author, ""
+    found.save(update_fields=["state", "ending_reason", "ended_by", "waits_for"])
+    data = {"state": state, "reason": why}
+    record(incident=found.incident, action=Action.ERASURE_ENDED, actor=author.username, data=data, subject=found.person.subject)
+    return found
+
+
+# -- what an erasure waits for -----------------------------------------------------------------------------------------
+
+
+def waits_for(*, person: AffectedPerson) -> str:
+    """What stands against erasing somebody now, in words; empty when nothing does."""
+    return _what_they_wait_for(person.incident, [person])[person.pk]
+
+
+def _what_they_wait_for(incident: Incident, people: list[AffectedPerson]) -> dict[int, str]:
+    if standing_hold(incident=incident):
+        return dict.fromkeys((one.pk for one in people), HOLD)
+    messages = Message.objects.filter(entry__person__in=[one.pk for one in people]).order_by("id")
+    states: dict[int, list[str]] = {}
+    for person_id, state in messages.values_list("entry__person_id", "state"):
+        states.setdefault(person_id, []).append(state)
+    return {one.pk: _against(one, states.get(one.pk, [])) for one in people}
+
+
+def _against(person: AffectedPerson, states: list[str]) -> str:
+    if person.status in (PersonStatus.REJECTED, PersonStatus.MERGED):
+        return ""
+    standing = [state for state in states if state not in LEFT_STATES]
+    open_ = [state for state in standing if state not in FINAL_STATES]
+    if open_:
+        return f"the duty to tell this person: the letter is '{MessageState(open_[-1]).label}'"
+    return "" if standing else "the duty to tell this person: they stand on no register yet"
+
+
+def erase_due(*, incident: Incident, actor: str = RETENTION) -> int:
+    """Erase everybody whose request waits for nothing any more; write down what the others wait for. Returns how many people."""
+    erased, last = 0, 0
+    waiting = Erasure.objects.filter(incident=incident, state=ErasureState.WAITING).select_related("person").order_by("id")
+    while page := list(waiting.filter(pk__gt=last)[:BATCH]):
+        last = page[-1].pk
+        with transaction.atomic():
+            people = [_who_stays(one.person) for one in page]
+            against = _what_they_wait_for(incident, people)
+            for one, person in zip(page, people, strict=True):
+                if one.waits_for != (now := against[person.pk]):
+                    Erasure.objects.filter(pk=one.pk).update(waits_for=now[:200])
+            free = [person.pk for person in people if not against[person.pk]]
+            erased += shred(incident=incident, people=free, basis=REQUEST, actor=actor) if free else 0
+    return erased
+
+
+def _who_stays(person: AffectedPerson) -> AffectedPerson:
+    """Somebody merged into another since they asked is erased as that one: it is the same human being."""
+    while person.merged_into is not None:
+        person = person.merged_into
+    return person
+
+
+def erase_person(*, person: AffectedPerson, actor: str, basis: str = REQUEST) -> int:
+    """Erase somebody now. Raises ErasureRefused with what stands against it. Returns how many records (merged ones too)."""
+    against = waits_for(person=person)
+    if against:
+        raise ErasureRefused(f"This person cannot be erased yet: {against}.")
+    return shred(incident=person.incident, people=[person.pk], basis=basis, actor=actor)
+
+
+# -- legal holds -------------------------------------------------------------------------------------------------------
+
+
+def standing_hold(*, incident: Incident) -> LegalHold | None:
+    """The hold under which nothing of the incident is erased, if there is one."""
+    return incident.legal_holds.filter(lifted_at=None).order_by("id").first()
+
+
+@transaction.atomic
+def place_hold(*, incident: Incident, reason: str, author: User) -> LegalHold:
+    """Keep everything of an incident until the hold is lifted; an erasure that is being made is waited for."""
+    why = _words(reason, "A legal hold")
+    Incident.objects.select_for_update().get(pk=incident.pk)
+    record(incident=incident, action=Action.HOLD_PLACED, actor=author.username, data={"reason": why})
+    return LegalHold.objects.create(incident=incident, reason=why, placed_by=author, placed_at=database_now())
+
+
+@transaction.atomic
+def lift_hold(*, hold: LegalHold, reason: str, author: User) -> LegalHold:
+    """End a hold; what was due meanwhile is erased by the next retention run. Raises ErasureRefused."""
+    why = _words(reason, "Lifting a legal hold")
+    found = LegalHold.objects.select_for_update(of=("self",)).select_related("incident").get(pk=hold.pk)
+    if found.lifted_at:
+        raise ErasureRefused("This hold was lifted already.")
+    found.lifted_by, found.lifted_at, found.lift_reason = author, database_now(), why
+    found.save(update_fields=["lifted_by", "lifted_at", "lift_reason"])
+    record(incident=found.incident, action=Action.HOLD_LIFTED, actor=author.username, data={"reason": why})
+    return found
+
+
+# -- after a backup was put back ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Returned:
+    """People of one incident whom the database holds again although they were erased."""
+
+    incident: Incident
+    people: tuple[int, ...]
+
+
+def not_replayed() -> list[Returned]:
+    """Whom the database holds although the list outside of it says that they were erased; empty in a sound installation."""
+    found = ((incident, erased_list.not_replayed(incident=incident)) for incident in Incident.objects.order_by("id"))
+    return [Returned(incident, tuple(people)) for incident, people in found if people]
+
+
+def refuse_returned(*, incident: Incident) -> None:
+    """Raises NotReplayed when this incident holds people who were erased."""
+    number = len(erased_list.not_replayed(incident=incident))
+    if number:
+        raise NotReplayed(
+            f"{number} people of {incident.reference} were erased and are here again: the database was put back from a backup. "
+            "Nothing is sent until 'manage.py erase --replay' has erased them again."
+        )
+
+
+def replay_erasures(*, actor: str) -> int:
+    """Erase again whoever was erased before a backup was put back, a batch a commit; returns how many."""
+    done = 0
+    for returned in not_replayed():
+        again = 0
+        for start in range(0, len(returned.people), BATCH):
+            part = returned.people[start : start + BATCH]
+            again += shred(incident=returned.incident, people=part, basis="replay", actor=actor, replayed=True)
+        record(incident=returned.incident, action=Action.ERASURES_REPLAYED, actor=actor, data={"people": again})
+        done += again
+    return done

@@ -1,0 +1,149 @@
+"""What the rows of one person say together: addresses, elements, flags and questions are joined, and blanks are filled.
+
+The same rule for rows of one list and for people imported before. Two homes, or two answers, are a question; what was asked once
+is not asked again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from incidents.models.people import QueueKind
+from incidents.people.kept import KeptRow
+from incidents.people.questions import RESIDENCE_QUESTIONS, Problem
+from incidents.people.residence import PART_UNKNOWN, UNKNOWN
+from incidents.record import PersonFields
+
+#: Fields that stand for themselves; the parts of a postal address are taken together or not at all.
+SINGLE = ("full_name", "given_name", "family_name", "phone", "customer_number", "date_of_birth", "country")
+POSTAL = ("street", "city", "region", "postcode")
+REPRESENTATIVE = ("representative_role", "representative_name", "representative_email")
+Question = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One person of several rows: the record, what the law sees, and the questions that are open."""
+
+    fields: PersonFields
+    residence: str
+    residence_from: str
+    confidence: str
+    possible: list[str]
+    elements: list[str]
+    flags: list[str]
+    language: str
+    has_post: bool
+    problems: list[Question]
+
+
+def join(rows: Sequence[KeptRow], *, decided: bool = False) -> Whole:
+    """All rows of one person as one; the first is the person who stays. `decided`: a person has set the residence."""
+    first = rows[0]
+    fields = join_fields([row.fields for row in rows if row.fields])
+    homes = [] if decided else _homes([row.residence for row in rows])
+    # One better-known home answers an unknown one; several are asked about.
+    best = next((row for row in rows if len(homes) == 1 and row.residence == homes[0]), first)
+    conflict = len(homes) > 1
+    problems = list({json.dumps(one, sort_keys=True): one for row in rows for one in row.problems}.values())
+    return Whole(
+        fields=fields,
+        residence=best.residence,
+        residence_from=best.residence_from,
+        confidence=best.confidence,
+        possible=list(dict.fromkeys([*first.possible, *homes])) if conflict else best.possible,
+        elements=sorted({element for row in rows for element in row.elements}),
+        flags=sorted({flag for row in rows for flag in row.flags}),
+        language=next((row.language for row in rows if row.language), ""),
+        has_post=any(row.has_post for row in rows),
+        problems=_open_questions(problems, fields, best.residence, conflict and not decided),
+    )
+
+
+def join_fields(records: Sequence[PersonFields]) -> PersonFields:
+    """The first record with all addresses of all, and its blanks filled from the others in their order."""
+    first, *others = records
+    filled: dict[str, str] = {}
+    for name in SINGLE:
+        if not getattr(first, name):
+            filled[name] = next((value for other in others if (value := getattr(other, name))), "")
+    if not (first.street or first.postcode):
+        home = next((other for other in others if other.street or other.postcode), first)
+        filled |= {name: getattr(home, name) for name in POSTAL}
+    evidence: Mapping[str, str] = dict(pair for record in reversed(records) for pair in record.evidence)
+    ordered = {name: evidence[name] for record in records for name, _ in record.evidence}
+    emails = tuple(dict.fromkeys(address for record in records for address in record.emails))
+    return replace(first, **filled, emails=emails, evidence=tuple(ordered.items()))
+
+
+def _homes(places: Sequence[str]) -> list[str]:
+    """The different places among several; 'US' beside 'US-CA' is not another place, and unknown is none."""
+    named = [place for place in dict.fromkeys(places) if place and place != UNKNOWN]
+    return [place for place in named if not any(other.startswith(f"{place}-") for other in named)]
+
+
+def _open_questions(problems: Sequence[Question], fields: PersonFields, place: str, conflict: bool) -> list[Question]:
+    """The questions that are still open for one person of all rows; two homes are a question of their own."""
+    answered = answered_kinds(fields, place)
+    found = [problem for problem in problems if problem["kind"] not in answered]
+    kind, reason, remedy = RESIDENCE_QUESTIONS["residence_conflict"]
+    if conflict and not any(problem["kind"] == kind for problem in found):
+        found.append(asdict(Problem(kind, "", reason, remedy)))
+    return found
+
+
+def answered_kinds(fields: PersonFields, place: str) -> frozenset[str]:
+    """The kinds of questions that a person's address and residence answer by being there."""
+    answered: set[str] = {QueueKind.ADDRESS, QueueKind.NO_CHANNEL} if fields.emails else set()
+    answered |= {QueueKind.RESIDENCE_UNKNOWN} if place != UNKNOWN else set()
+    answered |= {QueueKind.STATE_UNKNOWN} if place not in {UNKNOWN, *PART_UNKNOWN} else set()
+    return frozenset(answered)
+
+
+def replaced(before: KeptRow, row: KeptRow, *, columns: Sequence[str], decided: bool) -> KeptRow:
+    """A person after a corrected row: the columns that came back count as they stand, the others stay as they were."""
+    if before.fields is None or row.fields is None:
+        return before
+    here, old, new = set(columns), before.fields, row.fields
+    if here & {"given_name", "family_name"}:
+        here |= {"full_name"}
+    texts = {name: getattr(new, name) for name in (*SINGLE, *POSTAL, *REPRESENTATIVE) if name in here}
+    if "email" in here:
+        texts["emails"] = tuple(dict.fromkeys((*new.emails, *old.emails[1:])))
+    evidence = {name: value for name, value in old.evidence if name not in here} | dict(new.evidence)
+    place = {} if decided else {name: getattr(row, name) for name in ("residence", "residence_from", "confidence", "possible")}
+    seen = {name: getattr(row, name) for name in ("elements", "flags", "language") if name in here}
+    return replace(
+        before, fields=replace(old, **texts, evidence=tuple(evidence.items())), problems=row.problems, **place, **seen,
+        has_post=row.has_post if here & set(POSTAL) else before.has_post,
+    )  # fmt: skip
+
+
+def taken_out(now: KeptRow, with_it: Whole, without_it: Whole) -> Whole:
+    """Somebody without one of their parts: what stands as the parts said follows them, what was decided since stays."""
+
+    def single(name: str) -> Any:
+        return getattr(without_it if getattr(now, name) == getattr(with_it, name) else now, name)
+
+    def several(name: str) -> list[str]:
+        gone = {*getattr(with_it, name)} - {*getattr(without_it, name)}
+        return [one for one in getattr(now, name) if one not in gone]
+
+    place = without_it if now.residence == with_it.residence else now
+    return replace(
+        without_it, fields=_fields_without(now.fields, with_it.fields, without_it.fields), residence=place.residence,
+        residence_from=place.residence_from, confidence=place.confidence, possible=place.possible,
+        elements=several("elements"), flags=several("flags"), language=single("language"), has_post=single("has_post"),
+    )  # fmt: skip
+
+
+def _fields_without(now: PersonFields | None, with_it: PersonFields, without_it: PersonFields) -> PersonFields:
+    if now is None:
+        return without_it
+    gone = {*with_it.emails} - {*without_it.emails}
+    names = (name for name in PersonFields.__dataclass_fields__ if name != "emails")
+    same = {name: getattr(without_it, name) for name in names if getattr(now, name) == getattr(with_it, name)}
+    return replace(now, **same, emails=tuple(address for address in now.emails if address not in gone))

@@ -1,0 +1,148 @@
+"""Which rows of a list are somebody who was imported before; after `likeness` has grouped the list's own rows.
+
+A group of rows goes to one person at most: the one whom the best evidence names. Two people whom one row ties together stay two
+until somebody says otherwise, and so does whoever contradicts the group in customer number or birth date.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from incidents.people.likeness import COMMON, FREE, NAMES, NAMESAKES, OTHER_NAME, OTHER_REFERENCE, PLACE, TIERS, TORN
+
+TIED = "a row of a list fits two people"
+#: Which column the question stands beside.
+COLUMN = f"""CASE reason WHEN '{OTHER_NAME}' THEN 'customer_number' WHEN '{OTHER_REFERENCE}' THEN 'person_id'
+  WHEN '{NAMESAKES}' THEN 'date_of_birth' ELSE '' END"""
+REMEDY = "say whether they are one person"
+
+ANYBODY = "SELECT EXISTS (SELECT 1 FROM incidents_affectedperson WHERE incident_id = %(incident)s)"
+TABLES = """
+DROP TABLE IF EXISTS pg_temp.tie, pg_temp.chosen, pg_temp.apart, pg_temp.namesake, pg_temp.common, pg_temp.question;
+CREATE TEMP TABLE tie (tier int, number int, person bigint) ON COMMIT DROP"""
+SAME_NAME = "coalesce(p.name_index, '') = coalesce(s.name_index, '')"
+#: Neither two customer numbers nor, under one name, two birth dates.
+AGREE = "(p.customer_index = s.customer_index) IS NOT FALSE AND (p.name_birth_index = s.name_birth_index) IS NOT FALSE"
+PEOPLE = "incidents_affectedperson p"
+#: People with further addresses are found by each of them.
+FURTHER = """(SELECT id, incident_id, status, name_index, customer_index, name_birth_index,
+    unnest(other_email_indexes) AS email_index
+  FROM incidents_affectedperson WHERE incident_id = %(incident)s AND other_email_indexes IS NOT NULL) p"""
+FIT = (
+    "{people} JOIN staging s ON p.{column} = s.{column} AND {name} "
+    "WHERE p.incident_id = %(incident)s AND p.status <> 'rejected' AND {present}"
+)
+TIE = (
+    f"INSERT INTO tie SELECT {{place}}, s.number, p.id FROM {FIT} AND {AGREE} AND {FREE} "  # noqa: S608
+    "AND NOT EXISTS (SELECT 1 FROM tie t WHERE t.number = s.number AND t.person = p.id)"
+)
+DOUBT = f"INSERT INTO doubt SELECT s.number, NULL, p.id, '{TORN}' FROM {FIT} AND NOT ({AGREE}) AND {FREE}"  # noqa: S608
+#: As within a list (see `likeness.BIRTHS`), for rows that nothing better tied to somebody.
+NAMESAKES_OF = f"""
+CREATE TEMP TABLE namesake ON COMMIT DROP AS SELECT s.number, s.name_index AS name, p.id AS person,
+  (p.address_index = s.address_index) IS NOT FALSE AND (p.residence = s.residence OR 'ZZ' IN (p.residence, s.residence)
+    OR p.residence = split_part(s.residence, '-', 1) OR s.residence = split_part(p.residence, '-', 1)) AS fits
+FROM {PEOPLE} JOIN staging s USING (name_birth_index)
+LEFT JOIN (SELECT DISTINCT coalesce(o.keeper, o.number) AS root FROM tie JOIN staging o USING (number)) g
+  ON g.root = coalesce(s.keeper, s.number)
+WHERE p.incident_id = %(incident)s AND p.status <> 'rejected' AND (p.customer_index = s.customer_index) IS NOT FALSE
+  AND g.root IS NULL AND {FREE}"""  # noqa: S608
+BIRTHS = f"""
+INSERT INTO tie SELECT {PLACE["birth"]}, number, person FROM namesake LEFT JOIN common c USING (name)
+WHERE fits AND c.name IS NULL;
+INSERT INTO doubt SELECT number, NULL, person, '{NAMESAKES}' FROM namesake LEFT JOIN common c USING (name)
+WHERE NOT fits OR c.name IS NOT NULL"""  # noqa: S608
+#: One number beside two names; one reference too, within lists of one source.
+DOUBT_NAMES = f"""
+INSERT INTO doubt SELECT s.number, NULL, p.id, '{OTHER_NAME}' FROM {PEOPLE} JOIN staging s USING (customer_index)
+WHERE p.incident_id = %(incident)s AND p.status <> 'rejected' AND NOT ({SAME_NAME}) AND {FREE};
+INSERT INTO doubt SELECT s.number, NULL, p.id, '{OTHER_REFERENCE}' FROM {PEOPLE} JOIN staging s USING (reference)
+WHERE p.incident_id = %(incident)s AND p.status <> 'rejected'
+  AND (NOT ({SAME_NAME}) OR p.customer_index <> s.customer_index) AND {FREE}
+  AND EXISTS (SELECT 1 FROM incidents_importrow r JOIN incidents_importbatch b ON b.id = r.batch_id
+    JOIN incidents_importbatch now ON now.id = %(batch)s AND now.source_id = b.source_id WHERE r.person_id = p.id)"""  # noqa: S608
+#: Somebody who was merged into somebody else stands for that one.
+FOLLOW = """
+UPDATE {table} t SET person = p.merged_into_id FROM incidents_affectedperson p
+WHERE p.id = t.person AND p.merged_into_id IS NOT NULL"""
+#: Two people whom somebody called two share no group: each row goes by itself to whom it fits best.
+FITS = """
+DROP TABLE IF EXISTS pg_temp.fit;
+CREATE TEMP TABLE fit ON COMMIT DROP AS
+SELECT coalesce(s.keeper, s.number) AS root, t.tier, t.person,
+  coalesce(p.address_index = s.address_index, false)::int + coalesce(p.name_birth_index = s.name_birth_index, false)::int
+  + coalesce(s.email_index = ANY(p.other_email_indexes), false)::int
+  + 2 * coalesce(p.email_index = s.email_index, false)::int AS agree
+FROM tie t JOIN staging s USING (number) JOIN incidents_affectedperson p ON p.id = t.person;
+ANALYZE fit"""
+APART = """
+CREATE TEMP TABLE apart ON COMMIT DROP AS SELECT DISTINCT one.root FROM incidents_queueentry q
+JOIN fit one ON one.person = q.person_id JOIN fit two ON two.person = q.other_id AND two.root = one.root
+WHERE q.incident_id = %(incident)s AND q.kind = 'match_conflict' AND q.status = 'corrected';
+UPDATE staging s SET keeper = NULL, merge_tier = NULL FROM apart a WHERE s.keeper = a.root"""
+CHOOSE = f"""
+CREATE TEMP TABLE chosen ON COMMIT DROP AS SELECT DISTINCT ON (root) root, person, tier FROM fit
+ORDER BY root, tier, agree DESC, person;
+ALTER TABLE chosen ADD PRIMARY KEY (root);
+INSERT INTO doubt SELECT DISTINCT c.root, NULL::int, t.person, '{TIED}' FROM tie t JOIN staging s USING (number)
+JOIN chosen c ON c.root = coalesce(s.keeper, s.number) WHERE t.person <> c.person;
+WITH against AS (
+  DELETE FROM chosen c USING staging s, incidents_affectedperson p WHERE coalesce(s.keeper, s.number) = c.root AND p.id = c.person
+    AND (p.customer_index <> s.customer_index OR p.name_index = s.name_index AND p.name_birth_index <> s.name_birth_index)
+  RETURNING c.root, c.person)
+INSERT INTO doubt SELECT root, NULL, person, '{TORN}' FROM against"""  # noqa: S608
+JOIN_KNOWN = f"""
+UPDATE staging s SET known_person = c.person, keeper = NULL, merge_tier = coalesce({NAMES}[t.tier], s.merge_tier, {NAMES}[c.tier])
+FROM chosen c JOIN staging o ON coalesce(o.keeper, o.number) = c.root
+LEFT JOIN (SELECT number, person, min(tier) AS tier FROM tie GROUP BY 1, 2) t ON t.number = o.number AND t.person = c.person
+WHERE s.number = o.number"""  # noqa: S608
+#: Doubts are about groups and people, not rows: each is asked once, and never about a pair that was asked about before.
+SETTLE_DOUBTS = """
+CREATE TEMP TABLE question ON COMMIT DROP AS
+SELECT DISTINCT ON (root, reason) root AS number, other, person, reason FROM (
+  SELECT coalesce(s.keeper, s.number) AS root, s.known_person AS known, coalesce(d.person, o.known_person) AS person,
+    CASE WHEN coalesce(d.person, o.known_person) IS NULL THEN coalesce(o.keeper, o.number) END AS other, d.reason
+  FROM doubt d JOIN staging s ON s.number = d.number LEFT JOIN staging o ON o.number = d.other) d
+WHERE coalesce(person <> known, true) AND coalesce(other <> root, true)
+  AND NOT EXISTS (SELECT 1 FROM incidents_queueentry q WHERE q.kind = 'match_conflict' AND q.other_id IS NOT NULL
+    AND (q.person_id = d.known AND q.other_id = d.person OR q.person_id = d.person AND q.other_id = d.known))
+ORDER BY root, reason, person, other"""
+ASK = f"""
+UPDATE staging s SET problems = problems || q.asked FROM (
+  SELECT number, jsonb_agg(jsonb_build_object('kind', 'match_conflict', 'column', {COLUMN}, 'reason', reason,
+      'remedy', '{REMEDY}') ORDER BY reason) AS asked FROM question GROUP BY 1) q WHERE s.number = q.number"""  # noqa: S608
+
+
+def tie_to_people(cursor: Any, incident_id: int, batch_id: int) -> None:
+    """Set `known_person` on the rows of people who are known already, and add what is to be asked to `problems`."""
+    ids = {"incident": incident_id, "batch": batch_id}
+    cursor.execute(TABLES)
+    cursor.execute(ANYBODY, ids)
+    if cursor.fetchone()[0]:
+        _tie(cursor, ids)
+    cursor.execute("ANALYZE doubt")
+    cursor.execute(SETTLE_DOUBTS)
+    cursor.execute(ASK)
+
+
+def _tie(cursor: Any, ids: dict[str, int]) -> None:
+    for place, tier in enumerate(TIERS[:-1], start=1):
+        for people in (PEOPLE, FURTHER) if tier.name == "email" else (PEOPLE,):
+            parts = {"place": place, "people": people, "column": tier.column, "name": SAME_NAME, "present": tier.present}
+            cursor.execute(TIE.format(**parts), ids)
+            cursor.execute(DOUBT.format(**parts), ids)
+    cursor.execute(NAMESAKES_OF, ids)
+    cursor.execute(COMMON.format(names="name FROM namesake"), ids)
+    cursor.execute(BIRTHS)
+    cursor.execute(DOUBT_NAMES, ids)
+    for table in ("tie", "doubt"):
+        while _moved(cursor, FOLLOW.format(table=table)):
+            pass
+    for statement in (FITS, APART, FITS, CHOOSE):
+        cursor.execute(statement, ids)
+    cursor.execute(JOIN_KNOWN)
+
+
+def _moved(cursor: Any, statement: str) -> bool:
+    cursor.execute(statement)
+    return bool(cursor.rowcount > 0)

@@ -1,0 +1,142 @@
+"""Which rows of one list are one person: set by set, in SQL alone, on the temporary table `staging`.
+
+Rows that share an identifier and a name are linked; links make groups; a group that contradicts itself falls apart again and is
+asked about. Nothing is compared pair by pair: ten times the rows cost about ten times the work. docs/matching.md has the rules.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Tier(NamedTuple):
+    """One kind of evidence that two rows are one person: what must agree beside the name, and how it is told."""
+
+    name: str
+    column: str
+    present: str
+    reason: str
+
+
+#: Where every row has a customer number, a name and a birth date decide nothing; then nothing is looked for.
+WITHOUT_NUMBER = "(SELECT name_birth_index FROM staging WHERE customer_index IS NULL AND name_birth_index IS NOT NULL)"
+#: In order of trust. A reference that we made ourselves ('p-' and twelve digits) is nobody's evidence.
+TIERS = (
+    Tier("customer", "customer_index", "s.customer_index IS NOT NULL", "same customer number and name"),
+    Tier("reference", "reference", "s.reference <> '' AND s.reference NOT LIKE 'p-____________'", "same reference and name"),
+    Tier("email", "email_index", "s.email_index IS NOT NULL", "same e-mail address and name"),
+    Tier("address", "address_index", "s.address_index IS NOT NULL", "same name, postal address and birth date"),
+    Tier("birth", "name_birth_index", f"s.name_birth_index IN {WITHOUT_NUMBER}", "same name and birth date"),
+)
+PLACE = {tier.name: place for place, tier in enumerate(TIERS, start=1)}
+NAMES = "(ARRAY[" + ", ".join(f"'{tier.name}'" for tier in TIERS) + "])"
+#: Rows that can be matched: not refused, and not tied to a person by a reference of our own reject file.
+FREE = "s.rejected IS NULL AND s.merge_tier IS DISTINCT FROM 'correction'"
+
+OTHER_NAME = "the same customer number stands beside another name"
+OTHER_REFERENCE = "the same reference stands beside another name or customer number"
+TORN = "the same name and identifier stand beside another customer number or birth date"
+NAMESAKES = "the same name and birth date, but nothing else says that it is one person"
+
+TABLES = """
+DROP TABLE IF EXISTS pg_temp.alike, pg_temp.link, pg_temp.node, pg_temp.birth, pg_temp.torn, pg_temp.part,
+  pg_temp.common, pg_temp.doubt;
+CREATE TEMP TABLE alike (tier int, value bytea, number int, name bytea) ON COMMIT DROP;
+CREATE TEMP TABLE doubt (number int, other int, person bigint, reason text) ON COMMIT DROP"""
+#: Rows that share an identifier with another row; the name is looked at afterwards, on these few.
+ALIKE = f"""
+INSERT INTO alike SELECT {{place}}, {{value}}, s.number, coalesce(s.name_index, '') FROM (
+  SELECT s.{{column}} FROM staging s WHERE {{present}} AND {FREE} GROUP BY 1 HAVING count(*) > 1) g
+JOIN staging s USING ({{column}}) WHERE {FREE}"""  # noqa: S608
+#: Of some names those that stand beside several birth dates, in this list or in earlier ones.
+COMMON = """
+CREATE TEMP TABLE common ON COMMIT DROP AS SELECT n.name FROM (SELECT DISTINCT {names}) n JOIN (
+  SELECT name_index, name_birth_index FROM staging UNION ALL
+  SELECT name_index, name_birth_index FROM incidents_affectedperson WHERE incident_id = %(incident)s) s ON s.name_index = n.name
+GROUP BY 1 HAVING count(DISTINCT s.name_birth_index) > 1;
+ANALYZE common"""
+#: Name and birth date alone make one person only where no number, address or home contradicts and where nobody else on the lists
+#: bears the name. Two numbers are two people, as their source says; all else is asked.
+BIRTHS = f"""
+CREATE TEMP TABLE birth ON COMMIT DROP AS
+SELECT g.*, numbers < 2 AND addresses < 2 AND parts < 2 AND countries < 2 AND c.name IS NULL AS sure
+FROM (SELECT a.value, a.name, min(a.number) AS first, count(DISTINCT s.customer_index) AS numbers,
+    count(DISTINCT s.address_index) AS addresses,
+    count(DISTINCT s.residence) FILTER (WHERE s.residence LIKE '%-%') AS parts,
+    count(DISTINCT split_part(s.residence, '-', 1)) FILTER (WHERE s.residence <> 'ZZ') AS countries
+  FROM alike a JOIN staging s USING (number) WHERE a.tier = {PLACE["birth"]} GROUP BY 1, 2) g
+LEFT JOIN common c USING (name);
+ANALYZE birth"""  # noqa: S608
+LINKS = f"""
+CREATE TEMP TABLE link ON COMMIT DROP AS SELECT tier, first AS a, number AS b FROM (
+  SELECT a.tier, a.number, min(a.number) OVER (PARTITION BY a.tier, a.value, a.name) AS first FROM alike a
+  LEFT JOIN birth g ON a.tier = {PLACE["birth"]} AND g.value = a.value WHERE g.sure IS NOT FALSE) l WHERE number <> first;
+CREATE TEMP TABLE node ON COMMIT DROP AS
+SELECT number, number AS root FROM (SELECT a AS number FROM link UNION SELECT b FROM link) n;
+ALTER TABLE node ADD PRIMARY KEY (number); ANALYZE node; ANALYZE link"""  # noqa: S608
+#: Each row takes the lowest root of those it is linked with, then its root's root: long chains shrink by halves.
+NEIGHBOUR = """
+UPDATE node n SET root = l.root FROM (
+  SELECT e.number, min(y.root) AS root FROM (SELECT a AS number, b AS other FROM link UNION ALL SELECT b, a FROM link) e
+  JOIN node y ON y.number = e.other GROUP BY e.number) l
+WHERE n.number = l.number AND l.root < n.root"""
+SHORTEN = "UPDATE node n SET root = r.root FROM node r WHERE r.number = n.root AND r.root < n.root"
+#: Groups with two numbers or two birth dates fall apart into what is surely one: the same number (unless it has two birth dates),
+#: or the same everything. Every part but the first is asked about.
+TAKE_APART = f"""
+CREATE TEMP TABLE torn ON COMMIT DROP AS SELECT n.root FROM node n JOIN staging s USING (number)
+GROUP BY 1 HAVING count(DISTINCT s.customer_index) > 1 OR count(DISTINCT s.name_birth_index) > 1;
+ANALYZE torn;
+CREATE TEMP TABLE part ON COMMIT DROP AS
+SELECT number, root AS before, min(number) OVER (PARTITION BY root, customer_index, CASE WHEN births IS DISTINCT FROM 1
+    THEN ARRAY[name_birth_index, email_index] END) AS root
+FROM (SELECT n.number, n.root, s.customer_index, s.name_birth_index, s.email_index, t.births
+  FROM node n JOIN torn USING (root) JOIN staging s USING (number) LEFT JOIN (
+    SELECT n.root, s.customer_index, greatest(count(DISTINCT s.name_birth_index), 1) AS births FROM node n JOIN torn USING (root)
+    JOIN staging s USING (number) GROUP BY 1, 2) t ON t.root = n.root AND t.customer_index = s.customer_index) r;
+INSERT INTO doubt SELECT DISTINCT root, before, NULL::bigint, '{TORN}' FROM part WHERE root <> before;
+UPDATE node n SET root = p.root FROM part p WHERE p.number = n.number"""  # noqa: S608
+KEEPERS = f"""
+UPDATE staging s SET keeper = n.root,
+  merge_tier = {NAMES}[coalesce(l.tier, CASE WHEN s.customer_index IS NULL THEN {PLACE["email"]} ELSE {PLACE["customer"]} END)]
+FROM node n LEFT JOIN (SELECT e.number, min(e.tier) AS tier FROM (
+    SELECT tier, a AS number, b AS other FROM link UNION ALL SELECT tier, b, a FROM link) e
+  JOIN node x ON x.number = e.number JOIN node y ON y.number = e.other WHERE x.root = y.root GROUP BY 1) l USING (number)
+WHERE s.number = n.number AND n.root <> n.number"""  # noqa: S608
+DOUBT_BIRTHS = f"""
+INSERT INTO doubt SELECT s.number, g.first, NULL, '{NAMESAKES}' FROM birth g
+JOIN alike a ON a.tier = {PLACE["birth"]} AND a.value = g.value JOIN staging s USING (number)
+WHERE NOT g.sure AND s.number <> g.first AND (s.customer_index IS NULL OR g.numbers < 2)"""  # noqa: S608
+#: One customer number, or one reference, beside two names (or the reference beside two numbers).
+DOUBT_NAMES = f"""
+INSERT INTO doubt SELECT s.number, f.number, NULL,
+  CASE a.tier WHEN {PLACE["customer"]} THEN '{OTHER_NAME}' ELSE '{OTHER_REFERENCE}' END
+FROM (SELECT tier, number, name, min(number) OVER (PARTITION BY tier, value) AS first FROM alike
+  WHERE tier IN ({PLACE["customer"]}, {PLACE["reference"]})) a
+JOIN staging s USING (number) JOIN staging f ON f.number = a.first
+WHERE a.number <> a.first AND (a.name <> coalesce(f.name_index, '') OR s.customer_index <> f.customer_index)"""  # noqa: S608
+
+
+def link_rows(cursor: Any, incident_id: int) -> None:
+    """Group the rows of one list: sets `keeper` and `merge_tier`, and fills the temporary table `doubt`."""
+    # A million identifiers fit into this; with less they would be written to disk and read again.
+    cursor.execute("SET LOCAL work_mem = '64MB'")
+    cursor.execute(TABLES)
+    for place, tier in enumerate(TIERS, start=1):
+        value = "convert_to(s.reference, 'UTF8')" if tier.column == "reference" else f"s.{tier.column}"
+        cursor.execute(ALIKE.format(place=place, value=value, column=tier.column, present=tier.present))
+    cursor.execute("ANALYZE alike")
+    cursor.execute(COMMON.format(names=f"name FROM alike WHERE tier = {PLACE['birth']}"), {"incident": incident_id})
+    cursor.execute(BIRTHS)
+    cursor.execute(LINKS)
+    while _changed(cursor, NEIGHBOUR):
+        while _changed(cursor, SHORTEN):
+            pass
+    for statement in (TAKE_APART, KEEPERS, DOUBT_BIRTHS, DOUBT_NAMES):
+        cursor.execute(statement)
+    cursor.execute("ANALYZE doubt")
+
+
+def _changed(cursor: Any, statement: str) -> bool:
+    cursor.execute(statement)
+    return bool(cursor.rowcount > 0)

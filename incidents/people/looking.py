@@ -1,0 +1,172 @@
+"""A list before it is imported: its columns and first rows, to be confirmed, and what it changes of an earlier version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from incidents.audit.actions import Action
+from incidents.audit.log import database_now, record
+from incidents.law.pack import load_packs
+from incidents.models import Amendment, BatchState, ImportBatch, Incident
+from incidents.models.refusal import Refused
+from incidents.people.amending import current_amendment
+from incidents.people.comparing import compare, earlier_version
+from incidents.people.confined import ListSource, Reader
+from incidents.people.parsing import list_file
+from incidents.people.reading import FileRefused, ListFile
+from incidents.people.staging import stage_list
+from incidents.people.uploads import SealedParts
+
+SAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a list is read, what its columns seem to be, and its first rows with their numbers (personal data)."""
+
+    file: ListFile
+    mapping: dict[str, str]
+    samples: list[tuple[int, list[str]]]
+    guessed: bool
+
+
+def look(
+    *,
+    batch: ImportBatch,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    sheet: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+) -> Look:
+    """Look at an uploaded list; what is said is remembered. Raises FileRefused, FileAsked."""
+    with Reader(source=SealedParts(batch=batch)) as reader:
+        said = {"encoding": encoding, "delimiter": delimiter, "sheet": sheet}
+        seen = look_into(reader=reader, batch=batch, mapping=mapping, **said)
+    if batch.state == BatchState.UPLOADED:
+        remember(batch=batch, file=seen.file)
+    return seen
+
+
+def look_into(*, reader: Reader, batch: ImportBatch, mapping: Mapping[str, str] | None, **said: str | None) -> Look:
+    """The same of any list that a reader has."""
+    remembered = dict(batch.source.mapping) if batch.source and mapping is None else None
+    options = as_known(batch=batch, **said)
+    given = None if mapping is None else dict(mapping)
+    (told,) = reader.ask(do="look", most=SAMPLES, remembered=remembered, mapping=given, **options)
+    file = list_file(told["file"])
+    samples = [(int(number), list(cells)) for number, cells in told["samples"]]
+    if not samples:
+        raise FileRefused("The file holds a header but no rows. Export the list again.")
+    return Look(file, dict(zip(file.header, file.columns, strict=True)), samples, bool(told["guessed"]) and mapping is None)
+
+
+def as_known(*, batch: ImportBatch, **said: str | None) -> dict[str, str | None]:
+    """What is said now, else what is known of the batch, else of its source."""
+    source = batch.source
+    return {
+        name: value or getattr(batch, name) or (getattr(source, name) if source else "") or None for name, value in said.items()
+    }
+
+
+def remember(*, batch: ImportBatch, file: ListFile) -> None:
+    """Keep with the batch how its list is read."""
+    batch.encoding, batch.delimiter, batch.sheet, batch.file_kind = file.encoding, file.delimiter, file.sheet[:80], file.kind
+    batch.columns, batch.size = list(file.columns), file.size
+    batch.save(update_fields=["encoding", "delimiter", "sheet", "file_kind", "columns", "size"])
+
+
+def difference(*, batch: ImportBatch, source: ListSource | None = None, reader: Reader | None = None) -> dict[str, int]:
+    """What a newer version of a list changes, in counts: new, unchanged, changed, missing, rejected. Nobody is stored.
+
+    Empty where no earlier list came from the same source. It reads the whole list; what it staged is used by the import.
+    """
+    earlier = earlier_version(batch=batch)
+    if earlier is None or batch.state not in (BatchState.UPLOADED, BatchState.WAITING):
+        return dict(batch.difference or {})
+    if reader is None:
+        with Reader(source=source or SealedParts(batch=batch)) as own:
+            return difference(batch=batch, reader=own)
+    stage_list(batch=batch, reader=reader, file=file_of(batch=batch, reader=reader))
+    batch.replaces, batch.difference = earlier, compare(batch=batch, earlier=earlier)
+    batch.save(update_fields=["replaces", "difference"])
+    return dict(batch.difference)
+
+
+def file_of(*, batch: ImportBatch, reader: Reader) -> ListFile:
+    """The batch's list as its reader finds it, with the columns that were confirmed."""
+    (told,) = reader.ask(do="inspect", mapping=None, **as_known(batch=batch, encoding=None, delimiter=None, sheet=None))
+    if told["file"]["sha256"] != batch.sha256:
+        raise FileRefused("This is not the list that was begun. Give the same file again.")
+    return list_file(told["file"] | {"columns": batch.columns})
+
+
+def confirm(
+    *,
+    batch: ImportBatch,
+    mapping: Mapping[str, str],
+    author: User,
+    elements: Sequence[str] = (),
+    amendment: Amendment | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    sheet: str | None = None,
+) -> ImportBatch:
+    """Settle how an uploaded list is read; from here on the importer may begin. Raises Refused."""
+    if batch.state != BatchState.UPLOADED:
+        raise Refused(f"This list is {batch.get_state_display()}: its columns can no longer be confirmed.")
+    seen = look(batch=batch, encoding=encoding, delimiter=delimiter, sheet=sheet, mapping=mapping)
+    if not any(seen.file.columns):
+        raise FileRefused("No column is read. Say at least which one is the name and which the e-mail or postal address.")
+    with transaction.atomic():
+        Incident.objects.select_for_update(no_key=True).get(pk=batch.incident_id)
+        settle_elements(batch=batch, elements=elements)
+        batch.amendment = amendment
+        may_join(batch=batch)
+        if not ImportBatch.objects.filter(pk=batch.pk, state=BatchState.UPLOADED).update(state=BatchState.WAITING):
+            raise Refused("This list was confirmed or cancelled by somebody else meanwhile.")
+        batch.state = BatchState.WAITING
+        batch.save(update_fields=["amendment", "elements"])
+        remember_source(batch=batch, file=seen.file, author=author)
+        data: dict[str, Any] = {"file_sha256": batch.sha256, "columns": [name for name in batch.columns if name]}
+        record(incident=batch.incident, action=Action.SOURCE_CONFIRMED, actor=author.username, data=data)
+    return batch
+
+
+def settle_elements(*, batch: ImportBatch, elements: Sequence[str]) -> None:
+    """What leaked of everybody on the list, in the words of the vocabulary. Raises FileRefused."""
+    unknown = sorted(set(elements) - set(load_packs().vocabulary.elements))
+    if unknown:
+        raise FileRefused(f"'{unknown[0]}' is no element of the vocabulary. Use its words, for example name, email, password.")
+    batch.elements = sorted(set(elements))
+
+
+def remember_source(*, batch: ImportBatch, file: ListFile, author: User) -> None:
+    """The next list from the same source is read in the same way."""
+    source = batch.source
+    if source is None:
+        return
+    source.mapping = dict(zip(file.header, file.columns, strict=True))
+    source.encoding, source.delimiter, source.sheet = file.encoding, file.delimiter, file.sheet[:80]
+    source.elements, source.author, source.saved_at = batch.elements, author, database_now()
+    source.save()
+
+
+def may_join(*, batch: ImportBatch) -> None:
+    """Refuse a list whose people would come onto a register that is frozen. Raises FileRefused with the way."""
+    current = current_amendment(incident=batch.incident)
+    if batch.amendment_id is None and batch.incident.campaigns.exists():
+        how = f"Give it to amendment {current.number}, which is open" if current else "Open an amendment (amend open)"
+        raise FileRefused(
+            f"The register is frozen: late-found people join as an amendment with its own clock and signatures. {how}: "
+            "import_people INCIDENT FILE --amendment NUMBER. Keep the file; nothing was imported."
+        )
+    if batch.amendment_id is not None and (current is None or current.pk != batch.amendment_id):
+        raise FileRefused(
+            "This amendment is not open: its register is frozen, or a later one was opened. Open an amendment (amend open) and "
+            "give the list to that one. Nothing was imported."
+        )

@@ -1,0 +1,187 @@
+"""What a row says of one person beside who they are: exposed elements, flags, birth date, language, and who reads in their place.
+
+Every word that is not understood becomes a question; until it is answered nothing is taken away from what may have leaked.
+`words.yaml` holds the words of other lists with the reason why they mean ours. No Django here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from incidents.people.addresses import check_address
+from incidents.people.fillers import is_filler
+from incidents.people.questions import ADDRESS, DATA, FLAG_QUESTIONS, FLAGS, GUARDIAN, NEXT_OF_KIN, NO_CHANNEL, Problem
+
+#: The vocabulary's words and those of `words.yaml` between them.
+SEPARATORS = re.compile(r"[;|,\n]")
+ROLES = ("attorney", "guardian", "next_of_kin")
+#: Which questions a representative answers; with one to write to, nobody has to ask for another address either.
+ANSWERED_BY = {
+    "": frozenset[str](),
+    "guardian": frozenset({GUARDIAN, ADDRESS, NO_CHANNEL}),
+    "next_of_kin": frozenset({NEXT_OF_KIN, ADDRESS, NO_CHANNEL}),
+    "attorney": frozenset({GUARDIAN, NEXT_OF_KIN, ADDRESS, NO_CHANNEL}),
+}
+MOST_WORDS = 60
+LONGEST_LANGUAGE = 12
+EARLIEST_BIRTH = date(1900, 1, 2)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is expected of a list: the vocabulary, what the facts say of each element, what leaked of everybody on it."""
+
+    vocabulary: frozenset[str]
+    states: Mapping[str, str]
+    #: What the file says leaked of everybody on it, where it has no column of elements; None = what the facts say.
+    elements: tuple[str, ...] | None = None
+    #: The day on which the incident became known: ages are counted on it.
+    aware_on: date | None = None
+    #: Where the sender has its seat: the default that is suggested for somebody without any evidence of residence.
+    seat: str = ""
+
+    @property
+    def for_all(self) -> tuple[str, ...]:
+        return tuple(sorted(name for name, state in self.states.items() if state == "exposed"))
+
+    @property
+    def without_column(self) -> tuple[str, ...]:
+        """The elements of a person whose row says nothing of them."""
+        return self.for_all if self.elements is None else tuple(sorted({*self.elements, *self.for_all}))
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """The elements of a row, what is asked of them, and those that only people of one country have (element, country)."""
+
+    elements: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+    of_one_country: tuple[tuple[str, str], ...] = ()
+
+
+@cache
+def _words() -> Mapping[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "words.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+def words_of(*, text: str) -> tuple[str, ...]:
+    """The words of a cell in one order, in small letters."""
+    return tuple(sorted({word.strip().lower().replace(" ", "_") for word in SEPARATORS.split(text) if word.strip()}))
+
+
+def read_elements(*, text: str, expected: Expected) -> Exposed:
+    """What leaked of this person: their own words and what leaked of everybody, with a question for each doubt."""
+    named = words_of(text=text)
+    if not named:
+        missing = Problem(DATA, "elements", "no exposed element is named", "say which data of this person leaked")
+        return _exposed(set(expected.without_column), [missing])
+    problems, words = list[Problem](), dict[str, None]()
+    for word in named:
+        if word in _words()["asked"] and word not in expected.vocabulary:
+            asked = _words()["asked"][word]
+            problems.append(Problem(DATA, "elements", asked["reason"], asked["remedy"]))
+            words.update(dict.fromkeys(asked["until_then"]))
+        else:
+            words[word if word in expected.vocabulary else _words()["elements"].get(word, {"means": word})["means"]] = None
+    known = {word for word in words if word in expected.vocabulary}
+    if len(known) < len(words) or len(named) > MOST_WORDS:
+        problems.append(Problem(DATA, "elements", "an element is not in the vocabulary", "use the vocabulary's words"))
+    if any(expected.states.get(word) == "not_involved" for word in known):
+        reason = "an element that the incident's facts call not involved"
+        problems.append(Problem(DATA, "elements", reason, "correct the row or the incident's facts"))
+    # The column says of whom those elements leaked that leaked of some; what leaked of everybody leaked of this person too.
+    return _exposed({*known, *expected.for_all}, problems)
+
+
+def _exposed(elements: set[str], problems: list[Problem]) -> Exposed:
+    bound = _words()["of_one_country"]
+    return Exposed(tuple(sorted(elements)), tuple(problems), tuple((e, bound[e]) for e in sorted(elements) if e in bound))
+
+
+def foreign_numbers(*, exposed: Exposed, place: str) -> list[Problem]:
+    """A number of one country beside a residence in another: the row may be shifted, or the person moved."""
+    if not any(place != "ZZ" and not place.startswith(country) for _, country in exposed.of_one_country):
+        return []
+    reason = "a number that only another country gives out (such as an SSN outside the United States)"
+    return [Problem(DATA, "elements", reason, "check the row; accept it where this person has that number, or correct it")]
+
+
+def read_flags(*, text: str) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+    """The flags of a row, and the questions that they raise."""
+    if not text:
+        return (), ()
+    words = {_words()["flags"].get(word, word) for word in words_of(text=text)}
+    problems = [Problem(kind, "flags", reason, remedy) for kind, reason, remedy in _asked_of(words)]
+    if words - FLAGS:
+        problems.insert(0, Problem(DATA, "flags", "an unknown flag", f"use {', '.join(sorted(FLAGS))}"))
+    return tuple(sorted(words & FLAGS)), tuple(problems)
+
+
+def _asked_of(flags: set[str]) -> list[tuple[str, str, str]]:
+    return [FLAG_QUESTIONS[flag] for flag in sorted(flags & set(FLAG_QUESTIONS))]
+
+
+@lru_cache(maxsize=4096)
+def birth_date(text: str) -> date | None:
+    """A date of birth written as YYYY-MM-DD; None for any other text, and for the date that programs fill in for none."""
+    if len(text) != 10 or text[4] != "-" or text[7] != "-":
+        return None
+    try:
+        born = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return born if born >= EARLIEST_BIRTH else None
+
+
+@lru_cache(maxsize=4096)
+def read_birth(text: str, today: date, aware_on: date | None) -> tuple[str, str]:
+    """('', flag of a minor by age or '') for a plausible date of birth, else (why it is asked, '')."""
+    born = birth_date(text)
+    if born is None or born > today:
+        return "" if is_filler(text) else "not a plausible date of birth in the form YYYY-MM-DD", ""
+    if aware_on is None:
+        return "", ""
+    age = aware_on.year - born.year - ((aware_on.month, aware_on.day) < (born.month, born.day))
+    return "", "minor_under_16" if age < 16 else "minor_16_17" if age < 18 else ""
+
+
+def minor_by_age(*, flag: str) -> Problem:
+    """The guardian question about somebody whom no flag calls a minor, but their birth date does."""
+    reason = f"{'under 16' if flag == 'minor_under_16' else '16 or 17'} by the date of birth: a guardian may have to be told"
+    return Problem(GUARDIAN, "date_of_birth", reason, FLAG_QUESTIONS[flag][2])
+
+
+@lru_cache(maxsize=1024)
+def read_language(text: str) -> str:
+    """A language tag as it is used ('fr_CA' -> 'fr-CA'), also of a language that no letter has; '' for any other text.
+
+    Which language the letter takes instead, and by which rule, is said where the letter is shown.
+    """
+    tag = text.replace("_", "-")
+    return tag if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag) and len(tag) <= LONGEST_LANGUAGE else ""
+
+
+def read_representative(*, role: str, name: str, email: str) -> tuple[tuple[str, str, str], tuple[Problem, ...]]:
+    """Who reads the letter in this person's place (role, name, e-mail), or a question and nobody."""
+    if not (role or name or email):
+        return ("", "", ""), ()
+    word = role.lower().replace(" ", "_").replace("-", "_")
+    if word not in ROLES:
+        problem = Problem(DATA, "representative_role", "no role that we know", f"use {', '.join(ROLES)}")
+        return ("", "", ""), (problem,)
+    if not name:
+        problem = Problem(DATA, "representative_name", "a representative without a name", "add the name, or empty the columns")
+        return ("", "", ""), (problem,)
+    ready, about = check_address(email)
+    if about:
+        return (word, name, ""), (Problem(DATA, "representative_email", about.reason, about.remedy),)
+    return (word, name, ready), ()

@@ -1,0 +1,104 @@
+"""Lists of people as they come from forensics, read row by row: CSV and XLSX. Plain Python, no Django, no database.
+
+What cannot be read is refused whole, naming row, column and remedy; what can be read in two ways is asked, never guessed.
+A number that a spreadsheet has rounded comes as it is shown there (1.23E+15); whoever reads the rows has to ask about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import chain, islice
+from typing import BinaryIO
+
+from incidents.people.reading import container, csv_lists, encodings, sheets
+from incidents.people.reading.columns import columns_of, guess_mapping, header_of, require
+from incidents.people.reading.csv_lists import Row
+from incidents.people.reading.files import (
+    LARGEST_FIELD,
+    LARGEST_FILE,
+    MOST_COLUMNS,
+    SAMPLE_ROWS,
+    FileAsked,
+    FileRefused,
+    ListFile,
+    kind_of,
+)
+from incidents.people.reading.names import KNOWN_COLUMNS, REQUIRED
+from incidents.people.reading.workbook import Workbook, open_workbook
+
+__all__ = [
+    "KNOWN_COLUMNS", "LARGEST_FIELD", "LARGEST_FILE", "MOST_COLUMNS", "REQUIRED", "FileAsked", "FileRefused", "ListFile",
+    "guess_mapping", "inspect", "rows", "sample",
+]  # fmt: skip
+
+
+def inspect(
+    *,
+    raw: BinaryIO,
+    size: int,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    sheet: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+) -> ListFile:
+    """Look at a file of `size` bytes before anything is stored: kind, encoding, delimiter or sheet, header and columns.
+
+    A mapping that is said has to be possible; one that is guessed may lack columns (`file.lacking`) until somebody says them,
+    and `rows` refuses until then. Raises FileRefused, or FileAsked where an answer would help.
+    """
+    kind = kind_of(raw=raw, size=size)
+    file = _csv(raw, size, encoding, delimiter) if kind == "csv" else _xlsx(raw, size, sheet)
+    file = replace(file, header=header_of(_header(raw, file)))
+    if mapping is None:
+        samples = [cells for _, cells in sample(raw=raw, file=file)]
+        guessed = guess_mapping(header=file.header, samples=samples)
+        return replace(file, columns=tuple(guessed[name] for name in file.header))
+    return replace(file, columns=columns_of(header=file.header, mapping=mapping))
+
+
+def _csv(raw: BinaryIO, size: int, encoding: str | None, delimiter: str | None) -> ListFile:
+    chosen = encodings.choose(raw=raw, asked=encoding)
+    likely = csv_lists.likely_delimiter(raw=raw, encoding=chosen)
+    sha256 = encodings.fingerprint(raw=raw, size=size, encoding=chosen, delimiter=likely)
+    mark = csv_lists.delimiter_of(raw=raw, encoding=chosen, asked=delimiter)
+    return ListFile(sha256=sha256, size=size, kind="csv", encoding=chosen, delimiter=mark)
+
+
+def _xlsx(raw: BinaryIO, size: int, asked: str | None) -> ListFile:
+    sha256 = container.fingerprint(raw=raw, size=size)
+    book = open_workbook(raw=raw, size=size, sheet=asked)
+    sheets.survey(book=book)
+    return ListFile(sha256=sha256, size=size, kind="xlsx", sheet=book.sheet)
+
+
+def _header(raw: BinaryIO, file: ListFile) -> list[str]:
+    if file.kind == "csv":
+        first = next(csv_lists.records(raw=raw, encoding=file.encoding, delimiter=file.delimiter), None)
+        return first[1] if first else []
+    return sheets.header(book=_book(raw, file))
+
+
+def _book(raw: BinaryIO, file: ListFile) -> Workbook:
+    return open_workbook(raw=raw, size=file.size, sheet=file.sheet)
+
+
+def rows(*, raw: BinaryIO, file: ListFile) -> Iterator[Row]:
+    """Row number (header = 1) and cells, streamed; empty rows are left out. Raises FileRefused naming the row."""
+    require(file.columns)
+    found = _rows(raw, file)
+    first = next(found, None)
+    if first is None:
+        raise FileRefused("Row 1 is a header, and no row follows. Export the list again.")
+    return chain((first,), found)
+
+
+def _rows(raw: BinaryIO, file: ListFile) -> Iterator[Row]:
+    if file.kind == "csv":
+        return csv_lists.rows(raw=raw, file=file)
+    return sheets.rows(book=_book(raw, file), file=file)
+
+
+def sample(*, raw: BinaryIO, file: ListFile, most: int = SAMPLE_ROWS) -> list[Row]:
+    """The first rows, to be shown before anything is imported."""
+    return list(islice(_rows(raw, file), most))

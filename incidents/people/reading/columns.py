@@ -1,0 +1,139 @@
+"""The header of a list: its names normalised, what each column is to us (said or guessed), and what cannot be.
+
+Columns are named by their place in messages: a file without a header has a person in its first row.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from incidents.people.reading import names
+from incidents.people.reading.files import LONGEST_COLUMN, MOST_COLUMNS, FileRefused
+from incidents.people.reading.names import KNOWN_COLUMNS, lacking
+
+#: Somebody's address in place of a column's name.
+ADDRESS = re.compile(r"[^_]@[^_@]+\.")
+
+
+def header_of(cells: Sequence[str]) -> tuple[str, ...]:
+    """The names of the columns, normalised; one name once. Raises FileRefused."""
+    header = tuple("_".join(unicodedata.normalize("NFKC", name).lower().split()) for name in cells)
+    if not any(header):
+        raise FileRefused("Row 1 is empty. The names of the columns have to stand in the first row; remove what is above them.")
+    if len(header) > MOST_COLUMNS:
+        raise FileRefused(f"Row 1: {len(header)} columns; at most {MOST_COLUMNS} are read. Remove what is not needed.")
+    for at, name in enumerate(header, 1):
+        if ADDRESS.search(name):
+            raise FileRefused(f"Row 1, column {at}: an e-mail address. Is this a header? Put the names of the columns in row 1.")
+        if len(name) > LONGEST_COLUMN or not name.isprintable():
+            raise FileRefused(
+                f"Row 1, column {at}: a column's name has to be plain text of at most {LONGEST_COLUMN} characters. Is this the "
+                "header?"
+            )
+        if name and header.index(name) < at - 1:
+            raise FileRefused(
+                f"Row 1, column {at}: it has the same name as column {header.index(name) + 1}. Rename or remove one of them."
+            )
+    return header
+
+
+def columns_of(*, header: Sequence[str], mapping: Mapping[str, str]) -> tuple[str, ...]:
+    """Our name of each column as somebody says it. Raises FileRefused when it cannot be."""
+    said = {"_".join(unicodedata.normalize("NFKC", name).lower().split()): ours for name, ours in mapping.items()}
+    for name, ours in said.items():
+        if ours and ours not in KNOWN_COLUMNS:
+            raise FileRefused(f"A column is to be read as '{ours[:60]}', which is not known. Use: {', '.join(KNOWN_COLUMNS)}.")
+        if ours and name not in header:
+            raise FileRefused(
+                f"Row 1: no column has the name that is to be read as '{ours}'. The list has other columns than before: say them "
+                "again."
+            )
+    columns = tuple(said.get(name, "") if name else "" for name in header)
+    twice = [ours for ours, times in Counter(columns).items() if ours and times > 1]
+    if twice:
+        places = " and ".join(str(at) for at, ours in enumerate(columns, 1) if ours == twice[0])
+        raise FileRefused(f"Row 1: the columns {places} are both to be read as '{twice[0]}'. Choose one, leave the other unread.")
+    require(columns)
+    return columns
+
+
+def require(columns: Sequence[str]) -> None:
+    """Refuse columns from which nobody could be known or reached."""
+    if missing := lacking(columns):
+        raise FileRefused(missing)
+
+
+def guess_mapping(*, header: Sequence[str], samples: Sequence[Sequence[str]]) -> dict[str, str]:
+    """What each column seems to be to us, by its name and, where the name leaves it open, by its values; "" = not sure."""
+    values = {name: _values(samples, at) for at, name in enumerate(header)}
+    exact = {name: name for name in header if name in KNOWN_COLUMNS}
+    found: dict[str, str] = {name: exact.get(name, "") for name in header}
+    claims = {name: _claim(name, header, values) for name in header if name and name not in exact}
+    for name, ours in claims.items():
+        others = [other for other in claims if claims[other] == ours]
+        if ours and ours not in exact and len(others) == 1:
+            found[name] = ours
+    return found
+
+
+def _values(samples: Sequence[Sequence[str]], at: int) -> list[str]:
+    return [cells[at].strip() if at < len(cells) else "" for cells in samples]
+
+
+def _claim(name: str, header: Sequence[str], values: Mapping[str, list[str]]) -> str:
+    """Which of our columns a name of the file means, if its values do not speak against it."""
+    key = names.key_of(name)
+    ours = names.MEANINGS.get(key, "")
+    if key in names.EMAIL_OR_STREET:
+        ours = "email" if _mostly(values[name], _is_email) else "street"
+    elif key in names.EMAIL_IF_SO and _mostly(values[name], _is_email):
+        ours = "email"
+    elif key in names.NAME_OR_FAMILY_NAME:
+        ours = _kind_of_name(name, header, values)
+    shape = SHAPES.get(ours)
+    return "" if shape and any(values[name]) and not _mostly(values[name], shape) else ours
+
+
+def _kind_of_name(name: str, header: Sequence[str], values: Mapping[str, list[str]]) -> str:
+    """'Name' beside 'Vorname' is the family name, unless its values hold the given name as well."""
+    meanings = {names.MEANINGS.get(names.key_of(other), "") for other in header}
+    if "full_name" in meanings:
+        return ""
+    if "given_name" not in meanings or "family_name" in meanings:
+        return "full_name"
+    given = next(other for other in header if names.MEANINGS.get(names.key_of(other)) == "given_name")
+    pairs = [(whole, first) for whole, first in zip(values[name], values[given], strict=True) if whole and first]
+    return "full_name" if pairs and sum(first in whole.split() for whole, first in pairs) > len(pairs) / 2 else "family_name"
+
+
+def _mostly(values: Sequence[str], shape: Callable[[str], bool]) -> bool:
+    known = [text for text in values if text]
+    return bool(known) and sum(map(shape, known)) * 2 > len(known)
+
+
+def _is_email(text: str) -> bool:
+    return "@" in text
+
+
+def _no_email(text: str) -> bool:
+    return "@" not in text
+
+
+def _has_digit(text: str) -> bool:
+    return any(letter.isdigit() for letter in text) and "@" not in text
+
+
+def _has_letter(text: str) -> bool:
+    return any(letter.isalpha() for letter in text) and "@" not in text
+
+
+#: What the values of a column look like; a name is not believed when most of the values are something else.
+SHAPES: dict[str, Callable[[str], bool]] = {
+    "email": _is_email, "phone": _has_digit, "postcode": _has_digit, "date_of_birth": _has_digit, "street": _no_email,
+    "full_name": _has_letter, "given_name": _has_letter, "family_name": _has_letter, "city": _has_letter,
+    "customer_number": _no_email, "stated_country": _has_letter, "billing_country": _has_letter, "shipping_country": _has_letter,
+    "ip_country": _has_letter, "language": _has_letter, "region": _has_letter,
+}  # fmt: skip

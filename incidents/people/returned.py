@@ -1,0 +1,83 @@
+"""Rows of a reject file that come back corrected: each is tied to the row that it corrects, and stands in its place.
+
+`correction_of` is "<list>-<row>", as the reject file wrote it. A reference that fits nothing that waits refuses the whole file:
+a correction that went to the wrong person would be worse than none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from incidents.audit.log import database_now
+from incidents.models import ImportBatch
+from incidents.people.decisions import on_signed_register
+from incidents.people.reading import FileRefused
+
+CORRECTION, REASON = "correction", "corrected row of the reject file"
+#: Lines of a refusal; the rest are counted.
+MOST = 20
+FIND = """
+DROP TABLE IF EXISTS pg_temp.correction;
+CREATE TEMP TABLE correction (number int, twin int, row_id bigint, outcome text, person bigint, waits boolean) ON COMMIT DROP;
+INSERT INTO correction SELECT c.number, c.twin, r.id, r.outcome, r.person_id, EXISTS (
+    SELECT 1 FROM incidents_queueentry q WHERE (q.row_id = r.id OR q.person_id = r.person_id) AND q.status IN ('open', 'held'))
+FROM (SELECT number, min(number) OVER (PARTITION BY correction_of) AS twin,
+    CASE WHEN correction_of ~ '^[0-9]{1,15}-[0-9]{1,9}$' THEN string_to_array(correction_of, '-')::bigint[] END AS place
+  FROM staging WHERE correction_of <> '') c
+LEFT JOIN (incidents_importrow r JOIN incidents_importbatch b ON b.id = r.batch_id AND b.incident_id = %(incident)s)
+  ON r.batch_id = c.place[1] AND r.number = c.place[2]"""
+WRONG = """
+SELECT number, twin, outcome, waits FROM correction
+WHERE outcome IS NULL OR outcome NOT IN ('person', 'rejection_pending') OR NOT waits OR twin <> number ORDER BY number"""
+TIE = f"""
+UPDATE staging s SET known_person = c.person, merge_tier = '{CORRECTION}', merge_reason = '{REASON}' FROM correction c
+WHERE s.number = c.number AND c.person IS NOT NULL AND s.rejected IS NULL"""  # noqa: S608
+#: The corrected row takes the place of the one it corrects, which leaves the count; what was asked of a row is answered.
+REPLACE = (
+    f"""
+UPDATE incidents_importrow n SET outcome = 'person' FROM correction c JOIN staging s USING (number)
+WHERE n.batch_id = %(batch)s AND n.number = c.number AND s.merge_tier = '{CORRECTION}'""",  # noqa: S608
+    """
+UPDATE incidents_importrow o SET outcome = 'corrected', corrected_by_id = n.id, person_id = n.person_id
+FROM correction c JOIN staging s USING (number) JOIN incidents_importrow n ON n.batch_id = %(batch)s AND n.number = c.number
+WHERE o.id = c.row_id AND (s.rejected IS NULL OR c.person IS NULL)""",
+    """
+UPDATE incidents_queueentry q SET status = 'corrected', decision_reason = %(reason)s, decided_by_id = %(author)s,
+  decided_at = %(now)s, held_until = NULL FROM correction c WHERE q.row_id = c.row_id AND q.status IN ('open', 'held')""",
+)
+
+
+def take_corrections(cursor: Any, *, batch: ImportBatch) -> None:
+    """Tie the rows that come back to what they correct, before anything is matched. Raises FileRefused naming the rows."""
+    cursor.execute(FIND, {"incident": batch.incident_id})
+    cursor.execute(WRONG)
+    _refuse([_problem(*found) for found in cursor.fetchall()])
+    cursor.execute("SELECT person, number FROM correction WHERE person IS NOT NULL")
+    numbers: dict[int, int] = dict(cursor.fetchall())
+    signed = sorted(numbers[person] for person in on_signed_register(numbers))
+    _refuse([f"Row {number}: this person is on a frozen register. Correct them on their page." for number in signed])
+    cursor.execute(TIE)
+
+
+def _problem(number: int, twin: int, outcome: str | None, waits: bool) -> str:
+    if outcome is None:
+        return f"Row {number}: correction_of names no row of this incident's lists. Leave the column as the reject file has it."
+    if twin != number:
+        return f"Row {number}: corrects the same row as row {twin}. Keep one of them."
+    if outcome == "corrected":
+        return f"Row {number}: the row that it corrects was corrected before. Take the line out, or fetch a new reject file."
+    return f"Row {number}: nothing is asked any more of the row that it corrects. Take the line out, or fetch a new reject file."
+
+
+def _refuse(lines: list[str]) -> None:
+    """Raises FileRefused if there is anything to refuse."""
+    if lines:
+        more = [f"... and {len(lines) - MOST} rows more."] if len(lines) > MOST else []
+        raise FileRefused(*lines[:MOST], *more)
+
+
+def replace_corrected(cursor: Any, *, batch: ImportBatch) -> None:
+    """After people and rows are written: the rows that were corrected leave the count."""
+    told = {"batch": batch.pk, "author": batch.author_id, "now": database_now(), "reason": REASON}
+    for statement in REPLACE:
+        cursor.execute(statement, told)

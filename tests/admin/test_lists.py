@@ -1,0 +1,204 @@
+"""A list on the desk: sealed while it arrives, looked at with masked samples, confirmed, imported, accounted for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from incidents import tasks
+from incidents.admin.lists import MOVING
+from incidents.admin.spool import PIECE, Spool
+from incidents.models import AuditEvent, BatchState, ImportBatch, ImportPart, Incident
+from incidents.people.amending import open_amendment
+from incidents.people.importing import carry_on
+from incidents.vault.master import MasterKeyWrong
+from tests.admin.case import PERSONAL, at, posted, said
+from tests.conftest import NOW
+
+
+@pytest.fixture(autouse=True)
+def importer(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What the importer was woken for; in these tests it works at once."""
+    woken: list[int] = []
+
+    def wake(batch_id: int, *, compare: bool = False) -> bool:
+        woken.append(batch_id)
+        (tasks.import_difference if compare else tasks.import_list)(batch_id)
+        return True
+
+    monkeypatch.setattr("incidents.admin.lists.wake_import", wake)
+    return woken
+
+
+def sent(desk: Client, incident: Incident, content: bytes, *, source: str = "", name: str = "list.csv") -> str:
+    fields = {"list": SimpleUploadedFile(name, content), "source": source}
+    return posted(desk, "upload", incident.pk, **fields)
+
+
+def newest(incident: Incident) -> ImportBatch:
+    return incident.imports.order_by("-id")[0]
+
+
+def confirmed(desk: Client, batch: ImportBatch) -> str:
+    page = desk.get(at("list", batch.incident_id, batch.pk))
+    columns = [(column["name"], column["ours"]) for column in page.context["columns"]]
+    fields = {"column": [name for name, _ in columns], "ours": [ours for _, ours in columns]}
+    return posted(desk, "list_confirm", batch.incident_id, batch.pk, **fields)
+
+
+def test_a_list_is_uploaded_looked_at_confirmed_and_imported(
+    desk: Client, opened: Incident, list_file: Path, importer: list[int]
+) -> None:
+    assert "sealed" in sent(desk, opened, list_file.read_bytes(), source="shop")
+    batch = newest(opened)
+    assert (batch.state, opened.people.count()) == (BatchState.UPLOADED, 0)
+    assert "import begins" in confirmed(desk, batch)
+    batch.refresh_from_db()
+    assert (batch.state, batch.rows, importer) == (BatchState.DONE, 5, [batch.pk])
+    shown = desk.get(at("list", opened.pk, batch.pk)).content.decode()
+    assert "became a person" in shown
+    assert not ImportPart.objects.exists()
+    assert "done" in newest(opened).state
+
+
+def test_the_sample_rows_are_masked_until_somebody_says_why(desk: Client, opened: Incident, list_file: Path) -> None:
+    sent(desk, opened, list_file.read_bytes())
+    batch = newest(opened)
+    masked = desk.get(at("list", opened.pk, batch.pk)).content.decode()
+    assert not [word for word in PERSONAL if word in masked]
+    refused = desk.post(at("list_reveal", opened.pk, batch.pk), {"purpose": ""})
+    assert "purpose" in said(refused)
+    opened_page = desk.post(at("list_reveal", opened.pk, batch.pk), {"purpose": "to check the columns"}, follow=True)
+    assert "Wandermann" in opened_page.content.decode()
+    entry = AuditEvent.objects.get(action="access.viewed")
+    assert "to check the columns" in entry.line
+    assert "Wandermann" not in entry.line
+
+
+def test_a_list_in_another_encoding_is_asked_and_then_read(desk: Client, opened: Incident) -> None:
+    sent(desk, opened, "full_name;email;stated_country\nZoë Müller;zoe@example.org;DE\n".encode("cp1252"))
+    batch = newest(opened)
+    page = desk.get(at("list", opened.pk, batch.pk))
+    assert "is not UTF-8" in page.context["problem"]
+    assert "seen" not in page.context
+    page = desk.get(at("list", opened.pk, batch.pk), {"encoding": "cp1252"})
+    assert page.context["problem"] == ""
+    assert [column["ours"] for column in page.context["columns"]] == ["full_name", "email", "stated_country"]
+
+
+def test_the_same_list_again_changes_nothing_and_says_so(desk: Client, opened: Incident, list_file: Path) -> None:
+    sent(desk, opened, list_file.read_bytes())
+    confirmed(desk, newest(opened))
+    before = opened.people.count()
+    sent(desk, opened, list_file.read_bytes())
+    assert opened.people.count() == before
+    assert opened.imports.filter(state=BatchState.DONE).count() == 1
+
+
+def test_a_newer_version_shows_what_it_changes_before_it_is_imported(desk: Client, opened: Incident, list_file: Path) -> None:
+    sent(desk, opened, list_file.read_bytes(), source="shop")
+    confirmed(desk, newest(opened))
+    people = opened.people.count()
+    lines = list_file.read_text().splitlines()
+    newer = "\n".join([*lines, lines[1].replace("claire", "dora").replace("Claire", "Dora").replace("C1", "C77")]) + "\n"
+    sent(desk, opened, newer.encode(), source="shop")
+    batch = newest(opened)
+    assert "found out" in confirmed(desk, batch)
+    batch.refresh_from_db()
+    assert (batch.state, batch.difference["new"], opened.people.count()) == (BatchState.UPLOADED, 1, people)
+    assert "What this newer version changes" in desk.get(at("list", opened.pk, batch.pk)).content.decode()
+    confirmed(desk, batch)
+    assert opened.people.count() == people + 1
+
+
+def test_a_refused_list_says_why_and_nothing_of_it_is_kept(desk: Client, opened: Incident) -> None:
+    sent(desk, opened, b"%PDF-1.7 not a list")
+    batch = opened.imports.order_by("-id").first()
+    page = desk.get(at("list", opened.pk, batch.pk)) if batch else desk.get(at("lists", opened.pk))
+    assert "PDF" in page.content.decode()
+    assert not opened.people.exists()
+
+
+def test_a_list_can_be_given_up_and_leaves_no_part_behind(desk: Client, opened: Incident, list_file: Path) -> None:
+    sent(desk, opened, list_file.read_bytes())
+    batch = newest(opened)
+    assert ImportPart.objects.filter(batch=batch).exists()
+    assert "given up" in posted(desk, "list_cancel", opened.pk, batch.pk)
+    assert not ImportPart.objects.filter(batch=batch).exists()
+
+
+def test_the_name_that_the_browser_gives_is_never_kept(desk: Client, opened: Incident, list_file: Path) -> None:
+    sent(desk, opened, list_file.read_bytes(), name='"><img src=x>../../etc/passwd\u202egpj.csv')
+    shown = desk.get(at("list", opened.pk, newest(opened).pk)).content.decode()
+    assert "passwd" not in shown
+    assert not AuditEvent.objects.filter(line__contains="passwd").exists()
+
+
+def test_an_upload_without_a_file_or_without_its_token_is_refused(opened: Incident, desk: Client, officer: User) -> None:
+    assert "Choose a file" in posted(desk, "upload", opened.pk, source="shop")
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(officer)
+    response = strict.post(at("upload", opened.pk), {"list": SimpleUploadedFile("a.csv", b"email\n")})
+    assert response.status_code == 403
+    assert not opened.imports.exists()
+
+
+def test_what_lies_on_the_disk_while_a_list_arrives_is_encrypted() -> None:
+    spool = Spool()
+    secret = b"Wandermann;" * (PIECE // 8)
+    spool.write(secret)
+    spool.write(b"end")
+    spool._file.flush()
+    spool._file.seek(0)
+    assert b"Wandermann" not in spool._file.read()
+    assert b"".join(spool.pieces()) == secret + b"end"
+    spool.close()
+
+
+def test_the_progress_of_a_list_is_a_part_of_the_page_that_holds_no_personal_data(
+    desk: Client, opened: Incident, list_file: Path
+) -> None:
+    sent(desk, opened, list_file.read_bytes())
+    batch = newest(opened)
+    ImportBatch.objects.filter(pk=batch.pk).update(state=BatchState.READING, rows_staged=3)
+    assert BatchState.READING in MOVING
+    assert "3 rows read" in desk.get(at("list_progress", opened.pk, batch.pk)).content.decode()
+
+
+def test_after_the_freeze_a_list_joins_the_open_amendment(desk: Client, campaign: object, case: Incident, officer: User) -> None:
+    late = b"person_id,full_name,email,stated_country\nlate-1,Lara Late,lara@example.org,FR\n"
+    sent(desk, case, late)
+    batch = case.imports.order_by("-id").first()
+    assert batch is not None
+    assert "frozen" in confirmed(desk, batch)
+    open_amendment(incident=case, reason="found in a second database", aware_at=NOW, author=officer)
+    assert "import begins" in confirmed(desk, batch)
+    batch.refresh_from_db()
+    person = case.people.get(reference="late-1")
+    assert (batch.state, person.amendment) == (BatchState.DONE, case.amendments.get())
+
+
+def test_a_list_that_nobody_carries_on_is_picked_up_by_the_tick(
+    desk: Client, opened: Incident, list_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("incidents.admin.lists.wake_import", lambda batch_id, **_: False)
+    sent(desk, opened, list_file.read_bytes())
+    batch = newest(opened)
+    assert "when the importer looks again" in confirmed(desk, batch)
+    tasks.import_waiting()
+    assert ImportBatch.objects.get(pk=batch.pk).state == BatchState.DONE
+    assert carry_on(batch=batch).already_known
+
+
+def test_a_wrong_master_key_is_told_in_words_on_every_page(desk: Client, case: Incident, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(**_: object) -> None:
+        raise MasterKeyWrong("The master key does not open this incident.")
+
+    monkeypatch.setattr("incidents.admin.people.Vault", wrong)
+    response = desk.get(at("people", case.pk))
+    assert response.status_code == 503
+    assert "The master key does not open this incident." in response.content.decode()

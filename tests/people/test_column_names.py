@@ -1,0 +1,133 @@
+"""What the columns of a list are taken to be: by names that mean one thing, by values where a name leaves it open, else not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from incidents.people.reading import guess_mapping
+from incidents.people.reading.names import KNOWN_COLUMNS, MEANINGS, key_of
+from tests.people.reads import read, refusal
+
+VALUES = {
+    "email": "anna@example.org", "postcode": "01234", "phone": "+33 1 23 45 67 89", "date_of_birth": "1980-02-29",
+    "customer_number": "C1", "street": "1 rue de l'Exemple",
+}  # fmt: skip
+
+
+def guess(names: str, *rows: str) -> list[str]:
+    """What the columns of a header are, given as 'a, b, c' with rows of values."""
+    header = [name.strip().lower().replace(" ", "_") for name in names.split(",")]
+    return list(guess_mapping(header=header, samples=[[cell.strip() for cell in row.split(",")] for row in rows]).values())
+
+
+@pytest.mark.parametrize(
+    ("names", "ours"),
+    [
+        ("Customer ID, First Name, Last Name, E-Mail, ZIP, Country, DOB", "customer_number given_name family_name email postcode stated_country date_of_birth"),
+        ("Kunden-Nr., Vorname, Nachname, E-Mail-Adresse, Straße, PLZ, Ort, Land, Geburtsdatum", "customer_number given_name family_name email street postcode city stated_country date_of_birth"),
+        ("Numéro client, Prénom, Nom, Courriel, Rue, Code postal, Ville, Pays, Date de naissance", "customer_number given_name family_name email street postcode city stated_country date_of_birth"),
+        ("Codice cliente, Nome e Cognome, Indirizzo e-mail, Via, CAP, Città, Provincia, Paese", "customer_number full_name email street postcode city region stated_country"),
+        ("Número de cliente, Nombre completo, Correo electrónico, Teléfono, Código postal, País", "customer_number full_name email phone postcode stated_country"),
+        ("Klantnummer, Voornaam, Achternaam, E-mailadres, Straat, Postcode, Woonplaats, Land", "customer_number given_name family_name email street postcode city stated_country"),
+        ("Nr klienta, Imię, Nazwisko, Adres e-mail, Ulica, Kod pocztowy, Miasto", "customer_number given_name family_name email street postcode city"),
+        ("会員番号, 氏名, メールアドレス, 電話番号, 郵便番号, 都道府県, 市区町村, 住所, 生年月日", "customer_number full_name email phone postcode region city street date_of_birth"),
+        ("客户编号, 姓名, 电子邮件, 手机号, 邮政编码, 国家", "customer_number full_name email phone postcode stated_country"),
+        ("고객번호, 성명, 이메일, 전화번호, 우편번호", "customer_number full_name email phone postcode"),
+        ("Müşteri No, Ad Soyad, E-posta, Telefon, Posta Kodu, Ülke", "customer_number full_name email phone postcode stated_country"),
+        ("Billing Country, Shipping Country, Language, Leaked data", "billing_country shipping_country language elements"),
+    ],
+)  # fmt: skip
+def test_columns_are_known_by_the_names_that_lists_give_them(names: str, ours: str) -> None:
+    assert guess(names) == ours.split()
+
+
+@pytest.mark.parametrize("name", ["E-Mail", "e_mail", "EMAIL", "E Mail", "é-mail", "Ｅ－Ｍａｉｌ", " E-MAIL: "])
+def test_case_accents_and_marks_of_a_name_do_not_matter(name: str) -> None:
+    assert guess(name) == ["email"]
+
+
+@pytest.mark.parametrize("ours", KNOWN_COLUMNS)
+def test_our_own_names_always_win(ours: str) -> None:
+    assert guess(f"{ours}, E-Mail, Customer ID, Vorname")[0] == ours
+
+
+def test_an_exact_name_leaves_the_others_unread() -> None:
+    assert guess("email, E-Mail-Adresse, courriel") == ["email", "", ""]
+
+
+def test_two_names_for_the_same_are_both_left_unread() -> None:
+    assert guess("Vorname, Nachname, E-Mail, Mail") == ["given_name", "family_name", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("names", "rows", "ours"),
+    [
+        ("Name, E-Mail", ["Anna Müller, anna@example.org"], "full_name email"),
+        ("Name, Vorname", ["Müller, Anna", "Meier, Bob"], "family_name given_name"),
+        ("Nom, Prénom", [], "family_name given_name"),
+        ("Name, First name", ["Anna Miller, Anna", "Bob Meier, Bob"], "full_name given_name"),
+        ("Name, First name, Last name", ["Anna Miller, Anna, Miller"], "full_name given_name family_name"),
+        ("Adresse, Ort", ["1 rue de l'Exemple, Paris"], "street city"),
+        ("Adresse, Ort", ["anna@example.org, Paris"], "email city"),
+        ("Login, Vorname", ["anna@example.org, Anna"], "email given_name"),
+        ("Login, Vorname", ["anna77, Anna"], "- given_name"),
+        ("E-Mail, Vorname", ["yes, Anna", "no, Bob"], "- given_name"),
+        ("E-Mail, Vorname", [", Anna", "b@example.org, Bob"], "email given_name"),
+        ("Customer ID, Vorname", ["anna@example.org, Anna"], "- given_name"),
+        ("Mobile, Vorname", ["Samsung, Anna"], "- given_name"),
+    ],
+)  # fmt: skip
+def test_values_decide_only_what_a_name_leaves_open(names: str, rows: list[str], ours: str) -> None:
+    assert guess(names, *rows) == [name.strip("-") for name in ours.split()]
+
+
+@pytest.mark.parametrize(
+    "name", ["ID", "Notes", "Address 2", "Points", "Newsletter", "Créé le", "x", "Mail sent", "Emailed", "Land area"]
+)
+def test_a_name_that_is_not_sure_is_left_unread(name: str) -> None:
+    assert guess(name) == [""]
+
+
+def test_what_a_reject_file_says_of_a_row_is_not_read_as_a_person() -> None:
+    names = "correction_of, row, queue, column, reason, remedy, status, person, full_name, email, other_cells"
+    assert guess(names) == ["correction_of", *[""] * 7, "full_name", "email", ""]
+
+
+def test_no_name_means_two_things() -> None:
+    assert set(MEANINGS.values()) <= set(KNOWN_COLUMNS) and not [
+        ours for ours in KNOWN_COLUMNS if MEANINGS.get(key_of(ours), ours) != ours
+    ]
+
+
+def test_columns_that_are_not_read_are_listed() -> None:
+    file, _ = read(b"Vorname,E-Mail,Notes,\nAnna,anna@example.org,x,\n")
+    assert (file.columns, file.unread) == (("given_name", "email", "", ""), ("notes",))
+
+
+# -- what is said --------------------------------------------------------------------------------------------------
+
+RAW = b"A,B,C\nAnna,anna@example.org,x\n"
+
+
+def test_what_is_said_of_the_columns_is_what_is_read() -> None:
+    file, rows = read(RAW, mapping={"A": "full_name", "b": "email", "c": ""})
+    assert file.columns == ("full_name", "email", "") and rows == [(2, ["Anna", "anna@example.org", "x"])]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ({"a": "email", "b": "email", "c": "full_name"}, "the columns 1 and 2 are both to be read as 'email'. Choose one"),
+        ({"a": "full_name"}, "no column for an e-mail or a street. Name one of: email, street"),
+        ({"b": "email"}, "no column for a name or a customer number. Name one of: full_name"),
+        ({"a": "full_name", "d": "email"}, "no column has the name that is to be read as 'email'"),
+        ({"a": "name", "b": "email"}, "'name', which is not known. Use: person_id"),
+        ({}, "no column for a name or a customer number"),
+    ],
+)
+def test_columns_that_cannot_be_so_are_refused_with_the_remedy(mapping: dict[str, str], said: str) -> None:
+    assert said in refusal(RAW, mapping=mapping)
+
+
+def test_a_column_that_is_gone_and_was_not_read_anyway_does_not_matter() -> None:
+    assert read(RAW, mapping={"a": "full_name", "b": "email", "gone": ""})[0].columns == ("full_name", "email", "")

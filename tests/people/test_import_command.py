@@ -1,0 +1,75 @@
+"""The command that imports a list: what it shows, what it asks, and how it ends."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+
+from incidents.models import ImportBatch, Incident
+from tests.conftest import CARL, CAST, CLAIRE
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    """Both streams of the command, and its exit code."""
+    out = io.StringIO()
+    try:
+        call_command("import_people", *map(str, arguments), "--as", "officer", stdout=out, stderr=out)
+        ended = 0
+    except SystemExit as end:
+        ended = int(end.code or 0)
+    assert ended == code, out.getvalue()
+    return out.getvalue()
+
+
+def test_a_list_is_imported_and_accounted_for(incident: Incident, write_list: Callable[..., Path]) -> None:
+    path = write_list(*CAST)
+    assert "Rows in 3 = people 3 + merged 0" in run(incident.reference, path)
+    assert "imported before; nothing was changed" in run(incident.reference, path)
+
+
+def test_a_dry_run_shows_columns_and_masked_rows_and_stores_nothing(incident: Incident, write_list: Callable[..., Path]) -> None:
+    said = run(incident.reference, write_list(*CAST), "--dry-run", "--source", "shop")
+    assert "full_name = full_name" in said and "row 2: " in said and "c•••@e•••" in said
+    assert CLAIRE["full_name"] not in said and CLAIRE["email"] not in said
+    assert not ImportBatch.objects.exists() and not incident.sources.exists()
+
+
+def test_a_column_is_said(incident: Incident, officer: User, tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("xx,email,stated_country\nAnna Muster,anna@example.org,DE\n")
+    run(incident.reference, path, "--map", "xx=full_name")
+    assert incident.people.get().name_index is not None
+    said = run(incident.reference, path, "--map", "yy=full_name", code=2)
+    assert "no column 'yy'. The columns are: xx, email, stated_country" in said
+
+
+def test_a_newer_version_shows_its_difference_and_waits(incident: Incident, write_list: Callable[..., Path]) -> None:
+    run(incident.reference, write_list(*CAST), "--source", "shop")
+    newer = write_list(CLAIRE, {**CARL, "stated_country": "CA", "loyalty_home_store": ""})
+    said = run(incident.reference, newer, "--source", "shop", code=2)
+    assert "1 unchanged, 1 changed, 1 missing" in said and "--newer" in said
+    assert incident.people.count() == 3 and "Rows in 5" in run(incident.reference, newer, "--source", "shop", "--newer")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--batch", "999999"], "no list 999999"), (["nowhere.csv"], "no such file"), ([], "Name the file"),
+        (["{list}", "--amendment", "7"], "no amendment 7"), (["{list}", "--elements", "soul"], "'soul' is no element"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_with_the_way_out(
+    incident: Incident, write_list: Callable[..., Path], options: list[str], says: str
+) -> None:
+    path = str(write_list(*CAST))
+    assert says in run(incident.reference, *[option.format(list=path) for option in options], code=2)
+    assert not incident.people.exists()
+
+
+def test_with_nothing_begun_there_is_nothing_to_resume(incident: Incident) -> None:
+    assert run(incident.reference, "--resume") == ""
