@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from json.encoder import c_make_encoder, encode_basestring
+from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,13 @@ class PersonFields:
     representative_name: str = ""
     representative_email: str = ""
 
+    @classmethod
+    def of(cls, **known: Any) -> PersonFields:
+        """A record of these fields and of all others empty; at half the price of the constructor, for a million of them."""
+        made = object.__new__(cls)
+        made.__dict__.update(_EMPTY, **known)
+        return made
+
     def encode(self) -> bytes:
         """Canonical JSON (sorted names, no spaces) of the fields that are not empty."""
         known = self.__dict__
@@ -47,6 +55,7 @@ def _no_json(value: object) -> object:
     raise TypeError(f"a record holds texts, not {type(value).__name__}")
 
 
+_EMPTY = vars(PersonFields())
 _SORTED = tuple(sorted(PersonFields.__dataclass_fields__))
 #: What json.dumps(..., ensure_ascii=False, separators=(",", ":")) uses; made once, not for each of a million people.
 _JSON = c_make_encoder(None, _no_json, encode_basestring, None, ":", ",", False, False, False)

@@ -23,7 +23,6 @@ ROLES_OF_COMMANDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("freeze", "release", "stop", "export_evidence"), ("web", "sequencer")),
     "dispatch": ("worker", "sequencer"),
     "import_people": ("importer",),
-    "check_campaign": ("worker",),
 }
 DESK = ("web",)
 

@@ -256,7 +256,7 @@ class Overview:
         if self.campaign:
             return None
         if not self.people:
-            return Item("Import the list of people", self._url("people"))
+            return Item("Import the list of people", self._url("lists"))
         if not self.duties:
             return Item("Ask what the law wants", self._url("law"))
         if not self.letters["all"]:

@@ -98,9 +98,10 @@ class AffectedPerson(models.Model):
                 name="an_erased_person_is_not_found",
             ),
         ]  # fmt: skip
+        #: Each incident has an index key of its own: the same person in two incidents has two different values.
         indexes = [
-            models.Index(fields=["incident", "customer_index"], name="person_by_customer"),
-            models.Index(fields=["incident", "email_index"], name="person_by_email"),
+            models.Index(fields=["customer_index"], name="person_by_customer"),
+            models.Index(fields=["email_index"], name="person_by_email"),
             models.Index(fields=["incident", "status"], name="person_by_status", condition=~models.Q(status="clear")),
             models.Index(fields=["merged_into"], name="person_by_keeper", condition=models.Q(merged_into__isnull=False)),
             models.Index(fields=["amendment"], name="person_by_amendment", condition=models.Q(amendment__isnull=False)),

@@ -48,7 +48,7 @@ def check_address(raw: str) -> tuple[str, AddressProblem | None]:
     local, _, domain = text.rpartition("@")
     # The whole check costs as much as everything else of a row: it is made once for each domain.
     if len(text) < SHORT and len(local) <= LONGEST_LOCAL and domain.isascii() and ORDINARY.fullmatch(local):
-        ready, problem = _domain(domain) if text.lower() not in EMPTY and not is_filler(text) else ("", None)
+        ready, problem = _domain(domain) if text.lower() not in EMPTY else ("", None)
         return (f"{local}@{ready}" if ready else ""), problem
     return check_fully(text)
 

@@ -120,7 +120,7 @@ class Reader:
             if size > LONGEST_MESSAGE:
                 raise FileRefused("A row of this list is larger than any can be. Look for a missing quotation mark.")
             raw = self._incoming.read(size)
-            found: dict[str, Any] = json.loads(raw) if len(raw) == size else {}
+            found: dict[str, Any] = json.loads(raw) if raw and len(raw) == size else {}
             if "texts" in found:
                 found["texts"] = self._texts(int(found["texts"]))
         except TimeoutError:

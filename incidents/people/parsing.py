@@ -203,12 +203,12 @@ class _Pieces(io.RawIOBase):
 def messages(*, raw: BinaryIO, file: reading.ListFile, expected: Expected, today: date, after: int = 0) -> Iterator[Message]:
     """The rows after row `after`, some hundred at a time. Raises FileRefused naming the row."""
     preparer, writer = Preparer(columns=file.columns, expected=expected, today=today), _Writer(file.columns)
+    prepare, add, came_back = preparer.prepare, writer.add, "correction_of" in file.columns
     for number, cells in reading.rows(raw=raw, file=file):
         if number > after:
             # A reject file that comes back: the marks that kept its cells quiet in a spreadsheet are taken away.
-            said = [restored(cell) for cell in cells] if "correction_of" in file.columns else cells
-            writer.add(preparer.prepare(number, said), said)
-            if writer.full:
+            said = [restored(cell) for cell in cells] if came_back else cells
+            if add(prepare(number, said), said):
                 yield writer.message()
     yield writer.message()
 
@@ -224,20 +224,18 @@ class _Writer:
         self._rejected: list[tuple[Any, ...]] = []
         self._characters, self._anew = 0, True
 
-    @property
-    def full(self) -> bool:
-        """Whether it is time to send a message."""
-        return len(self._rows) + len(self._rejected) >= ROWS or self._characters > CHARACTERS
-
-    def add(self, row: Prepared, cells: list[str]) -> None:
-        """One row."""
+    def add(self, row: Prepared, cells: list[str]) -> bool:
+        """One row. Returns whether it is time to send a message."""
+        corrects = self._corrects(cells) if self._correction is not None else ""
         if row.rejected:
             self._characters += sum(map(len, cells))
-            self._rejected.append((row.number, self._corrects(cells), asdict(row.rejected), cells))
-            return
-        plain, corrects = row.fields.encode().decode(), self._corrects(cells) if self._correction is not None else ""
-        self._characters += len(plain)
-        self._rows.append((row.number, self._profile(row), row.reference, corrects, plain, *match_values(row.fields).values()))
+            self._rejected.append((row.number, corrects, asdict(row.rejected), cells))
+        else:
+            plain = row.fields.encode().decode()
+            self._characters += len(plain)
+            matched = match_values(row.fields).values()
+            self._rows.append((row.number, self._profile(row), row.reference, corrects, plain, *matched))
+        return len(self._rows) + len(self._rejected) >= ROWS or self._characters > CHARACTERS
 
     def _corrects(self, cells: list[str]) -> str:
         """The row of an earlier list that this one corrects: a reference of ours, or nothing."""
@@ -262,7 +260,7 @@ class _Writer:
         """What was collected since the last message."""
         numbers, profiles, *texts = zip(*self._rows, strict=True) if self._rows else ((), ())
         found = {
-            "profiles": self._new, "rejected": self._rejected, "anew": self._anew, "numbers": numbers, "known": profiles,
+            "profiles": self._new, "rejected": self._rejected, "anew": self._anew, "rows": numbers, "known": profiles,
             "texts": list(chain.from_iterable(texts)),
         }  # fmt: skip
         self._new, self._rows, self._rejected, self._characters = [], [], [], 0

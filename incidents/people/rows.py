@@ -221,9 +221,11 @@ def prepare(*, number: int, cells: list[str], columns: tuple[str, ...], expected
 
 
 def _fields(row: Row, full_name: str, street: str, email: str, stand_in: tuple[str, str, str]) -> PersonFields:
-    kept = (*row[FIRST:LAST], row.email if row.email != email else "")
+    evidence = _evidence(row[FIRST:LAST])
+    if row.email and row.email != email:
+        evidence = (*evidence, (KEPT[-1], row.email))
     role, name, their_email = stand_in
-    return PersonFields(
+    return PersonFields.of(
         full_name=full_name,
         given_name=row.given_name,
         family_name=row.family_name,
@@ -235,11 +237,16 @@ def _fields(row: Row, full_name: str, street: str, email: str, stand_in: tuple[s
         postcode=row.postcode,
         customer_number=row.customer_number,
         date_of_birth=row.date_of_birth,
-        evidence=tuple([pair for pair in zip(KEPT, kept, strict=True) if pair[1]]),
+        evidence=evidence,
         representative_role=role,
         representative_name=name,
         representative_email=their_email,
     )
+
+
+@lru_cache(maxsize=4096)
+def _evidence(cells: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(pair for pair in zip(KEPT, cells, strict=False) if pair[1])
 
 
 def _nobody(number: int, rejected: Problem | None, about: AddressProblem | None) -> Prepared:

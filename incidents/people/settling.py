@@ -29,7 +29,7 @@ CREATE TEMP TABLE staging ON COMMIT DROP AS
 SELECT batch_id, number, subject, reference, customer_index, email_index, name_index, name_birth_index, address_index,
   residence, residence_from, confidence, possible, elements, flags, language, has_email, has_post, problems, rejected,
   commitment, correction_of, NULL::int AS keeper, NULL::bigint AS known_person, NULL::text AS merge_reason,
-  NULL::text AS merge_tier, nextval(pg_get_serial_sequence('incidents_affectedperson', 'id')) AS person_id
+  NULL::text AS merge_tier, nextval('incidents_affectedperson_id_seq') AS person_id
 FROM incidents_stagedrow WHERE batch_id = %(batch)s ORDER BY number"""
 INDEXES = "ALTER TABLE staging ADD PRIMARY KEY (number); SET LOCAL default_statistics_target = 20; ANALYZE staging"
 #: For sorting and hashing a million rows; of this transaction only.

@@ -163,11 +163,11 @@ class _Stager:
         if message["anew"]:
             self._profiles.clear()
         self._profiles += [_profile(*profile) for profile in message["profiles"]]
-        found = self._people(message) if message["numbers"] else []
+        found = self._people(message) if message["rows"] else []
         return found + [self._nobody(*row) for row in message["rejected"]]
 
     def _people(self, message: dict[str, Any]) -> list[str]:
-        numbers, profiles, texts = message["numbers"], message["known"], message["texts"]
+        numbers, profiles, texts = message["rows"], message["known"], message["texts"]
         rows = len(numbers)
         if len(texts) != rows * len(TEXTS):
             raise ReaderBroken("more or fewer texts than rows")

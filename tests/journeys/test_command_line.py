@@ -92,10 +92,10 @@ def test_the_documented_example_of_facts_shows_every_field(facts_file: Path) -> 
 
 
 def test_names_that_nobody_knows(run: Run, tmp_path: Path) -> None:
-    run("demo", "--scenario", "prada-1999", code=2, says="known: cartier-2025")
+    run("demo", "--scenario", "prada-1999", code=2, says="known: adidas-2025, cartier-2025")
     run("demo", "--size", "none", code=2, says="small")
-    run("up", "--scenario", "prada-1999", code=2, says="known: cartier-2025")
-    run("scenario", "prada-1999", "--out", str(tmp_path / "x.csv"), code=2, says="known: cartier-2025")
+    run("up", "--scenario", "prada-1999", code=2, says="known: adidas-2025, cartier-2025")
+    run("scenario", "prada-1999", "--out", str(tmp_path / "x.csv"), code=2, says="known: adidas-2025, cartier-2025")
     run("assess", "nothing", code=2, says="no incident 'nothing'")
     run("explain", "cartier-2025", "nobody", code=2, says="nobody on the list")
     run("check_campaign", "cartier-2025-c9", code=2, says="Known: ")
@@ -110,9 +110,12 @@ def test_lists_that_cannot_be_read(run: Run, facts_file: Path, tmp_path: Path) -
     files: dict[str, tuple[bytes, str]] = {
         "empty.csv": (b"", "The file is empty"),
         "header.csv": (b"full_name,email\n", "no rows"),
-        "latin.csv": ("full_name,email\nJos\u00e9,j@example.org\n".encode("latin-1"), "Line 2: byte 0xe9 is not UTF-8"),
+        "latin.csv": (
+            "full_name,email\nJos\u00e9,j@example.org\n".encode("latin-1"),
+            "Row 2 (line 2), column 1: byte 0xe9 is not UTF-8",
+        ),
         "columns.csv": (b"shoe_size,colour\n42,red\n", "no column for a name"),
-        "excel.csv": (b"PK\x03\x04whatever", "Save the list as CSV"),
+        "excel.csv": (b"PK\x03\x04whatever", "The workbook is cut or damaged"),
         "quote.csv": (b'full_name,email\n"Claire,c@example.org\n', "quotation mark"),
     }
     for name, (content, says) in files.items():
@@ -120,7 +123,15 @@ def test_lists_that_cannot_be_read(run: Run, facts_file: Path, tmp_path: Path) -
         run("import_people", "lists-2026", str(tmp_path / name), code=2, says=says)
     run("import_people", "lists-2026", str(tmp_path / "not-there.csv"), code=2, says="no such file")
     run("import_people", "lists-2026", str(tmp_path), code=2, says="cannot be opened")
-    run("import_people", "lists-2026", str(tmp_path / "latin.csv"), "--encoding", "klingon", code=2, says="klingon")
+    run(
+        "import_people",
+        "lists-2026",
+        str(tmp_path / "latin.csv"),
+        "--encoding",
+        "klingon",
+        code=2,
+        says="encoding that was said is not known",
+    )
     (tmp_path / "odd.csv").write_text('full_name,email\n"Claire\r\nBcc: x",c@example.org\nCarl,"a@example.org; b@example.org"\n')
     run("import_people", "lists-2026", str(tmp_path / "odd.csv"), says="Rows in 2 =")
 

@@ -243,11 +243,23 @@ def open_an_incident(officer: Person, aware: datetime) -> None:
 
 
 def import_the_list(officer: Person, path: Path) -> None:
+    """Uploaded sealed, its columns looked at beside masked rows, confirmed; the importer's process does the rest."""
     officer.tab("People")
-    officer.page.get_by_label("CSV file with a header row").set_input_files(path)
-    officer.press("Import", then="People")
-    officer.sees("6 rows read. The list now: 5 clear, 0 merged, 1 need a decision")
+    officer.follow("Import a list", then="Lists")
+    page = officer.page
+    page.get_by_label("Where it comes from").fill("boutique system")
+    page.get_by_label("CSV or Excel").set_input_files(path)
+    officer.press("Upload", then="List")
+    officer.sees("6 sample rows (masked)")
+    expect(page.get_by_label("What full_name holds")).to_have_value("full_name")
+    assert "Claire Dubois" not in page.content(), "samples are masked"
+    officer.press("Import this list", then="List")
+    expect(page.get_by_role("link", name="Show what became of it").or_(page.get_by_text("became a person"))).to_be_visible(
+        timeout=60_000
+    )
+    officer.tab("People")
     officer.sees("The rows add up")
+    expect(page.locator(".tiles").first).to_contain_text("5 clear")
     assert "Claire Dubois" not in officer.page.content(), "lists are masked"
 
 
