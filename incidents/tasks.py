@@ -71,7 +71,7 @@ def keep_retention() -> None:
 @shared_task(ignore_result=True, expires=3600)
 def import_list(batch_id: int) -> None:
     """Carry on one confirmed list to its end; the importer's process only."""
-    batch = ImportBatch.objects.select_related("incident", "author").defer("author__password").get(pk=batch_id)
+    batch = ImportBatch.objects.select_related("incident").get(pk=batch_id)
     try:
         carry_on(batch=batch, wait=False)
     except Busy:
@@ -84,7 +84,7 @@ def import_list(batch_id: int) -> None:
 @shared_task(ignore_result=True, expires=3600)
 def import_difference(batch_id: int) -> None:
     """Find out what a newer version of a list changes, before anybody confirms it; the importer's process only."""
-    batch = ImportBatch.objects.select_related("incident", "source", "author").defer("author__password").get(pk=batch_id)
+    batch = ImportBatch.objects.select_related("incident", "source").get(pk=batch_id)
     try:
         difference(batch=batch)
     except Refused as refusal:

@@ -60,7 +60,7 @@ incidents_merge                       siu   -      -         siu      s
 incidents_amendment                   si    s      -         s        s    # append-only
 incidents_joining                     si    s      -         si       s    # append-only
 incidents_exclusion                   siu   s      -         s        s
-incidents_legalhold                   siu   s      -         -        s
+incidents_legalhold                   siu   s      -         s        s
 incidents_erasure                     siu   sic    -         si       s    # importer: rows that say a request is pending
 incidents_retentionperiod             si    s      -         -        s
 
@@ -69,7 +69,7 @@ incidents_letter                      siud  s      -         -        s    # mad
 incidents_approval                    si    s      -         -        s    # append-only; only the desk signs
 incidents_campaign                    siu   su     -         s        s    # worker: drained, paused by the check
 incidents_registerentry               si    s      -         s        s    # append-only
-incidents_message                     siu   su     -         -        s    # web plans, cancels, decides; the worker moves
+incidents_message                     siu   su     -         s        s    # web plans, cancels, decides; the worker moves
 incidents_chunk                       s     siu    -         -        s
 incidents_attempt                     s     si     -         -        s
 incidents_doubt                       su    siu    -         -        s    # web: a person settles one

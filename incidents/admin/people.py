@@ -27,6 +27,7 @@ from incidents.models.refusal import Refused
 from incidents.people.addresses import normal_address
 from incidents.people.explaining import explain
 from incidents.people.importing import account
+from incidents.people.kept import open_row
 from incidents.vault import CannotOpen, PersonFields, Vault, mask
 
 FIELD_LABELS = {
@@ -248,8 +249,20 @@ def _clear(found: AffectedPerson) -> list[tuple[str, str]]:
     except CannotOpen as error:
         return [("Record", str(error))]
     return [(label, _value(fields, name)) for name, label in FIELD_LABELS.items() if _value(fields, name)] + [
-        (f"As imported: {name.replace('_', ' ')}", value) for name, value in fields.evidence
+        *((f"As imported: {name.replace('_', ' ')}", value) for name, value in fields.evidence),
+        *_not_taken(found),
     ]
+
+
+def _not_taken(found: AffectedPerson) -> list[tuple[str, str]]:
+    """Cells that are asked about, as the list had them: what could not be taken stands in no other place."""
+    asked = {entry.column for entry in found.queue.all() if entry.column}
+    vault, shown = Vault(incident=found.incident), []
+    for row in found.import_rows.filter(sealed__isnull=False).select_related("batch"):
+        cells = open_row(sealed=row.sealed, vault=vault, incident=found.incident.reference).cells
+        named = zip(row.batch.columns, cells, strict=False)
+        shown += [(f"In row {row.number}: {name.replace('_', ' ')}", cell) for name, cell in named if name in asked and cell]
+    return shown
 
 
 def _value(fields: PersonFields, name: str) -> str:

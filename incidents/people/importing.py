@@ -53,6 +53,8 @@ class ImportReport:
     rows: int
     accounting: Accounting
     difference: dict[str, int] | None = None
+    #: The columns of the file that were not read, by the file's own names.
+    unread: tuple[str, ...] = ()
 
 
 def import_people(
@@ -152,8 +154,9 @@ def _carry(batch: ImportBatch, reader: Reader | None, file: ListFile | None, pro
         _refuse(batch, refusal)
         raise
     # Whoever the list marks as having asked for erasure: recorded now, done when the duty to tell them is met.
-    open_pending(incident=batch.incident, actor=batch.author.username)
-    return ImportReport(False, batch.rows, account(incident=batch.incident), batch.difference)
+    open_pending(incident=batch.incident, actor=author_of(batch=batch))
+    unread = file.unread if file else ()
+    return ImportReport(False, batch.rows, account(incident=batch.incident), batch.difference, unread)
 
 
 def _settle(batch: ImportBatch) -> None:

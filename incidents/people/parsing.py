@@ -33,6 +33,8 @@ ROWS, CHARACTERS = 500, 1_000_000
 MOST_PROFILES = 20_000
 LENGTH = struct.Struct(">I")
 PIECE = 1024**2
+#: Questions about a value that could not be taken; of the others the record itself keeps what was said.
+UNTAKEN = ("address", "data")
 CORRECTION = re.compile(r"[A-Za-z0-9:._-]{1,60}")
 TOO_MUCH = "Reading this list needs more memory than any list needs. Save it as CSV in UTF-8 and import that."
 #: What nobody who reads a list needs (names of Python's audit events).
@@ -222,6 +224,7 @@ class _Writer:
         self._rows: list[Row] = []
         self._new: list[tuple[Any, ...]] = []
         self._rejected: list[tuple[Any, ...]] = []
+        self._columns, self._kept = columns, list[tuple[int, list[str]]]()
         self._characters, self._anew = 0, True
 
     def add(self, row: Prepared, cells: list[str]) -> bool:
@@ -235,6 +238,9 @@ class _Writer:
             self._characters += len(plain)
             matched = match_values(row.fields).values()
             self._rows.append((row.number, self._profile(row), row.reference, corrects, plain, *matched))
+            if row.problems and self._untaken(row, cells):
+                self._characters += sum(map(len, cells))
+                self._kept.append((row.number, cells))
         return len(self._rows) + len(self._rejected) >= ROWS or self._characters > CHARACTERS
 
     def _corrects(self, cells: list[str]) -> str:
@@ -244,6 +250,11 @@ class _Writer:
         said = cells[self._correction].strip()
         # What is no reference of ours is passed on as one that names nothing: the list is refused with its row.
         return said if not said or CORRECTION.fullmatch(said) else "?"
+
+    def _untaken(self, row: Prepared, cells: list[str]) -> bool:
+        """Whether a cell holds what could not be taken: it stands nowhere else, and whoever is asked has to see it."""
+        asked = {problem.column for problem in row.problems if problem.kind in UNTAKEN}
+        return "" in asked or any(cell.strip() and name in asked for name, cell in zip(self._columns, cells, strict=False))
 
     def _profile(self, row: Prepared) -> int:
         profile = (
@@ -261,9 +272,10 @@ class _Writer:
         numbers, profiles, *texts = zip(*self._rows, strict=True) if self._rows else ((), ())
         found = {
             "profiles": self._new, "rejected": self._rejected, "anew": self._anew, "rows": numbers, "known": profiles,
+            "kept": self._kept,
             "texts": list(chain.from_iterable(texts)),
         }  # fmt: skip
-        self._new, self._rows, self._rejected, self._characters = [], [], [], 0
+        self._new, self._rows, self._rejected, self._kept, self._characters = [], [], [], [], 0
         self._anew = len(self._profiles) > MOST_PROFILES
         if self._anew:
             self._profiles.clear()

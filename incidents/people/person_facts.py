@@ -119,7 +119,8 @@ def read_flags(*, text: str) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     """The flags of a row, and the questions that they raise."""
     if not text:
         return (), ()
-    words = {_words()["flags"].get(word, word) for word in words_of(text=text)}
+    said = (word.replace("-", "_") for word in words_of(text=text))
+    words = {_words()["flags"].get(word, word) for word in said}
     problems = [Problem(kind, "flags", reason, remedy) for kind, reason, remedy in _asked_of(words)]
     if words - FLAGS:
         problems.insert(0, Problem(DATA, "flags", "an unknown flag", f"use {', '.join(sorted(FLAGS))}"))

@@ -14,7 +14,7 @@ from typing import TextIO, TypeVar
 from django.db.models import QuerySet
 
 from incidents.models import AffectedPerson, ImportRow, Incident, PersonStatus, QueueEntry, RowOutcome
-from incidents.models.people import QueueStatus
+from incidents.models.people import QueueKind, QueueStatus
 from incidents.people.decisions import NOTES
 from incidents.people.inert import inert
 from incidents.people.kept import open_row
@@ -22,6 +22,8 @@ from incidents.people.reviewing import COLUMNS, list_row
 from incidents.vault import CannotOpen, Vault
 
 ABOUT = ("correction_of", "row", "queue", "column", "reason", "remedy", "status", "person")
+#: Questions about a value that could not be taken.
+UNTAKEN = (QueueKind.ADDRESS, QueueKind.DATA)
 #: What stood in columns that are not read, or beyond the last one.
 REST = "other_cells"
 HEADER = (*ABOUT, *COLUMNS, REST)
@@ -55,7 +57,9 @@ def _lines(incident: Incident, vault: Vault) -> Iterator[dict[str, str]]:
         own = ImportRow.objects.filter(person__in=people_page, outcome=RowOutcome.PERSON).select_related("batch").order_by("-id")
         rows_of = {row.person_id: row for row in own}
         for person in people_page:
-            yield {**_about(asked[person.pk], rows_of.get(person.pk), person.reference), **_person_cells(person, vault)}
+            row = rows_of.get(person.pk)
+            cells = _person_cells(person, vault) | _as_it_came(asked[person.pk], row, vault, incident.reference)
+            yield {**_about(asked[person.pk], row, person.reference), **cells}
 
 
 def _pages(found: QuerySet[Found]) -> Iterator[list[Found]]:
@@ -96,6 +100,20 @@ def _row_cells(row: ImportRow, vault: Vault, incident: str) -> dict[str, str]:
         elif cell and name != "correction_of":
             rest.append(cell)
     return found | {REST: " | ".join(rest)}
+
+
+def _as_it_came(entries: list[QueueEntry], row: ImportRow | None, vault: Vault, incident: str) -> dict[str, str]:
+    """The cells that are asked about, as the list had them: what could not be taken stands in no record.
+
+    A cell that is asked about and was not kept was empty, and stays so: an answer that nobody gave would be taken for one.
+    """
+    asked = {entry.column for entry in entries if entry.kind in UNTAKEN}
+    if row is None or not asked:
+        return {}
+    kept = _row_cells(row, vault, incident) if row.sealed else {}
+    if "" in asked and kept:
+        return kept
+    return {name: kept.get(name, "") for name in asked if name in COLUMNS}
 
 
 def _person_cells(person: AffectedPerson, vault: Vault) -> dict[str, str]:

@@ -111,6 +111,14 @@ NAMES_NOBODY = Problem(
 )
 NO_NAME = Problem(DATA, "full_name", "no name", "add the name from the customer record, or hold")
 LONG_NAME = Problem(DATA, "full_name", f"a name of more than {LONGEST_NAME} characters", "look for columns that ran together")
+#: What a wrong encoding leaves behind: the replacement character, or UTF-8 that was read as a one-byte encoding.
+DAMAGED = re.compile("\ufffd|[\u00c2-\u00c3][\u0080-\u00bf\u2018-\u201e\u2020-\u2022\u20ac]")
+BAD_NAME = Problem(
+    DATA,
+    "full_name",
+    "a damaged character in the name",
+    "look at it in the source: was the list saved in another encoding?",
+)
 NO_ADDRESS = Problem(NO_CHANNEL, "email", "no e-mail address", "add an address, or hold until one is found")
 ONLY_POST = Problem(
     NO_CHANNEL,
@@ -272,6 +280,8 @@ def _about_name(name: str) -> list[Problem]:
     """A name is literal text, whatever it holds; only one that nobody can see, or that goes on for a page, is asked."""
     if not any(sign.isprintable() and not sign.isspace() for sign in name):
         return [NO_NAME]
+    if not name.isascii() and DAMAGED.search(name):
+        return [BAD_NAME]
     return [LONG_NAME] if len(name) > LONGEST_NAME else []
 
 

@@ -177,19 +177,26 @@ class _Stager:
         sealed = self._vault.seal_many([(subject, plain.encode()) for subject, plain in zip(subjects, plains, strict=True)])
         kinds = zip(TEXTS[-len(values) :], values, strict=True)
         indexes = (_hexes(self._vault.blind_many(kind, found)) for kind, found in kinds)
-        start, known = f"{self._batch.pk}\t", self._profiles
+        start, known, kept = f"{self._batch.pk}\t", self._profiles, self._kept(message["kept"])
         return [
             f"{start}{number:d}\t{subject}\t{_text(reference) or 'p-' + subject[:12]}\t{_text(correction)}"
-            f"\t\\\\x{person.sealed.hex()}\t\\\\x{person.wrapped_key.hex()}\t{person.key_version}\t{person.commitment}\t\\N\t{customer}\t{email}\t{name}"
+            f"\t\\\\x{person.sealed.hex()}\t\\\\x{person.wrapped_key.hex()}\t{person.key_version}\t{person.commitment}"
+            f"\t{kept.get(number, NULL)}\t{customer}\t{email}\t{name}"
             f"\t{birth}\t{address}\t{known[profile]}\t\\N\n"
             for number, subject, reference, correction, person, profile, customer, email, name, birth, address in zip(
                 numbers, subjects, references, corrections, sealed, profiles, *indexes, strict=True
             )
         ]
 
+    def _kept(self, rows: list[tuple[int, list[str]]]) -> dict[int, str]:
+        """Rows of people as they came, sealed: only those with a value that could not be taken."""
+        return {int(number): f"\\\\x{self._raw(cells).hex()}" for number, cells in rows}
+
+    def _raw(self, cells: list[str]) -> bytes:
+        return self._vault.seal_blob(plain=json.dumps(cells, ensure_ascii=False).encode(), bound_to=self._blob)
+
     def _nobody(self, number: int, correction: str, problem: dict[str, str], cells: list[str]) -> str:
-        raw = self._vault.seal_blob(plain=json.dumps(cells, ensure_ascii=False).encode(), bound_to=self._blob)
-        keys = "\t".join([NULL] * 4)
+        raw, keys = self._raw(cells), "\t".join([NULL] * 4)
         return (
             f"{self._batch.pk}\t{int(number)}\t{os.urandom(16).hex()}\t\t{_text(correction)}\t{keys}\t\\\\x{raw.hex()}\t{NOBODY}\t"
             f"{_text(json.dumps(problem))}\n"

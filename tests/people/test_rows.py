@@ -17,7 +17,19 @@ from incidents.law.pack import load_packs
 from incidents.models.people import Confidence, QueueKind
 from incidents.people import questions as questions_module
 from incidents.people import residence
-from incidents.people.rows import FLAG_QUESTIONS, FLAGS, Expected, Prepared, Preparer, Row, can_be_posted, match_values, prepare
+from incidents.people.person_facts import read_flags
+from incidents.people.rows import (
+    FLAG_QUESTIONS,
+    FLAGS,
+    Expected,
+    Prepared,
+    Preparer,
+    Row,
+    _about_name,
+    can_be_posted,
+    match_values,
+    prepare,
+)
 
 FOLDER = Path(questions_module.__file__).parent
 TODAY = date(2026, 11, 22)
@@ -393,3 +405,17 @@ def test_no_text_breaks_the_reading_and_none_is_repeated_in_a_question(cells: li
     assert all("q7391" not in problem.reason + problem.remedy for problem in said)
     assert all(len(problem.reason) <= 200 and len(problem.remedy) <= 200 for problem in said)
     assert row.rejected or row.place.place != "ZZ" or row.problems
+
+
+@pytest.mark.parametrize("name", ["Jos\u00c3\u00a9 P\u00c3\u00a9rez", "Repl \ufffd Bad", "M\u00c3\u00bcller"])
+def test_a_name_that_a_wrong_encoding_has_damaged_is_asked_about(name: str) -> None:
+    assert [problem.reason for problem in _about_name(name)] == ["a damaged character in the name"]
+
+
+@pytest.mark.parametrize("name", ["JOÃO ÂNGELO", "Zoë", "佐藤", "O’Brien", "Ãngela «X»"])
+def test_a_name_with_rare_letters_is_not(name: str) -> None:
+    assert _about_name(name) == []
+
+
+def test_a_flag_may_be_written_with_a_hyphen() -> None:
+    assert read_flags(text="do-not-contact")[0] == ("do_not_contact",)

@@ -103,6 +103,8 @@ class Command(OperatorCommand):
             self.say("This very file was imported before; nothing was changed.")
         else:
             self.say(f"{report.rows} rows read.")
+        if report.unread:
+            self.say(f"Columns that were not read: {', '.join(report.unread)}. What they hold is said with --map COLUMN=OURS.")
         self.say(
             f"Rows in {counts.rows_in} = people {counts.people} + merged {counts.merged} + needs attention "
             f"{counts.needs_attention} + rejection pending {counts.rejection_pending} + rejected {counts.rejected}"
