@@ -146,7 +146,7 @@ def _add(found: _Page, person_id: int, staged: list[StagedRow], written: _Writte
         return
     decided = person.residence_from == DECISION
     base, others = _corrected(before, staged, rows, batch, decided=decided)
-    whole = joining.join([base, *others], decided=decided)
+    whole = _newest_first(joining.join([base, *others], decided=decided), rows, batch)
     changed = _differs(before, whole)
     if person_id in found.frozen:
         asked = [note(LATER)] if changed else []
@@ -161,6 +161,15 @@ def _add(found: _Page, person_id: int, staged: list[StagedRow], written: _Writte
         written.own.append((own.pk, seal_row(row=replace(before, cells=cells), vault=vault, incident=incident)))
     closed = _answered(queue, whole, corrected=base is not before)
     written.asked.append(_asked(person_id, whole.problems, closed, queue, frozen=False))
+
+
+def _newest_first(whole: joining.Whole, rows: list[KeptRow], batch: ImportBatch) -> joining.Whole:
+    """A newer version of a list says where the person is written to now; the address of the earlier one stays beside it."""
+    if batch.replaces_id is None:
+        return whole
+    said = [address for row in rows if row.fields for address in row.fields.emails]
+    emails = tuple(dict.fromkeys((*said, *whole.fields.emails)))
+    return replace(whole, fields=replace(whole.fields, emails=emails))
 
 
 def as_row(*, person: AffectedPerson, vault: Vault) -> KeptRow:

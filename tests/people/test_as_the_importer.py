@@ -14,6 +14,7 @@ from incidents.people import importing, uploads
 from incidents.people.importing import account, carry_on, import_people
 from incidents.people.rejects import write_reject_file
 from incidents.tasks import import_difference, import_list
+from incidents.vault import Vault
 from tests.conftest import CAST, COLUMNS
 from tests.roles import acting
 
@@ -92,3 +93,14 @@ def test_a_reject_file_that_comes_back_as_it_was_answers_nothing(
         import_people(incident=incident, path=back, author=operator)
     assert set(incident.queue.filter(status="open").values_list("person__reference", "column", "reason")) == open_before
     assert account(incident=incident).adds_up
+
+
+def test_a_newer_version_of_a_list_says_where_somebody_is_written_to_now(
+    committed: None, incident: Incident, operator: User, write_list: Callable[..., Path]
+) -> None:
+    moved = {**CAST[0], "email": "claire.new@example.org"}
+    with acting("importer"):
+        import_people(incident=incident, path=write_list(*CAST), author=operator, source="shop")
+        import_people(incident=incident, path=write_list(moved, *CAST[1:]), author=operator, source="shop", judge=lambda _: True)
+    claire = incident.people.get(reference="claire")
+    assert Vault(incident=incident).open(person=claire).emails == ("claire.new@example.org", CAST[0]["email"])
