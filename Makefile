@@ -27,14 +27,19 @@ up: $(VENV)/.runtime           ## database, broker, web, worker, beat; no scenar
 test: $(VENV)/.dev             ## ruff, mypy, import-linter, pytest with real services and a real browser
 	@$(BIN)/python -m tests.run
 
-bench: $(VENV)/.dev            ## tests/benchmarks; ONLY=name runs one
+$(VENV)/.bench: requirements-bench.txt $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@touch $@
+
+bench: $(VENV)/.bench          ## tests/benchmarks; ONLY=name runs one
 	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
 lock: $(VENV)/.dev             ## pin requirements*.txt with hashes from the ranges of pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --group embedded pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --group dev pyproject.toml -c requirements.txt -o requirements-dev.txt
-	@! grep -n '://' requirements.txt requirements-dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --group bench pyproject.toml -c requirements-dev.txt -o requirements-bench.txt
+	@! grep -n '://' requirements.txt requirements-dev.txt requirements-bench.txt
 
 clean:                         ## delete var/ (asks first)
 	@printf 'Delete var/ with its database, keys and sign-ins? Type yes: '; read answer; \

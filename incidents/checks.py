@@ -5,6 +5,7 @@ Checking the packs in full takes seconds, so it is a deployment check: never at 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,10 +17,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, connections
 
 LAW = "law"
+logger = logging.getLogger(__name__)
 #: Imported only when asked for: it brings the letters and the calendars, for which no normal start should pay.
 PACK_CHECK = "incidents.letters.pack_check"
 #: Brings the models, which are not there yet when this module is loaded.
 KEYS = "incidents.people.rotating"
+#: What proves the events of providers; brings cryptography, which no normal start needs.
+EVENTS = "incidents.dispatch.events.secrets"
 #: Who we are in the database, and what we could do there beside our rights on tables.
 ROLE = """
 SELECT r.rolname, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb, r.rolreplication,
@@ -88,6 +92,8 @@ def refuse_to_serve() -> None:
     if reads_keys:
         found += [Fault("incidents.E008", what, remedy) for what, remedy in import_module(KEYS).faults_of_keys()]
     connection.close()
+    for missing in import_module(EVENTS).unsaid():
+        logger.error("%s", missing)
     if found:
         raise ImproperlyConfigured("\n".join(map(str, found)))
 
@@ -113,6 +119,12 @@ def check_database(*, databases: Sequence[str] | None = None, **_: Any) -> list[
 def check_settings(**_: Any) -> list[CheckMessage]:
     """Refuse settings with which nothing is served."""
     return [Error(fault.what, hint=fault.remedy, id=fault.id) for fault in faults_of_settings()]
+
+
+@register(Tags.security, deploy=True)
+def check_events(**_: Any) -> list[CheckMessage]:
+    """Name every secret without which what a provider tells of its letters is not taken."""
+    return [Error(missing.what, hint=missing.remedy, id="incidents.E009") for missing in import_module(EVENTS).unsaid()]
 
 
 @register(LAW, deploy=True)

@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 import logging
-from contextlib import closing
 from functools import lru_cache
 from typing import Any
 
 from celery import shared_task
+from django.db import connection
 from kombu.exceptions import OperationalError
 
 from incidents.audit import log
 from incidents.dispatch import work
-from incidents.dispatch.outbox import Owner
-from incidents.dispatch.providers import provider_for
+from incidents.dispatch.owner import AWAY, Owner
 from incidents.models import ImportBatch
 from incidents.people import retention
 from incidents.people.importing import Busy, carry_on, difference, unfinished
 from incidents.refusal import Refused
 
 logger = logging.getLogger(__name__)
-SLICE_SECONDS = 20
+#: Short: a worker that is asked to end does so after its slice; and the most urgent campaign is looked for anew.
+SLICE_SECONDS = 10
 
 
 @lru_cache(maxsize=1)
 def _owner() -> Owner:
     """This process's identity, kept for its life; a killed process loses the lock and is taken over at once."""
-    return Owner().__enter__()
+    return Owner()
 
 
 @shared_task(ignore_result=True, expires=60)
 def wake(campaign_id: int) -> None:
-    """Send what is ready in one campaign, for one slice of time."""
-    if not _owner().alive():
-        _owner.cache_clear()
-    owner = _owner()
-    with closing(provider_for()) as provider:
-        done = work.send_ready(campaign_id=campaign_id, owner=owner, provider=provider, seconds=SLICE_SECONDS)
+    """Somebody found something to send in this campaign: send what is most urgent, of whichever, for one slice of time."""
+    try:
+        owner = _owner()
+        if not owner.alive():
+            owner.stand()  # the database was restarted, or this is the first time
+        done = work.send_due(owner=owner, seconds=SLICE_SECONDS)
+    except AWAY as error:
+        # What was known is written by now or will be taken over; the next tick that reaches the database wakes us again.
+        logger.warning("the database is away: %s", type(error).__name__)
+        connection.close()
+        return
     if done.more:
         wake_campaign(campaign_id)
 

@@ -18,11 +18,13 @@ ROLES_OF_COMMANDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("migrate", "createsuperuser", "changepassword", "sign_in"), ("owner",)),
     "roles": ("owner", *ROLES),
     # They start a process for each role, make the drill's sign-ins, and bring its list in.
-    **dict.fromkeys(("up", "demo"), ("web", *ROLES)),
+    **dict.fromkeys(("up", "demo", "drill"), ("web", *ROLES)),
     # What is decided or taken away is signed at once, also where no sequencer runs.
     **dict.fromkeys(("freeze", "release", "stop", "export_evidence"), ("web", "sequencer")),
     "dispatch": ("worker", "sequencer"),
     "import_people": ("importer",),
+    # What a mail server or a provider tells is the worker's to note.
+    **dict.fromkeys(("read_bounces", "reconcile"), ("worker",)),
 }
 DESK = ("web",)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from django.conf import settings
 from django.db import connections
@@ -19,8 +20,10 @@ from incidents.models.refusal import Refused
 from incidents.scenarios.catalog import Scenario, UnknownScenario, load_scenario, people_in, size_label
 from incidents.scenarios.plot import Cast
 from incidents.scenarios.story import Outcome, run_story
+from incidents.scenarios.waves import Progress as Story
 from notifier import database, environment, schema, signins
 
+Step = TypeVar("Step")
 #: How often in one run the database may go away, and how long its return is waited for.
 INTERRUPTIONS, DATABASE_WAIT_SECONDS = 3, 60
 
@@ -130,9 +133,17 @@ def play(order: Order, out: TextIO) -> Outcome:
 
 def _told_to_the_end(order: Order, cast: Cast, progress: Progress) -> Outcome:
     """The story goes on where it stood when the database was away for a moment."""
-    for left in range(INTERRUPTIONS, -1, -1):
+    place = Path(settings.VAR)
+    return through_restarts(
+        lambda: run_story(scenario=order.scenario, people=order.people, cast=cast, var=place, progress=progress), progress
+    )
+
+
+def through_restarts(step: Callable[[], Step], progress: Story, *, interruptions: int = INTERRUPTIONS) -> Step:
+    """Do a step that goes on where it stood, again whenever the database goes away under it, so many times."""
+    for left in range(interruptions, -1, -1):
         try:
-            return run_story(scenario=order.scenario, people=order.people, cast=cast, var=Path(settings.VAR), progress=progress)
+            return step()
         except (OperationalError, InterfaceError):
             if not left:
                 raise

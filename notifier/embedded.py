@@ -27,9 +27,9 @@ from typing import IO
 
 import psycopg
 
-START_SECONDS = 40
-STOP_SECONDS = 20
-WATCH_SECONDS = 1.0
+START_SECONDS, STOP_SECONDS, WATCH_SECONDS = 40, 20, 1.0
+#: Megabytes in which PostgreSQL keeps pages: a sixteenth of the machine's memory, within bounds.
+ROOM_MB = max(128, min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**24, 512))
 
 
 class ServiceDown(Exception):
@@ -128,12 +128,11 @@ class PostgresRunner:
 
 
 def _runner(place: Place) -> PostgresRunner:
-    data = place.var / "postgres"
     if os.geteuid() != 0:
-        return PostgresRunner(_postgres_bin(), data)
+        return PostgresRunner(_postgres_bin(), place.var / "postgres")
     if _namespaces_work():
         mapped = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-        return PostgresRunner(_postgres_bin(), data, prefix=mapped)
+        return PostgresRunner(_postgres_bin(), place.var / "postgres", prefix=mapped)
     return _runner_as_nobody(place)
 
 
@@ -163,8 +162,7 @@ def _initialise(runner: PostgresRunner, password: str) -> None:
     if (runner.data / "PG_VERSION").exists():
         return
     with tempfile.NamedTemporaryFile("w", prefix="bn-pw-") as word:
-        word.write(password + "\n")
-        word.flush()
+        print(password, file=word, flush=True)
         if runner.user:
             shutil.chown(word.name, user=runner.user)
         command = runner.command(
@@ -186,11 +184,13 @@ def _start_postgres(place: Place, password: str) -> int:
     if runner.user:
         shutil.chown(place.runtime, user=runner.user)
     options = ["listen_addresses=", f"unix_socket_directories={place.runtime}", "max_connections=120"]
-    options += ["shared_buffers=256MB", "idle_in_transaction_session_timeout=300s", "log_min_messages=warning"]
+    options += ["idle_in_transaction_session_timeout=300s", "log_min_messages=warning"]
+    # For lists of a million people: room for the indexes that they fill, and no checkpoint every few seconds.
+    options += [f"shared_buffers={ROOM_MB}MB", "max_wal_size=4GB", "checkpoint_timeout=15min"]
     # Statements are never logged: their parameters would be the personal data.
     # Nor the details of an error: "Key (reference)=(...) already exists" would quote a customer's number.
     options += ["log_min_error_statement=panic", "log_parameter_max_length_on_error=0", "log_error_verbosity=terse"]
-    options += ["synchronous_commit=on"] if place.durable else ["synchronous_commit=on", "fsync=off", "full_page_writes=off"]
+    options += ["synchronous_commit=on", *(() if place.durable else ("fsync=off", "full_page_writes=off"))]
     flags = [part for option in options for part in ("-c", option)]
     with _open_log(place, "postgres") as log:
         server = subprocess.Popen(

@@ -30,9 +30,9 @@ SCHEMA_AS_IT_IS = frozenset({"makemigrations", "shell", "dbshell", "showmigratio
 SET_UP = frozenset({"migrate", "roles"})
 #: Commands of the owner, who is not asked what a running role is asked at its start.
 OWNERS = frozenset(command for command, roles in acts.ROLES_OF_COMMANDS.items() if roles[0] == "owner")
-NEED_BROKER = frozenset({"up", "demo"})
+NEED_BROKER = frozenset({"up", "demo", "drill"})
 #: Commands that start an embedded server again when it dies under them.
-LONG_RUNNING = frozenset({"up", "demo"})
+LONG_RUNNING = frozenset({"up", "demo", "drill"})
 
 
 def command_of(arguments: list[str]) -> str:

@@ -71,9 +71,17 @@ incidents_campaign                    siu   su     -         s        s    # wor
 incidents_registerentry               si    s      -         s        s    # append-only
 incidents_message                     siu   su     -         s        s    # web plans, cancels, decides; the worker moves
 incidents_chunk                       s     siu    -         -        s
+incidents_presence                    -     sid    -         -        s    # workers that live; a crash of the server empties it
 incidents_attempt                     s     si     -         -        s
 incidents_doubt                       su    siu    -         -        s    # web: a person settles one
-incidents_providerevent               sc    siu    -         -        s
+incidents_providerevent               sic   siu    -         -        s    # web: webhooks store, workers apply
+incidents_lateresult                  s     si     -         -        s
+incidents_providerlimit               su    siu    -         -        s    # web: a person closes a breaker
+incidents_staffrecipient              siu   s      -         -        -    # sealed; the controller's own people
+incidents_canaryletter                si    su     -         -        s
+incidents_preflightreport             si    si     -         -        s
+incidents_reconciliation              si    si     -         -        s
+incidents_unreachable                 siu   s      -         -        s
 incidents_inboxmessage                sic   siu    -         -        -    # the stand-in of a provider; web: test letters
 
 incidents_auditlog                    si    si     sc        si       s    # opened by whoever writes first; grown by one

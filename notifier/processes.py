@@ -14,10 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-
-from incidents.dispatch.providers import read_mail_setting
+from incidents.dispatch.channels.choose import provider_named, providers
 from notifier.acts import environment_of
 from notifier.embedded import ServiceDown, private_folder
 
@@ -72,11 +69,9 @@ def keeper_command() -> list[str]:
 
 
 def require_mail_setting() -> None:
-    """Raises ImproperlyConfigured once and here, rather than in every worker."""
-    try:
-        read_mail_setting(settings.MAIL)
-    except ValueError:
-        raise ImproperlyConfigured("MAIL: ports and delay_ms are whole numbers.") from None
+    """Raises ImproperlyConfigured once and here, rather than in every worker: MAIL, MAIL_FALLBACK and the keys that they need."""
+    for name in providers():
+        provider_named(name)
 
 
 def require_free_port(port: int) -> None:

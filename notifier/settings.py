@@ -12,6 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from notifier.acts import given_addresses
+from notifier.rates import domain_limits, provider_limits
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -112,26 +113,93 @@ ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").spl
 PORT = number("PORT", 8000, least=1)
 
 
-def mail_address() -> str:
-    """Where letters go: `inbox:` or `smtp://...`. A login shell's MAIL (the path of a mailbox) is not meant for us."""
-    value = os.environ.get("MAIL", "")
+#: The ways out that a setting may name; `incidents.dispatch.channels.address` reads the rest of it.
+WAYS_OUT = ("inbox:", "smtp://", "postmark:", "resend:", "ses:", "mailgun:", "sendgrid:", "brevo:", "mailjet:")
+
+
+def mail_address(name: str, default: str) -> str:
+    """Where letters go. A login shell's MAIL (the path of a mailbox) is not meant for us."""
+    value = os.environ.get(name, "")
     if not value or value.startswith("/"):
-        return "inbox:"
-    if not value.startswith(("inbox:", "smtp://")):
-        raise ImproperlyConfigured(f"MAIL is '{value}'. Use inbox: or smtp://[user:pass@]host:port[?tls=none|starttls|tls].")
+        return default
+    if not value.startswith(WAYS_OUT):
+        # The value may hold a password, so it is not repeated.
+        raise ImproperlyConfigured(
+            f"{name} must begin with one of {', '.join(WAYS_OUT)}; docs/providers.md says how each goes on."
+        )
     return value
 
 
-MAIL = mail_address()
+def secret(name: str) -> str:
+    """A provider's key from the variable `name` or from the file of `name`_FILE; empty when neither is set."""
+    return _private_file(f"{name}_FILE") if os.environ.get(f"{name}_FILE") else os.environ.get(name, "").strip()
+
+
+MAIL = mail_address("MAIL", "inbox:")
+#: Takes over what the first provider certainly did not send, while that one does not work; empty: nobody does.
+MAIL_FALLBACK = mail_address("MAIL_FALLBACK", "")
+#: Keys of providers, and other places than their own to reach them at (https, or this machine); docs/providers.md.
+PROVIDER_KEYS = {
+    name: secret(name)
+    for name in (
+        "POSTMARK_SERVER_TOKEN", "RESEND_API_KEY", "MAILGUN_API_KEY", "SENDGRID_API_KEY", "BREVO_API_KEY", "MAILJET_API_KEY",
+        "MAILJET_SECRET_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+    )
+}  # fmt: skip
+#: http://host:port of a proxy on the way to providers; proxies of the environment are not used.
+PROVIDER_PROXY = os.environ.get("PROVIDER_PROXY", "")
+PROVIDER_URLS = {
+    kind: os.environ.get(f"{kind.upper()}_API_URL", "")
+    for kind in ("postmark", "resend", "ses", "mailgun", "sendgrid", "brevo", "mailjet")
+}
 #: Messages in one chunk; the lease in seconds (longer than any provider call); the marker's step.
 CHUNK_SIZE = number("CHUNK_SIZE", 200, least=1)
 LEASE_SECONDS = number("LEASE_SECONDS", 45, least=5)
 PROVIDER_TIMEOUT_SECONDS = number("PROVIDER_TIMEOUT_SECONDS", 30, least=1)
+#: Connections to the provider in each worker, and the marker's step: how many letters may be on their way past it on each of
+#: them, which is how many may be doubtful when a worker is killed.
+LANES = number("LANES", 5, least=1)
+MARKER_STEP = number("MARKER_STEP", 1, least=1)
+#: Hours before the earliest legal deadline at which a letter that still certainly failed is given to another channel.
+CHANNEL_SWITCH_HOURS = number("CHANNEL_SWITCH_HOURS", 24)
+#: After how many hours without any event a letter that was taken counts as "accepted, no answer" (where events can come).
+QUIET_HOURS = number("QUIET_HOURS", 72, least=1)
 #: How long a doubtful send waits for an answer before it is sent again with the same Message-ID (15 minutes).
 SETTLE_AFTER_SECONDS = number("SETTLE_AFTER_SECONDS", 900)
 RETRY_BASE_SECONDS = number("RETRY_BASE_SECONDS", 30)
 #: Days of our own target where a law says only "without undue delay"; shown as ours, never as the law's.
 INTERNAL_TARGET_DAYS = number("INTERNAL_TARGET_DAYS", 7, least=1)
+#: How many minutes the first wave, to staff, may take, and how long no bounce may come where no delivery is told.
+CANARY_MINUTES = number("CANARY_MINUTES", 10)
+#: Where the world reaches this desk (https://...): the gate before a release looks whether the webhooks answer there.
+PUBLIC_URL = os.environ.get("PUBLIC_URL", "").rstrip("/")
+#: The DKIM keys that sign our letters, looked for in the DNS before a release: selectors, comma between.
+DKIM_SELECTORS = [name.strip() for name in os.environ.get("DKIM_SELECTORS", "").split(",") if name.strip()]
+#: How fast providers and recipient domains may be written to, and how slowly a new one begins (docs/pacing.md); empty: no limit.
+PROVIDER_LIMITS = provider_limits(rates=os.environ.get("PROVIDER_RATES", ""), warm_up=os.environ.get("WARM_UP", ""))
+DOMAIN_LIMITS = domain_limits(rates=os.environ.get("DOMAIN_RATES", ""))
+if MARKER_STEP > 50:
+    raise ImproperlyConfigured("MARKER_STEP may be at most 50: so many letters may be doubtful when a worker is killed.")
+
+# -- what providers tell us (docs/events.md) ------------------------------------------------------------------------------
+
+
+def event_secret(name: str) -> str:
+    """A secret from the variable `name` or from the file of `name`_FILE; empty when neither is set."""
+    return _private_file(f"{name}_FILE") if os.environ.get(f"{name}_FILE") else os.environ.get(name, "").strip()
+
+
+#: The secret part of the addresses at which events are taken, and what proves each provider. Without them none is believed.
+EVENTS_PATH = event_secret("EVENTS_PATH")
+EVENTS_SECRETS = {
+    name: event_secret(name)
+    for name in (
+        "SES_TOPIC_ARNS", "MAILGUN_WEBHOOK_KEY", "SENDGRID_WEBHOOK_KEY", "RESEND_WEBHOOK_SECRET", "POSTMARK_WEBHOOK_AUTH",
+        "BREVO_WEBHOOK_AUTH", "MAILJET_WEBHOOK_AUTH",
+    )
+}  # fmt: skip
+#: Where bounces of letters by a relay come, such as bounces@mail.example.com: the letter's name goes in after a plus sign.
+BOUNCE_ADDRESS = os.environ.get("BOUNCE_ADDRESS", "").strip()
 
 ROOT_URLCONF = "notifier.urls"
 WSGI_APPLICATION = "notifier.wsgi.application"
@@ -250,4 +318,6 @@ LOGGING = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "WARNING")},
+    # At DEBUG these write whole requests, which are letters to people and keys of providers.
+    "loggers": {name: {"level": "WARNING"} for name in ("boto3", "botocore", "urllib3", "requests")},
 }

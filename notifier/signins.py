@@ -40,6 +40,19 @@ def ensure_users(passwords: dict[str, str]) -> dict[str, User]:
         return _ensure_users(passwords)
 
 
+def ensure_players() -> dict[str, User]:
+    """Who acts in a full-size drill: two people as whom nobody can sign in, so that a drill leaves no door."""
+    with acting_as("owner"):
+        players = {}
+        for name in ROLES:
+            user, new = User.objects.get_or_create(username=f"drill-{name}", defaults={"is_active": True, "is_staff": False})
+            if new:
+                user.set_unusable_password()
+                user.save()
+            players[name] = user
+        return players
+
+
 def _ensure_users(passwords: dict[str, str]) -> dict[str, User]:
     users = {}
     for name, password in passwords.items():

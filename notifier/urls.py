@@ -6,6 +6,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from incidents.admin.board import board
+from incidents.pages.events import provider_events
 from notifier.own_password import own_password
 
 admin.autodiscover()
@@ -18,4 +19,6 @@ urlpatterns = [
     path("admin/", admin.site.admin_view(board), name="board"),
     path("admin/password_change/", admin.site.admin_view(own_password)),
     path("admin/", admin.site.urls),
+    # Where providers tell what became of letters (docs/events.md).
+    path("events/<slug:provider>/<str:path>/", provider_events, name="provider_events"),
 ]

@@ -7,9 +7,10 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
+from incidents.admin.gate import gate_of
 from incidents.admin.moments import shown
 from incidents.admin.people import keyset, masked
 from incidents.admin.progress import progress_of
@@ -25,13 +26,11 @@ from incidents.dispatch.campaign import (
 )
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
-from incidents.dispatch.work import settle_by_hand
 from incidents.letters.approving import approve_content, content_obstacle
 from incidents.letters.standing import standing, standing_of
 from incidents.models import Campaign, CampaignState, Doubt, MessageState
 from incidents.models.letters import ApprovalKind
 from incidents.models.messages import CAMPAIGN_MOVES
-from incidents.models.refusal import Refused
 from incidents.people.amending import current_amendment
 
 Move = Callable[..., object]
@@ -48,7 +47,7 @@ MOVES: dict[str, tuple[Move, str]] = {
 SIGNATURES = frozenset({"approve", "release"})
 #: Which state each move leads to; it is offered when the state machine allows it.
 LEADS_TO = {"pause": CampaignState.PAUSED, "stop": CampaignState.STOPPED, "close": CampaignState.CLOSED}
-DOUBTS_SHOWN, CHUNKS_SHOWN = 50, 20
+DOUBTS_SHOWN, CHUNKS_SHOWN = 10, 20
 
 
 @require_GET
@@ -99,6 +98,7 @@ def campaign(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpRe
         authors=_names(found.author_ids),
         moments=[(label, shown(at, zone=zone)) for label, at in _moments(found) if at],
         doubts=_doubts(found),
+        gate=gate_of(found),
         chunks=found.chunks.order_by("-id")[:CHUNKS_SHOWN],
         questions=closing_questions(campaign=found) if found.state == CampaignState.DRAINED else [],
         others=found.incident.campaigns.exclude(pk=found.pk).select_related("amendment").order_by("id"),
@@ -183,20 +183,4 @@ def move(request: HttpRequest, incident_id: int, campaign_id: int, step: str) ->
         return said
 
     attempt(request, done)
-    return redirect("admin:campaign", incident_id, campaign_id)
-
-
-@require_POST
-def settle(request: HttpRequest, incident_id: int, campaign_id: int, doubt_id: int) -> HttpResponse:
-    """Settle a doubt by what a person knows."""
-    doubt = get_object_or_404(Doubt, pk=doubt_id, message__campaign_id=campaign_id, message__campaign__incident_id=incident_id)
-    arrived = posted(request, "arrived")
-
-    def step() -> str:
-        if arrived not in {"yes", "no"}:
-            raise Refused("Say whether the letter arrived.")
-        settle_by_hand(doubt=doubt, arrived=arrived == "yes", by=officer(request).username)
-        return "The doubt is settled; how and by whom is in the log."
-
-    attempt(request, step)
     return redirect("admin:campaign", incident_id, campaign_id)

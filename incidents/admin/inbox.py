@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from incidents.admin.shell import PAGE_SIZE, incident_of, page, posted, whole
 from incidents.admin.viewing import expired, framed, grant, granted
-from incidents.dispatch.providers import open_inbox_message
+from incidents.dispatch.channels.inbox import open_inbox_message
 from incidents.models import InboxMessage, Incident, Message
 from incidents.vault import CannotOpen, mask
 

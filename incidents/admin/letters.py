@@ -18,7 +18,7 @@ from incidents.admin.people import masked
 from incidents.admin.shell import attempt, count, incident_of, officer, page, posted, whole
 from incidents.admin.viewing import expired, framed, grant, granted
 from incidents.dispatch.campaign import send_test
-from incidents.dispatch.send import campaign_headers
+from incidents.dispatch.prepare import campaign_headers
 from incidents.letters.render import make_letters, newest_texts, preview, save_text, standard_texts
 from incidents.letters.staleness import LetterMark, stale_letters
 from incidents.letters.standing import standing

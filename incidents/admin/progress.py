@@ -1,13 +1,19 @@
-"""How far a campaign is: people in, the sum of the named states, the share that is through. Cheap to ask often."""
+"""How far a campaign is: people in, the sum of the named states, the share that is through, the pace. Cheap to ask often."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
+from django.db import connection
 from django.utils import timezone
 
+from incidents.admin.moments import Shown, shown
+from incidents.admin.pace import Way, ways
 from incidents.dispatch.conservation import count_states
+from incidents.dispatch.forecast import Deadline, Forecast, forecast
 from incidents.models import Campaign, CampaignState, MessageState
 from incidents.models.messages import FINAL_STATES
 
@@ -19,6 +25,8 @@ PARTS = (
     ("held", "held", {MessageState.HELD}),
     ("none", "no letter", {MessageState.UNREACHABLE, MessageState.EXCLUDED, MessageState.CANCELLED}),
 )
+#: A forecast that took longer than this is kept for so many times as long, so that those who look never keep a server busy.
+LONG_SECONDS, SHARE, MOST_KEPT_SECONDS = 0.25, 20, 30.0
 MOVING = frozenset({CampaignState.DISPATCHING, CampaignState.PAUSED})
 
 
@@ -31,6 +39,17 @@ class Part:
     people: int
     start: float
     width: float
+
+
+@dataclass(frozen=True)
+class DeadlineRow:
+    """A deadline of the forecast, its moments as the desk shows them."""
+
+    deadline: Deadline
+    due: Shown | None
+    ours: Shown | None
+    end: Shown | None
+    end_allowed: Shown | None
 
 
 @dataclass(frozen=True)
@@ -86,6 +105,47 @@ class Progress:
                 found.append(Part(tone, label, people, round(start, 3), width))
             start += width
         return found
+
+    @cached_property
+    def forecast(self) -> Forecast:
+        """The pace, and which deadline will be missed. Asked for only where it is shown."""
+        return kept_forecast(self.campaign)
+
+    @property
+    def deadlines(self) -> list[DeadlineRow]:
+        """What each law's letters wait for, the earliest first."""
+        zone, now = self.campaign.facts.facts["zone"], self.forecast.as_of
+
+        def at(moment: datetime | None) -> Shown | None:
+            return shown(moment, zone=zone, now=now)
+
+        return [
+            DeadlineRow(one, at(one.due_at), at(one.ours_at), at(one.ends_at), at(one.ends_at_allowed))
+            for one in self.forecast.deadlines
+        ]
+
+    @cached_property
+    def ways(self) -> list[Way]:
+        """The providers and the domains that are put aside."""
+        return ways(campaign=self.campaign)
+
+
+#: Database and campaign -> until when (monotonic) the last forecast is shown again, and the forecast.
+_kept: dict[tuple[str, int], tuple[float, Forecast]] = {}
+
+
+def kept_forecast(campaign: Campaign) -> Forecast:
+    """The forecast; one that took long to count (a million letters) is shown again for a while, with its own moment."""
+    key, began = (str(connection.settings_dict["NAME"]), campaign.pk), time.monotonic()
+    until, last = _kept.get(key, (0.0, None))
+    if last is not None and began < until and last.state == campaign.state:
+        return last
+    found = forecast(campaign=campaign)
+    took = time.monotonic() - began
+    _kept.pop(key, None)
+    if took > LONG_SECONDS:
+        _kept[key] = (time.monotonic() + min(SHARE * took, MOST_KEPT_SECONDS), found)
+    return found
 
 
 def progress_of(campaign: Campaign) -> Progress:

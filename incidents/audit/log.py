@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from django.conf import settings
 from django.db import connection, transaction
 
+from incidents import failpoints
 from incidents.acting import acting_as, can_act_as
 from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json, checkpoint_text, fingerprint, sign_note
@@ -216,6 +217,7 @@ def _sequence_batch(cursor: Any) -> int:
         by_log.setdefault(log_id, []).append((event_id, leaf_hash(line.encode())))
     for log_id, leaves in by_log.items():
         _append_leaves(cursor, log_id, leaves)
+    failpoints.reach("mid_sequence")
     cursor.execute("DELETE FROM incidents_auditpending WHERE event_id = ANY(%s)", [[row[1] for row in pending]])
     return len(pending)
 
@@ -317,6 +319,7 @@ def _sign(log_id: int) -> AuditCheckpoint:
         text = checkpoint_text(origin=log.origin, size=log.size, root=bytes.fromhex(root))
         note = sign_note(text=text, key_name=log.origin, private_key=signing_key())
         _remember_head(log, root)
+        failpoints.reach("mid_checkpoint")
         return AuditCheckpoint.objects.create(log=log, size=log.size, root=root, note=note, signed_at=database_now())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from typing import Any
 
@@ -11,11 +12,15 @@ from django.db import transaction
 from incidents.audit import log
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
+from incidents.dispatch.channels.choose import UnknownProvider, provider_for, provider_named
+from incidents.dispatch.channels.contract import SendError
 from incidents.dispatch.conservation import changed_since_freeze, count_states
 from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
 from incidents.dispatch.plan import write_register
-from incidents.dispatch.providers import SendError, provider_for
-from incidents.dispatch.send import campaign_headers, person_mail
+from incidents.dispatch.preflight import gate_obstacle
+from incidents.dispatch.prepare import campaign_headers, person_mail
+from incidents.dispatch.staff import plan_wave
+from incidents.dispatch.sweeping import cancel_unsent, end_silent, make_ready
 from incidents.letters.approving import ApprovalRefused, refuse, sign
 from incidents.letters.mail import OutgoingMail
 from incidents.letters.standing import signing_obstacle
@@ -36,9 +41,10 @@ from incidents.models.letters import ApprovalKind
 from incidents.models.messages import MESSAGE_MOVES
 from incidents.models.refusal import Refused
 from incidents.people.amending import current_amendment, people_of
-from incidents.people.moving import move, move_all, standing_messages
+from incidents.people.moving import move_all, standing_messages
 from incidents.vault import Vault
 
+logger = logging.getLogger(__name__)
 SENDABLE = (S.PLANNED, S.READY, S.SENDING, S.IN_DOUBT)
 
 
@@ -120,8 +126,12 @@ def release_obstacle(*, campaign: Campaign, author: User, reason: str, despite: 
 
 
 def release(*, campaign: Campaign, author: User, reason: str, despite: str = "") -> Campaign:
-    """Second signature; from its commit on workers may send. Raises ApprovalRefused. `despite`: marks signed knowingly."""
+    """Second signature; from its commit on workers may send: to the staff first. `despite`: marks signed knowingly.
+
+    Raises ApprovalRefused, also when the gate (`preflight`) is shut.
+    """
     obstacle = release_obstacle(campaign=campaign, author=author, reason=reason, despite=despite)
+    obstacle = obstacle or gate_obstacle(campaign=campaign, author=author)
     if obstacle:
         raise refuse(campaign=campaign, author=author, kind=ApprovalKind.RELEASE, why=obstacle)
     with transaction.atomic():
@@ -129,9 +139,10 @@ def release(*, campaign: Campaign, author: User, reason: str, despite: str = "")
         if locked.state != CampaignState.CONTENT_APPROVED:
             raise ApprovalRefused("Somebody else has released the campaign in the meantime.")
         sign(campaign=locked, kind=ApprovalKind.RELEASE, author=author, reason=reason.strip(), despite=despite)
-        locked.messages.filter(state=S.PLANNED).update(state=S.READY)
+        locked.canary = plan_wave(campaign=locked, actor=author.username)
         locked.state, locked.released_at = CampaignState.DISPATCHING, database_now()
-        locked.save(update_fields=["state", "released_at"])
+        locked.save(update_fields=["state", "released_at", "canary"])
+    make_ready(campaign=locked)  # if this process dies now, housekeeping goes on with it
     log.sign_decision(incident=locked.incident)
     return locked
 
@@ -164,13 +175,14 @@ def pause(*, campaign: Campaign, author: User | None, reason: str) -> Campaign:
 
 @transaction.atomic
 def resume(*, campaign: Campaign, author: User, reason: str) -> Campaign:
-    """Go on after a pause."""
+    """Go on after a pause; not past a first wave that failed."""
+    if Campaign.objects.filter(pk=campaign.pk, canary="failed").exists():
+        raise CampaignRefused("The first wave, to the staff, failed. Mend what was wrong, then send it again.")
     return _switch(campaign, CampaignState.DISPATCHING, Action.CAMPAIGN_RESUMED, author.username, reason, (CampaignState.PAUSED,))
 
 
-@transaction.atomic
 def stop(*, campaign: Campaign, author: User, reason: str) -> Campaign:
-    """End the campaign for good: nothing new starts, everything not begun is cancelled."""
+    """End the campaign for good: nothing new starts from the commit of this state on; then what was not begun is cancelled."""
     running = (
         CampaignState.FROZEN,
         CampaignState.CONTENT_APPROVED,
@@ -178,39 +190,40 @@ def stop(*, campaign: Campaign, author: User, reason: str) -> Campaign:
         CampaignState.PAUSED,
         CampaignState.DRAINED,
     )
-    locked = _switch(campaign, CampaignState.STOPPED, Action.CAMPAIGN_STOPPED, author.username, reason, running)
+    with transaction.atomic():
+        locked = _switch(campaign, CampaignState.STOPPED, Action.CAMPAIGN_STOPPED, author.username, reason, running)
     cancel_unsent(campaign=locked, actor=author.username)
     return locked
 
 
-def cancel_unsent(*, campaign: Campaign, actor: str) -> int:
-    """Cancel what a stopped campaign has not begun, in the caller's transaction."""
-    waiting = campaign.messages.filter(state__in=[S.PLANNED, S.READY]).select_related("entry__person").order_by("id")
-    return move(campaign=campaign, messages=waiting, to=S.CANCELLED, actor=actor, reason="the campaign was stopped")
-
-
 def drain_if_done(*, campaign: Campaign) -> bool:
     """Mark a campaign as drained when nothing is left to send and every event that came is applied."""
-    reports = provider_for().reports_delivery
+    if _unfinished(campaign):
+        return False
+    silent = _silent_providers(campaign)
+    end_silent(campaign=campaign, providers=silent)
     with transaction.atomic():
         locked = Campaign.objects.select_for_update(of=("self",)).select_related("incident").get(pk=campaign.pk)
+        # Without the lock a worker may have sent once more: then housekeeping comes again.
         if locked.state != CampaignState.DISPATCHING or _unfinished(locked):
             return False
-        if not reports:
-            silent = locked.messages.filter(state=S.ACCEPTED).select_related("entry__person").order_by("id")
-            move(
-                campaign=locked,
-                messages=silent,
-                to=S.ACCEPTED_UNCONFIRMED,
-                actor="dispatcher",
-                reason="no event can come by plain SMTP",
-            )
         locked.state, locked.drained_at = CampaignState.DRAINED, database_now()
         locked.save(update_fields=["state", "drained_at"])
         data = {"campaign": locked.reference, "states": count_states(campaign=locked)}
         record(incident=locked.incident, action=Action.CAMPAIGN_DRAINED, actor="dispatcher", data=data)
     anchor(campaign=locked)
     return True
+
+
+def _silent_providers(campaign: Campaign) -> list[str]:
+    """Of those by whom the campaign's letters went: of which no event can come."""
+    silent = []
+    for name in campaign.chunks.exclude(provider="").order_by().values_list("provider", flat=True).distinct():
+        try:
+            silent += [] if provider_named(name).reports_delivery else [name]
+        except UnknownProvider:
+            logger.warning("%s was sent by %s, which no setting names any more", campaign, name)
+    return silent
 
 
 def _unfinished(campaign: Campaign) -> bool:

@@ -12,9 +12,12 @@ from typing import Any
 from django.db import connection
 from django.db.models import QuerySet
 
+from incidents import failpoints
 from incidents.audit.bundle_format import canonical_json
 from incidents.audit.merkle import Frontier, leaf_hash, root
-from incidents.dispatch.send import person_mail
+from incidents.dispatch import pacing
+from incidents.dispatch.prepare import person_mail
+from incidents.letters.in_their_place import address_of
 from incidents.letters.readers import Reader, readers
 from incidents.letters.render import available, newest_texts
 from incidents.letters.wording import choose_language
@@ -44,6 +47,7 @@ class Planned:
     message_ref: str
     due_at: datetime | None
     content_sha256: str
+    domain_key: str
 
 
 class Planner:
@@ -56,16 +60,18 @@ class Planner:
         letters = incident.letters.filter(amendment=amendment)
         self.letters = {(letter.cohort_id, letter.language): letter for letter in letters}
         self.due = earliest_deadlines(incident=incident)
+        self.domains: dict[str, str] = {}
 
     def plan(self, person: AffectedPerson) -> Planned:
         """Decide what happens to one person at the release. A record that does not open holds up nobody else."""
-        message_ref, commitment, content = secrets.token_hex(16), "", ""
+        message_ref, commitment, content, domain = secrets.token_hex(16), "", "", ""
         letter, state, reason = self._decide(person)
         try:
             fields = self.vault.open(person=person)
             commitment = self.vault.commitment(person=person, fields=fields)
             if letter:
                 content = self._content(fields, letter, message_ref)
+                domain = self._domain_key(fields)
         except CannotOpen as error:
             letter, state, reason = None, S.QUARANTINED, str(error)
         line = {
@@ -75,7 +81,7 @@ class Planner:
         return Planned(
             person_id=person.pk, cohort_id=person.cohort_id, letter_id=letter.pk if letter else None,
             line=canonical_json(line).decode(), state=state, reason=reason, message_ref=message_ref,
-            due_at=self.due.get(person.cohort_id or 0), content_sha256=content,
+            due_at=self.due.get(person.cohort_id or 0), content_sha256=content, domain_key=domain,
         )  # fmt: skip
 
     def _decide(self, person: AffectedPerson) -> tuple[Letter | None, str, str]:
@@ -93,6 +99,12 @@ class Planner:
         if letter is None or letter.form != reader.form:
             raise PlanRefused("The letters are older than the people or the duties. Make them again, then freeze.")
         return letter
+
+    def _domain_key(self, fields: PersonFields) -> str:
+        domain = address_of(fields=fields).rpartition("@")[2]
+        if domain not in self.domains:
+            self.domains[domain] = pacing.domain_key(vault=self.vault, domain=domain)
+        return self.domains[domain]
 
     def _content(self, fields: PersonFields, letter: Letter, message_ref: str) -> str:
         mail = person_mail(
@@ -130,6 +142,7 @@ def write_register(*, campaign: Campaign) -> Roots:
     states: dict[str, int] = {}
     while batch := [planner.plan(person) for person in islice(people, BATCH)]:
         _write_batch(campaign, batch)
+        failpoints.reach("mid_freeze")
         for planned in batch:
             tree.append(leaf_hash(planned.line.encode()))
             states[planned.state] = states.get(planned.state, 0) + 1
@@ -156,7 +169,8 @@ def _write_batch(campaign: Campaign, batch: list[Planned]) -> None:
             for pk, one in zip(ids, batch, strict=True):
                 out.write_row((pk, campaign.pk, one.person_id, one.cohort_id, one.letter_id, one.line))
         columns = (
-            "entry_id, campaign_id, channel, message_ref, state, state_reason, due_at, attempts, content_sha256, provider_id"
+            "entry_id, campaign_id, channel, message_ref, state, state_reason, due_at, attempts, content_sha256, provider_id, "
+            "domain_key"
         )
         with cursor.copy(f"COPY incidents_message ({columns}) FROM STDIN") as out:
             for pk, one in zip(ids, batch, strict=True):
@@ -172,6 +186,7 @@ def _write_batch(campaign: Campaign, batch: list[Planned]) -> None:
                         0,
                         one.content_sha256,
                         "",
+                        one.domain_key,
                     )
                 )
 

@@ -1,141 +1,357 @@
 """Provider events: stored first, matched after, applied forward only; the same event twice changes nothing.
 
-A late "delivered" does not undo a bounce: what contradicts a known end is kept as a conflict for a person.
+A late "delivered" does not undo a bounce: what contradicts a known end is kept as a conflict for a person. An event that names
+nothing of ours is kept for ever, and looked at again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+import logging
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-from django.db.models.functions import Now
+from django.conf import settings
+from django.db import connection, transaction
 
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, database_now, record, record_many
-from incidents.dispatch.outbox import MOST_ATTEMPTS, backoff
-from incidents.models import Campaign, CampaignState, Message, ProviderEvent
+from incidents.dispatch.canary import note_event
+from incidents.dispatch.channels.address import read_mail_setting
+from incidents.dispatch.events.bodies import recipient_hash
+from incidents.dispatch.events.deciding import FIRST_WAVE, UNKNOWN, WAITS, Effect, Target, Told, decide
+from incidents.dispatch.events.kinds import HARD, SUPPRESSED
+from incidents.dispatch.outcomes import backoff
+from incidents.failpoints import reach
+from incidents.letters.in_their_place import address_of
+from incidents.models import AffectedPerson, Campaign, CampaignState, CanaryLetter, PersonVersion
 from incidents.models import MessageState as S
+from incidents.record import PersonFields
+from incidents.vault import CannotOpen, MasterKeyUnreachable, MasterKeyWrong, Vault
 
-BATCH = 1000
-#: Kind of event -> the state it proves.
-PROVES: dict[str, str] = {
-    "delivered": S.DELIVERED,
-    "bounced_hard": S.NEEDS_OTHER_CHANNEL,
-    "bounced_soft": S.READY,
-    "complained": S.DELIVERED,
-}
-#: States from which an event may still move a message on.
-OPEN_TO_EVENTS = frozenset({S.ACCEPTED, S.ACCEPTED_UNCONFIRMED, S.IN_DOUBT, S.READY})
+#: Events in one transaction; and how long one call goes on with a flood before the house is kept again.
+BATCH, SECONDS = 2000, 10.0
+CODE = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
+logger = logging.getLogger(__name__)
+
+STORE = """
+INSERT INTO incidents_providerevent (provider, event_key, message_ref, kind, detail, happened_at, recipient_hash, provider_id,
+  strength, signed_at, raw_sha256, received_at, applied_at, effect)
+SELECT %(provider)s, u.event_key, u.message_ref, u.kind, u.detail, u.happened_at, u.recipient_hash, u.provider_id,
+  %(strength)s, %(signed_at)s, %(raw_sha256)s, clock_timestamp(),
+  CASE WHEN u.kind = 'ignored' THEN clock_timestamp() END, CASE WHEN u.kind = 'ignored' THEN 'ignored' ELSE '' END
+FROM unnest(%(event_key)s::text[], %(message_ref)s::text[], %(kind)s::text[], %(detail)s::text[], %(happened_at)s::timestamptz[],
+  %(recipient_hash)s::text[], %(provider_id)s::text[])
+  AS u(event_key, message_ref, kind, detail, happened_at, recipient_hash, provider_id)
+ON CONFLICT (provider, event_key) DO NOTHING"""
+WIDTHS = {"event_key": 100, "message_ref": 32, "kind": 20, "detail": 200, "recipient_hash": 64, "provider_id": 200}
 
 
-def store_events(*, provider: str, events: Iterable[Mapping[str, Any]]) -> int:
-    """Keep events as they come, each once; returns how many were handed in."""
-    rows = [
-        ProviderEvent(
-            provider=provider, event_key=str(event["event_key"])[:100], message_ref=str(event.get("message_ref", ""))[:32],
-            kind=str(event["kind"])[:20], detail=str(event.get("detail", ""))[:200], happened_at=event.get("happened_at"),
-            received_at=Now(),
+def store_events(
+    *,
+    provider: str,
+    events: Iterable[Mapping[str, Any]],
+    strength: str = "",
+    signed_at: datetime | None = None,
+    raw_sha256: str = "",
+) -> int:
+    """Keep events as they come, each once, in one statement; returns how many were handed in. Harmless when repeated."""
+    given = list(events)
+    columns: dict[str, Any] = {name: [str(event.get(name, ""))[:width] for event in given] for name, width in WIDTHS.items()}
+    columns |= {"happened_at": [event.get("happened_at") for event in given]}
+    if given:
+        with transaction.atomic(), connection.cursor() as cursor:
+            more = {"provider": provider, "strength": strength, "signed_at": signed_at, "raw_sha256": raw_sha256}
+            cursor.execute(STORE, columns | more)
+            reach("mid_event_store")
+    return len(given)
+
+
+def body_of_event(*, provider: str, event_key: str) -> str:
+    """The hash of the body with which an event came first; empty when it is not kept."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT raw_sha256 FROM incidents_providerevent WHERE provider = %s AND event_key = %s", [provider, event_key[:100]]
         )
-        for event in events
-    ]  # fmt: skip
-    ProviderEvent.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2000)
-    return len(rows)
+        found = cursor.fetchone()
+    return str(found[0]) if found else ""
 
 
-def apply_events() -> int:
-    """Match stored events with their messages and move them; returns how many were dealt with."""
-    total = 0
-    while True:
+def apply_events(*, seconds: float = SECONDS) -> int:
+    """Match stored events with their messages and move them, for about `seconds`; returns how many were dealt with."""
+    _look_again()
+    after: int | None = 0
+    total, end = 0, time.monotonic() + seconds
+    while after is not None and time.monotonic() < end:
         with transaction.atomic():
-            done, more = _apply_batch()
+            done, after = _apply_page(after)
         total += done
-        if not more or not done:
-            return total
+    _reopen_drained()
+    return total
 
 
-def _apply_batch() -> tuple[int, bool]:
-    events = list(
-        ProviderEvent.objects.select_for_update(skip_locked=True).filter(applied_at__isnull=True).order_by("id")[:BATCH]
-    )
-    found = (
-        Message.objects.select_for_update(of=("self",))
-        .filter(message_ref__in={event.message_ref for event in events if event.message_ref})
-        .select_related("campaign__incident", "entry__person")
-        .order_by("id")
-    )
-    messages = {message.message_ref: message for message in found}
-    effects: dict[str, list[ProviderEvent]] = {}
-    entries: dict[Campaign, list[Entry]] = {}
-    for event in events:
-        message = messages.get(event.message_ref)
-        effect = _effect(event, message)
-        if effect == "waits":
-            continue
-        effects.setdefault(effect, []).append(event)
-        if message is not None:
-            entries.setdefault(message.campaign, []).append(_entry(event, message, effect))
-    _save(effects, entries, [message for message in messages.values() if message.state != message.__dict__.get("was")])
-    return sum(len(group) for group in effects.values()), len(events) == BATCH
+# -- what is unknown is looked at again -----------------------------------------------------------------------------------
+
+LOOK_AGAIN = """
+WITH page AS (SELECT id, message_ref, provider, provider_id FROM incidents_providerevent
+              WHERE effect = 'unknown message' AND id > %s ORDER BY id LIMIT %s),
+  known AS (UPDATE incidents_providerevent e SET applied_at = NULL, effect = '' FROM page WHERE e.id = page.id
+            AND (EXISTS (SELECT 1 FROM incidents_message m WHERE m.message_ref = page.message_ref)
+                 OR (page.provider_id <> '' AND EXISTS (SELECT 1 FROM incidents_attempt a WHERE a.provider_id = page.provider_id
+                     AND a.provider_id <> '' AND a.provider NOT IN ('smtp', 'inbox')))))
+SELECT max(id), count(*) FROM page"""
 
 
-def _effect(event: ProviderEvent, message: Message | None) -> str:
-    """Decide, and set the message's new state in memory. `waits`: our own outcome is not written yet."""
-    if message is None:
-        return "unknown message"
-    message.__dict__.setdefault("was", message.state)
-    to = PROVES.get(event.kind)
-    if message.state == S.SENDING:
-        return "waits"
-    if to is None or message.state == to:
-        return "noted"
-    if message.state == S.READY and (message.attempts == 0 or to == S.NEEDS_OTHER_CHANNEL):
-        return "conflict"
-    if message.state not in OPEN_TO_EVENTS:
-        return "conflict"
-    if event.kind == "bounced_soft" and message.state == S.ACCEPTED_UNCONFIRMED:
-        return "conflict"
-    if event.kind == "bounced_soft" and message.attempts >= MOST_ATTEMPTS:
-        to = S.NEEDS_OTHER_CHANNEL
-    message.state, message.state_reason = to, f"{event.provider}: {event.kind}"
-    return f"moved to {to}"
+@dataclass
+class _Round:
+    """How far this process has looked at unknown events: a page of them at a time, round and round, so that a flood of
+    strangers' events costs a page and not a scan."""
+
+    after: int = 0
 
 
-def _entry(event: ProviderEvent, message: Message, effect: str) -> Entry:
-    moved = effect.startswith("moved to ")
+_ROUND = _Round()
+
+
+def _look_again() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(LOOK_AGAIN, [_ROUND.after, BATCH])
+        last, number = cursor.fetchone()
+    _ROUND.after = last if number == BATCH else 0
+
+
+# -- one page ---------------------------------------------------------------------------------------------------------------
+
+PAGE = """
+SELECT id, provider, event_key, message_ref, kind, detail, recipient_hash, provider_id, strength FROM incidents_providerevent
+WHERE applied_at IS NULL AND id > %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED"""
+OWNERS = """
+SELECT provider, provider_id, array_agg(DISTINCT message_id) FROM incidents_attempt
+WHERE provider_id = ANY(%s) AND provider_id <> '' AND provider NOT IN ('smtp', 'inbox') GROUP BY 1, 2"""
+NAMED = "SELECT id, message_ref FROM incidents_message WHERE message_ref = ANY(%s) OR id = ANY(%s)"
+# A locked message is being written by a worker or a person: its events wait for the next pass. So nobody waits for us while we
+# wait for them.
+TARGETS = """
+SELECT m.id, m.message_ref, m.state, m.attempts, m.due_at, m.campaign_id, c.state, c.released_at, e.person_id, p.subject
+FROM incidents_message m JOIN incidents_campaign c ON c.id = m.campaign_id
+JOIN incidents_registerentry e ON e.id = m.entry_id JOIN incidents_affectedperson p ON p.id = e.person_id
+WHERE m.id = ANY(%s) ORDER BY m.id FOR UPDATE OF m SKIP LOCKED"""
+TRIES = """
+SELECT message_id, number, provider, provider_id FROM incidents_attempt WHERE message_id = ANY(%(ids)s)
+UNION ALL SELECT message_id, NULL, provider, provider_id FROM incidents_lateresult WHERE message_id = ANY(%(ids)s)
+UNION ALL SELECT message_id, NULL, provider, '' FROM incidents_doubt WHERE message_id = ANY(%(ids)s) AND provider <> ''
+ORDER BY 2"""
+
+
+@dataclass
+class _Page:
+    """A page of events and what they are about."""
+
+    told: list[Told]
+    owners: dict[tuple[str, str], set[int]] = field(default_factory=dict)
+    ids: dict[str, int] = field(default_factory=dict)
+    targets: dict[int, Target] = field(default_factory=dict)
+    effects: list[tuple[Told, Effect, Target | None]] = field(default_factory=list)
+
+
+def _rows(query: str, parameters: Any) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        return list(cursor.fetchall())
+
+
+def _apply_page(after: int) -> tuple[int, int | None]:
+    """Deal with the next events behind an id; returns how many, and the last id, or None at the end."""
+    page = _Page([Told(*row) for row in _rows(PAGE, [after, BATCH])])
+    if not page.told:
+        return 0, None
+    _find_targets(page)
+    campaigns = Campaign.objects.select_related("incident").in_bulk({one.campaign_id for one in page.targets.values()})
+    elsewhere, now = _other_recipients(page, campaigns), database_now()
+    waves = _first_wave(page)
+    for told in page.told:
+        page.effects.append(_effect(page, told, elsewhere, waves, now))
+    _save(page, campaigns)
+    return sum(effect.word != WAITS for _, effect, _ in page.effects), page.told[-1].id if len(page.told) == BATCH else None
+
+
+def _find_targets(page: _Page) -> None:
+    given = [told.provider_id for told in page.told if told.provider_id]
+    kinds = _kinds()
+    for provider, name, ids in _rows(OWNERS, [given]) if given else ():
+        page.owners.setdefault((kinds.get(provider, provider), name), set()).update(ids)
+    by_id = [owner for owners in page.owners.values() for owner in owners]
+    found = _rows(NAMED, [[told.message_ref for told in page.told if told.message_ref], by_id])
+    page.ids = {ref: pk for pk, ref in found}
+    page.targets = {row[0]: Target(*row) for row in _rows(TARGETS, [list(page.ids.values())])}
+    for message_id, number, provider, provider_id in _rows(TRIES, {"ids": list(page.targets)}):
+        target = page.targets[message_id]
+        target.providers.add(kinds.get(provider, provider))
+        if provider_id:
+            (target.newest_ids if number is None or number == target.attempts else target.earlier_ids).add(provider_id)
+
+
+def _kinds() -> dict[str, str]:
+    """Name of a provider in our settings -> its kind: events come under the kind, whatever we call the account."""
+    found = [read_mail_setting(value) for value in (settings.MAIL, settings.MAIL_FALLBACK) if value]
+    return {at.known_as: at.kind for at in found}
+
+
+def _named(page: _Page, told: Told) -> int | None:
+    """The message that an event is about: by our name, else by the provider's, where that names one only."""
+    if told.message_ref in page.ids:
+        return page.ids[told.message_ref]
+    owners = page.owners.get((told.provider, told.provider_id), set())
+    return min(owners) if owners else None
+
+
+def _effect(page: _Page, told: Told, elsewhere: set[int], waves: set[str], now: datetime) -> tuple[Told, Effect, Target | None]:
+    named = _named(page, told)
+    if named is None and told.message_ref in waves:
+        # Whom the provider does not write to bounces for good, as far as the first wave is concerned.
+        note_event(message_ref=told.message_ref, kind=HARD if told.kind == SUPPRESSED else told.kind)
+        return told, Effect(FIRST_WAVE), None
+    if named is None:
+        return told, Effect(UNKNOWN), None
+    target = page.targets.get(named)
+    if target is None:
+        return told, Effect(WAITS), None
+    owners = page.owners.get((told.provider, told.provider_id), set())
+    effect = decide(told=told, target=target, same_recipient=told.id not in elsewhere, owners=owners, now=now)
+    if effect.to:
+        code = CODE.search(told.detail)
+        target.state, target.reason = effect.to, f"{told.provider}: {told.kind}{f' ({code[0]})' if code else ''}"
+    return told, effect, target
+
+
+def _first_wave(page: _Page) -> set[str]:
+    """Names of letters to staff among those that are no message's."""
+    asked = [told.message_ref for told in page.told if told.message_ref and told.message_ref not in page.ids]
+    return set(CanaryLetter.objects.filter(message_ref__in=asked).values_list("message_ref", flat=True)) if asked else set()
+
+
+# -- whether it reached whom we wrote to --------------------------------------------------------------------------------
+
+
+def _other_recipients(page: _Page, campaigns: Mapping[int, Campaign]) -> set[int]:
+    """Events that name a recipient to whom the message never went. Where nobody can tell any more, it is taken as the same."""
+    hashed = [told for told in page.told if told.recipient_hash]
+    asked = [(told, target) for told in hashed if (target := page.targets.get(_named(page, told) or 0))]
+    if not asked:
+        return set()
+    people = AffectedPerson.objects.in_bulk({target.person_id for _, target in asked})
+    vaults: dict[int, Vault] = {}
+    found = set()
+    for told, target in asked:
+        incident = campaigns[target.campaign_id].incident
+        try:
+            vault = vaults.get(incident.pk) or vaults.setdefault(incident.pk, Vault(incident=incident))
+            if not _same(told.recipient_hash, people[target.person_id], vault):
+                found.add(told.id)
+        except (MasterKeyUnreachable, MasterKeyWrong) as down:
+            logger.error("events wait: %s", down)
+            page.targets.pop(target.id, None)  # what is about this message waits until its key is back
+    return found
+
+
+def _same(hashed: str, person: AffectedPerson, vault: Vault) -> bool:
+    try:
+        if _hash_of(vault.open(person=person)) == hashed:
+            return True
+        # Their record was corrected since: the letter went where it stood then.
+        earlier = PersonVersion.objects.filter(person=person).select_related("person")
+        return any(_hash_of(vault.open_version(version=version)) == hashed for version in earlier)
+    except (MasterKeyUnreachable, MasterKeyWrong):
+        raise
+    except CannotOpen:
+        return True  # erased: nobody can tell any more
+
+
+def _hash_of(fields: PersonFields) -> str:
+    return recipient_hash(address_of(fields=fields))
+
+
+# -- writing it down ----------------------------------------------------------------------------------------------------
+
+APPLIED = """
+UPDATE incidents_providerevent e SET applied_at = clock_timestamp(), effect = u.effect, message_ref = u.message_ref,
+  recipient_hash = CASE WHEN u.known THEN '' ELSE e.recipient_hash END
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::boolean[]) AS u(id, effect, message_ref, known) WHERE e.id = u.id"""
+MOVED = """
+UPDATE incidents_message m SET state = u.state, state_reason = u.reason,
+  not_before = CASE WHEN u.wait > 0 THEN clock_timestamp() + make_interval(secs => u.wait) ELSE m.not_before END
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::float[]) AS u(id, state, reason, wait) WHERE m.id = u.id"""
+SETTLED = """
+UPDATE incidents_doubt SET settled_at = clock_timestamp(), settled_how = 'provider event', settled_by = u.by
+FROM unnest(%s::bigint[], %s::text[]) AS u(id, by) WHERE message_id = u.id AND settled_at IS NULL RETURNING message_id"""
+
+
+def _save(page: _Page, campaigns: Mapping[int, Campaign]) -> None:
+    dealt = [one for one in page.effects if one[1].word != WAITS]
+    # The hash of an address did its service once it is known that it is the one we wrote to.
+    known = [target is not None and not effect.word.startswith("conflict") for _, effect, target in dealt]
+    refs = [target.message_ref if target else told.message_ref for told, _, target in dealt]
+    _write(APPLIED, [(one[0].id, one[1].word[:40], ref, same) for one, ref, same in zip(dealt, refs, known, strict=True)])
+    moved = [target for target in page.targets.values() if target.state != target.was]
+    _write(MOVED, [(one.id, one.state, one.reason, _wait(one, campaigns[one.campaign_id])) for one in moved])
+    settled = _settle_doubts(page)
+    entries: dict[int, list[Entry]] = {}
+    for told, effect, target in page.effects:
+        if target is not None and effect.word != WAITS:
+            entries.setdefault(target.campaign_id, []).append(_entry(told, effect, target, campaigns[target.campaign_id]))
+    for target in settled:
+        entries.setdefault(target.campaign_id, []).append(_resolved(target, campaigns[target.campaign_id]))
+    for campaign_id, lines in entries.items():
+        record_many(incident=campaigns[campaign_id].incident, actor="provider", entries=lines)
+
+
+def _write(query: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(query, [list(column) for column in zip(*rows, strict=True)])
+
+
+def _wait(target: Target, campaign: Campaign) -> float:
+    """Seconds before a letter that bounced for a while is sent again."""
+    return backoff(attempts=target.attempts, drill=campaign.incident.is_drill) if target.state == S.READY else 0.0
+
+
+def _settle_doubts(page: _Page) -> list[Target]:
+    """End the doubts of messages that events moved out of doubt; who told so stands with them."""
+    by: dict[int, str] = {}
+    for told, effect, target in page.effects:
+        if target is not None and effect.to and target.was == S.IN_DOUBT:
+            by.setdefault(target.id, f"{told.provider}: {told.kind}{f' ({told.strength})' if told.strength else ''}")
+    found = _rows(SETTLED, [list(by), list(by.values())]) if by else []
+    return [page.targets[message_id] for message_id in dict.fromkeys(row[0] for row in found)]
+
+
+def _entry(told: Told, effect: Effect, target: Target, campaign: Campaign) -> Entry:
     data = {
-        "campaign": message.campaign.reference, "message": message.message_ref, "provider": event.provider,
-        "event": event.event_key, "kind": event.kind, "effect": effect, "state": message.state if moved else "",
+        "campaign": campaign.reference, "message": target.message_ref, "provider": told.provider, "event": told.event_key,
+        "kind": told.kind, "effect": effect.word, "state": effect.to, "strength": told.strength,
     }  # fmt: skip
-    return Entry(Action.EVENT_RECEIVED, data, message.entry.person.subject)
+    return Entry(Action.EVENT_RECEIVED, data, target.subject)
 
 
-def _save(effects: Mapping[str, list[ProviderEvent]], entries: Mapping[Campaign, list[Entry]], moved: list[Message]) -> None:
-    for effect, events in effects.items():
-        ProviderEvent.objects.filter(pk__in=[e.pk for e in events]).update(applied_at=Now(), effect=effect[:40])
-    by_state: dict[tuple[str, str], list[Message]] = {}
-    for message in moved:
-        by_state.setdefault((message.state, message.state_reason), []).append(message)
-    for (state, reason), group in by_state.items():
-        Message.objects.filter(pk__in=[m.pk for m in group]).update(state=state, state_reason=reason)
-    for message in moved:
-        if message.state == S.READY:
-            _wait_before_retry(message)
-    for campaign, lines in entries.items():
-        record_many(incident=campaign.incident, actor="provider", entries=lines)
+def _resolved(target: Target, campaign: Campaign) -> Entry:
+    data = {"campaign": campaign.reference, "message": target.message_ref, "state": target.state, "reason": "provider event"}
+    return Entry(Action.DOUBT_RESOLVED, data, target.subject)
 
 
-def _wait_before_retry(message: Message) -> None:
-    seconds = backoff(attempts=message.attempts, drill=message.campaign.incident.is_drill)
-    Message.objects.filter(pk=message.pk).update(not_before=database_now() + timedelta(seconds=seconds))
-    # Looked at without a lock first (stop locks the campaign before its messages, we the other way round): it cannot drain
-    # in the meantime, since our event counts as not applied until we commit.
-    if not Campaign.objects.filter(pk=message.campaign_id, state=CampaignState.DRAINED).exists():
-        return
-    campaign = Campaign.objects.select_for_update().get(pk=message.campaign_id)
-    if campaign.state == CampaignState.DRAINED:
-        campaign.state = CampaignState.DISPATCHING
-        campaign.save(update_fields=["state"])
-        data = {"campaign": campaign.reference, "reason": "a letter has to be sent again"}
-        record(incident=campaign.incident, action=Action.CAMPAIGN_RESUMED, actor="provider", data=data)
+def _reopen_drained() -> None:
+    """A letter that has to be sent again needs a campaign that dispatches. After the pages, each in its own transaction: stop
+    locks the campaign before its messages, we the other way round."""
+    ready = "EXISTS (SELECT 1 FROM incidents_message m WHERE m.campaign_id = c.id AND m.state = 'ready')"
+    for (pk,) in _rows(f"SELECT c.id FROM incidents_campaign c WHERE c.state = 'drained' AND {ready}", []):  # noqa: S608
+        with transaction.atomic():
+            campaign = Campaign.objects.select_for_update(of=("self",)).select_related("incident").get(pk=pk)
+            if campaign.state != CampaignState.DRAINED:
+                continue
+            campaign.state = CampaignState.DISPATCHING
+            campaign.save(update_fields=["state"])
+            data = {"campaign": campaign.reference, "reason": "a letter has to be sent again"}
+            record(incident=campaign.incident, action=Action.CAMPAIGN_RESUMED, actor="provider", data=data)

@@ -1,129 +1,248 @@
-"""One claimed chunk: open the person, fill the letter, compare with what was approved, hand it over, move the marker."""
+"""The lanes of one worker: each has a chunk and an open connection, and at most `step` letters past its marker.
+
+One turn: hand over what the markers allow, hear what is answered, write the markers, end the chunks that are answered. A chunk
+ends in exactly one of three ways, and each gives every one of its messages an outcome: `finish` (all that is known, the rest was
+not begun), `keep_late` (somebody took it over and gave the outcomes), or this process dies and somebody takes it over.
+"""
 
 from __future__ import annotations
 
-import json
+import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from django.conf import settings
+from django.db import connection
 
-from incidents.audit.log import database_now
-from incidents.dispatch.outbox import Claim, Fenced, Outcome, Owner, finish, mark
-from incidents.dispatch.providers import Provider, SendError, SendErrorKind
-from incidents.letters.in_their_place import address_of, read_in_their_place
-from incidents.letters.language import fill
-from incidents.letters.mail import OutgoingMail, mail_for
-from incidents.letters.render import compiled, personal_values
-from incidents.models import Incident, Message
-from incidents.vault import CannotOpen, PersonFields, Vault
+from incidents import failpoints
+from incidents.dispatch.channels.contract import Answer, Lanes, Prepared, SendErrorKind
+from incidents.dispatch.outbox import Claim, Fenced, Mark, finish, give_back_strays, keep_late, mark_many
+from incidents.dispatch.outcomes import Outcome
+from incidents.dispatch.owner import AWAY, Owner
+from incidents.dispatch.prepare import Letters, campaign_headers, person_mail  # noqa: F401
+from incidents.vault import CannotOpen, PersonFields
+
+logger = logging.getLogger(__name__)
+#: Seconds after which a marker is looked at again before anything is begun: how late a pause or stop may be seen.
+LOOK_SECONDS = 1.0
+#: Seconds for which a worker tries to write down what it knows, when the database is away.
+PATIENCE_SECONDS = 600
 
 KIND_OF_ERROR = {
     SendErrorKind.NOT_SENT: "failed",
     SendErrorKind.REFUSED: "refused",
-    SendErrorKind.ACCOUNT: "failed",
+    SendErrorKind.ACCOUNT: "account",
     SendErrorKind.DOUBTFUL: "doubt",
 }
 
 
-@dataclass(frozen=True)
-class ChunkReport:
-    """How a chunk ended: how many were answered, and why the rest was not begun (empty: all were)."""
+@dataclass
+class Lane:
+    """A chunk on one connection: `answered` letters have an outcome, `begun` were handed over, `marked` are on the chunk."""
 
-    answered: int
+    number: int
+    claimed: Claim
+    fields: list[PersonFields | CannotOpen]
+    made: dict[int, Prepared | Outcome] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    begun: int = 0
+    marked: int = 0
+    #: When the lease was renewed, by the monotonic clock.
+    renewed: float = 0.0
+    #: Why no further letter is begun; empty: go on.
     stopped: str = ""
-    account_refused: str = ""
 
+    @property
+    def answered(self) -> int:
+        """How many letters have an outcome."""
+        return len(self.outcomes)
 
-def make_mail(*, message: Message, vault: Vault) -> OutgoingMail:
-    """The mail of a planned message, exactly as it was hashed at the freeze. Raises CannotOpen."""
-    entry = message.entry
-    if entry.letter is None:
-        raise CannotOpen("no letter was frozen for this person")
-    return person_mail(
-        fields=vault.open(person=entry.person), letter_sha256=entry.letter.sha256, body=entry.letter.compiled,
-        message_ref=message.message_ref, headers=message.campaign.headers,
-    )  # fmt: skip
+    @property
+    def flying(self) -> int:
+        """How many letters are handed over and not answered."""
+        return self.begun - self.answered
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is on its way and nothing will be."""
+        return not self.flying and (bool(self.stopped) or self.begun == len(self.claimed.letters))
 
-def person_mail(
-    *, fields: PersonFields, letter_sha256: str, body: str, message_ref: str, headers: dict[str, str]
-) -> OutgoingMail:
-    """Fill a compiled letter for one person, or for whoever stands in for them. Raises CannotOpen."""
-    to = address_of(fields=fields)
-    if not to:
-        raise CannotOpen("no address to send to")
-    letter = compiled(letter_sha256, body)
-    values = personal_values(full_name=fields.full_name, language=letter.language, message_ref=message_ref)
-    filled = read_in_their_place(letter=fill(letter=letter, values=values), fields=fields, language=letter.language)
-    return mail_for(letter=filled, language=letter.language, to=to, message_ref=message_ref, headers=headers)
+    @property
+    def waits_for_marker(self) -> bool:
+        """Whether the next letter may not begin before a marker is written."""
+        stale = time.monotonic() - self.renewed > LOOK_SECONDS
+        return not self.flying and not self.ended and (self.begun - self.marked >= self.claimed.step or stale)
 
-
-def send_chunk(*, claimed: Claim, owner: Owner, provider: Provider) -> ChunkReport:
-    """Send a chunk in its order. Raises Fenced when another worker took it over; then nothing more is written."""
-    found = Message.objects.filter(pk__in=claimed.message_ids).select_related("entry__person", "entry__letter", "campaign")
-    messages = {message.pk: message for message in found}
-    vault, outcomes, stopped, account = Vault(incident=claimed.campaign.incident), [], "", ""
-    renewed = time.monotonic()
-    for message_id in claimed.message_ids:
-        if time.monotonic() - renewed > longest_pause():
-            stopped = "the worker stood still too long to be sure that it still holds the chunk"
-            break
-        outcome = _send_one(messages[message_id], claimed.campaign.incident, vault, provider)
-        outcomes.append(outcome)
-        still = mark(owner=owner, claimed=claimed, confirmed=len(outcomes), outcome=outcome)
-        renewed = time.monotonic()
-        if outcome.kind == "failed" and outcome.detail.startswith("account:"):
-            account = outcome.detail
-        if account or not still:
-            stopped = account or "the campaign no longer dispatches"
-            break
-    rest = len(claimed.message_ids) - len(outcomes)
-    outcomes += [Outcome("unsent", detail=stopped)] * rest
-    finish(claimed=claimed, outcomes=outcomes, provider=provider.name)
-    return ChunkReport(len(outcomes) - rest, stopped, account)
+    def all_outcomes(self) -> list[Outcome]:
+        """One for every message of the chunk."""
+        rest = len(self.claimed.letters) - self.answered
+        return [*self.outcomes, *[Outcome("unsent", detail=self.stopped)] * rest]
 
 
 def longest_pause() -> float:
-    """Seconds since the last marker after which a call to the provider could outlive the lease; then none is begun."""
+    """Seconds since the last marker after which a call to the provider could outlive the lease; then the marker comes first."""
     return max(settings.LEASE_SECONDS - settings.PROVIDER_TIMEOUT_SECONDS, settings.LEASE_SECONDS / 3)
 
 
-def _approved_sha256(message: Message) -> str:
-    """The content's hash as the register's line has it: that line is in the signed root and can never be changed."""
-    approved = json.loads(message.entry.line)["content_sha256"]
-    return str(approved)
+class Hands:
+    """All lanes of one worker for letters of one campaign by one provider."""
 
+    def __init__(self, *, owner: Owner, lanes: Lanes, letters: Letters, batch: int) -> None:
+        self._owner, self._lanes, self._letters, self._batch = owner, lanes, letters, batch
+        self.busy: dict[int, Lane] = {}
+        #: Letters that were answered, and why our account was refused, if it was.
+        self.answered, self.account_refused = 0, ""
+        #: (domain key, answer) since they were last fetched, for `pacing.told`.
+        self.heard: list[tuple[str, Answer]] = []
+        self.database_was_away = False
 
-def _send_one(message: Message, incident: Incident, vault: Vault, provider: Provider) -> Outcome:
-    try:
-        mail = make_mail(message=message, vault=vault)
-    except CannotOpen as error:
-        return Outcome("quarantined", detail=str(error))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        # Whatever stands there now, it is not the form in which letters are stored.
-        return Outcome("quarantined", detail="the letter cannot be read as it is stored")
-    if mail.content_sha256 != _approved_sha256(message):
-        return Outcome("quarantined", detail="the letter is not the one that was approved")
-    started = time.monotonic()
-    try:
-        provider_id = provider.send(mail=mail, incident=incident)
-    except SendError as error:
-        detail = f"account: {error.detail}" if error.kind == SendErrorKind.ACCOUNT else error.detail
-        return Outcome(KIND_OF_ERROR[error.kind], detail=detail, content_sha256=mail.content_sha256)
-    except ValueError as error:
-        # Raised while the mail is put into bytes, before anything was handed over (an address that SMTP cannot carry).
-        return Outcome("quarantined", detail=f"the mail cannot be written as bytes: {type(error).__name__}")
-    if time.monotonic() - started > settings.LEASE_SECONDS:
-        raise Fenced  # slower than the lease: another worker may hold the chunk by now; the marker would say so too
-    return Outcome("accepted", provider_id, content_sha256=mail.content_sha256, answered_at=database_now())
+    def take(self, *, number: int, claimed: Claim) -> None:
+        """Put a fresh chunk on an idle lane."""
+        self.busy[number] = Lane(number, claimed, self._letters.open(claimed=claimed), renewed=claimed.started)
 
+    def turn(self) -> None:
+        """One turn of all lanes. When the database is away, what was begun is heard to its end and written once it is back."""
+        try:
+            for lane in self.busy.values():
+                self._begin(lane)
+            self._hear()
+            self._mark()
+            self._end()
+        except AWAY as error:
+            logger.warning("the database is away (%s); what is known is written when it is back", type(error).__name__)
+            self.database_was_away = True
+            self.bring_home("the database was away")
+        except Exception:
+            self.bring_home("its worker failed")
+            raise
 
-def campaign_headers(*, campaign_facts: dict[str, dict[str, str]]) -> dict[str, str]:
-    """The fixed heads of a campaign's mails, from the facts."""
-    controller = campaign_facts["controller"]
-    return {
-        "sender": controller["sender_email"],
-        "sender_name": controller["sender_name"],
-        "reply_to": controller["reply_to"] or controller["sender_email"],
-    }
+    def stop(self, reason: str) -> None:
+        """Begin nothing more; what is on its way is heard."""
+        for lane in self.busy.values():
+            lane.stopped = lane.stopped or reason
+
+    # -- handing over
+
+    def _begin(self, lane: Lane) -> None:
+        if lane.flying or lane.ended or lane.waits_for_marker:
+            return
+        letters = self._next(lane)
+        # Looked at last: a process that stood still meanwhile may have lost the chunk, and asks the marker first.
+        if letters and time.monotonic() - lane.renewed < longest_pause():
+            lane.begun += len(letters)
+            self._lanes.begin(lane=lane.number, letters=letters, following=self._following(lane))
+            failpoints.reach("after_bytes_sent")
+
+    def _next(self, lane: Lane) -> list[Prepared]:
+        """The next letters of one hand-over. One that is set aside is answered by that, and ends the hand-over before it."""
+        room = min(self._batch, len(lane.claimed.letters) - lane.begun, lane.claimed.step - (lane.begun - lane.marked))
+        letters: list[Prepared] = []
+        while len(letters) < room:
+            made = self._made(lane, lane.begun + len(letters))
+            if isinstance(made, Prepared):
+                letters.append(made)
+            elif letters:
+                break
+            else:
+                lane.outcomes.append(made)
+                lane.begun, room, self.answered = lane.begun + 1, room - 1, self.answered + 1
+        return letters
+
+    def _following(self, lane: Lane) -> Prepared | None:
+        if self._batch > 1 or lane.begun >= len(lane.claimed.letters):
+            return None
+        made = self._made(lane, lane.begun)
+        return made if isinstance(made, Prepared) else None
+
+    def _made(self, lane: Lane, at: int) -> Prepared | Outcome:
+        if at not in lane.made:
+            lane.made.clear()
+            lane.made[at] = self._letters.make(claimed=lane.claimed, letter=lane.claimed.letters[at], fields=lane.fields[at])
+        return lane.made[at]
+
+    # -- hearing
+
+    def _hear(self) -> None:
+        if any(lane.flying for lane in self.busy.values()):
+            for number, answers in self._lanes.answers(seconds=LOOK_SECONDS / 2):
+                self._hear_lane(self.busy[number], answers)
+            failpoints.reach("after_response_before_commit")
+
+    def _hear_lane(self, lane: Lane, answers: Sequence[Answer]) -> None:
+        now = lane.claimed.now()
+        for answer in answers:
+            letter = lane.claimed.letters[lane.answered]
+            self.heard.append((letter.domain_key, answer))
+            if answer.error is None:
+                lane.outcomes.append(Outcome("accepted", answer.provider_id, answer.detail, answered_at=now))
+                continue
+            if answer.error == SendErrorKind.ACCOUNT:
+                self.account_refused = f"account: {answer.detail}"
+            lane.outcomes.append(Outcome(KIND_OF_ERROR[answer.error], detail=answer.detail, wait=answer.retry_after))
+        self.answered += len(answers)
+
+    # -- markers and ends
+
+    def _mark(self) -> None:
+        if self.account_refused:
+            self.stop(self.account_refused)
+        if any(lane.waits_for_marker for lane in self.busy.values()):
+            told = [lane for lane in self.busy.values() if lane.answered > lane.marked or lane.waits_for_marker]
+            still = mark_many(owner=self._owner, marks=[self._news(lane) for lane in told])
+            for lane in told:
+                if lane.claimed.chunk_id not in still:
+                    self._fenced(lane)
+                    continue
+                lane.marked, lane.renewed = lane.answered, time.monotonic()
+                if not still[lane.claimed.chunk_id]:
+                    lane.stopped = lane.stopped or "the campaign no longer dispatches"
+
+    def _news(self, lane: Lane) -> Mark:
+        new = enumerate(lane.outcomes[lane.marked :], start=lane.marked)
+        return Mark(lane.claimed, lane.answered, {at: one for at, one in new if one.kind != "accepted"})
+
+    def _end(self) -> None:
+        for lane in [lane for lane in self.busy.values() if lane.ended]:
+            self._lanes.rest(lane=lane.number)
+            try:
+                finish(claimed=lane.claimed, outcomes=lane.all_outcomes())
+            except Fenced:
+                self._fenced(lane)
+            else:
+                del self.busy[lane.number]
+            failpoints.reach("after_commit_before_wake")
+
+    def _fenced(self, lane: Lane) -> None:
+        """Somebody thought us dead. Hear what is on its way, keep what is known beside, and forget the chunk."""
+        lane.stopped = lane.stopped or "taken over"
+        if not lane.flying:
+            keep_late(claimed=lane.claimed, outcomes=lane.outcomes)
+            self._lanes.rest(lane=lane.number)
+            self.busy.pop(lane.number, None)
+
+    def bring_home(self, reason: str) -> None:
+        """Begin nothing; hear everything that was begun; write it down, as often as it takes. Leaves no lane busy."""
+        self.stop(reason)
+        last = time.monotonic() + settings.PROVIDER_TIMEOUT_SECONDS + 5
+        while any(lane.flying for lane in self.busy.values()) and time.monotonic() < last:
+            self._hear()
+        for lane in self.busy.values():
+            silent = Outcome("doubt", detail="no answer in time")
+            lane.outcomes += [silent] * lane.flying
+        last = time.monotonic() + PATIENCE_SECONDS
+        while not self._written() and time.monotonic() < last:
+            time.sleep(0.3)
+        self.busy.clear()
+
+    def _written(self) -> bool:
+        try:
+            if not self._owner.alive():
+                connection.close()
+                self._owner.stand()
+            self._end()
+            give_back_strays(owner=self._owner, known=[lane.claimed.chunk_id for lane in self.busy.values()])
+        except AWAY:
+            connection.close()
+            return False
+        return not self.busy

@@ -1,4 +1,4 @@
-"""What workers do, and the same without a broker: send what is ready, and keep house (take-over, events, doubts, drain)."""
+"""What workers do, and the same without a broker: send what is most urgent, and keep house (take-over, events, doubts, drain)."""
 
 from __future__ import annotations
 
@@ -6,66 +6,81 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
-from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models import Exists, OuterRef
 
 from incidents.audit import log
 from incidents.audit.actions import Action
-from incidents.audit.log import database_now, record
-from incidents.dispatch import receive
-from incidents.dispatch.campaign import CampaignRefused, cancel_unsent, drain_if_done, pause
+from incidents.audit.log import record
+from incidents.dispatch import canary, pacing, receive
+from incidents.dispatch.campaign import CampaignRefused, drain_if_done, pause
+from incidents.dispatch.channels.choose import provider_for, provider_named, providers
+from incidents.dispatch.channels.contract import Provider
+from incidents.dispatch.channels.inbox import simulated_events
 from incidents.dispatch.conservation import check_campaign
-from incidents.dispatch.outbox import Fenced, Owner, claim, take_over
-from incidents.dispatch.providers import Provider, provider_for, simulated_events
-from incidents.dispatch.send import send_chunk
-from incidents.models import Campaign, CampaignState, Doubt, Message
+from incidents.dispatch.doubts import settle_doubts
+from incidents.dispatch.outbox import take_over
+from incidents.dispatch.owner import AWAY, Owner, forget_the_dead
+from incidents.dispatch.shift import Shift, Slice
+from incidents.dispatch.sweeping import cancel_unsent, end_quiet, make_ready
+from incidents.models import Campaign, CampaignState, Message
 from incidents.models import MessageState as S
 from incidents.people.erasing import NotReplayed, refuse_returned
-from incidents.people.moving import move
 from incidents.vault import MasterKeyUnreachable, MasterKeyWrong, Vault
 
 logger = logging.getLogger(__name__)
 HOUSE_LOCK = 0x62_6E_5F_68_6F_75  # "bn_hou"
 
+#: Campaigns that have something to send now, the one with the most urgent letter first.
+URGENT = """
+SELECT c.id FROM incidents_campaign c CROSS JOIN LATERAL (
+  SELECT m.due_at FROM incidents_message m WHERE m.campaign_id = c.id AND m.state = 'ready'
+    AND (m.not_before IS NULL OR m.not_before <= clock_timestamp())
+  ORDER BY m.due_at NULLS LAST, m.id LIMIT 1) most
+WHERE c.state = 'dispatching' AND c.canary NOT IN ('waiting', 'failed') ORDER BY most.due_at NULLS LAST, c.id"""
 
-@dataclass(frozen=True)
-class Slice:
-    """What one slice of work did."""
 
-    answered: int
-    more: bool
+def urgent_first() -> list[int]:
+    """The campaigns that have something to send now, in the order in which workers serve them."""
+    with connection.cursor() as cursor:
+        cursor.execute(URGENT)
+        return [row[0] for row in cursor.fetchall()]
 
 
-def send_ready(*, campaign_id: int, owner: Owner, provider: Provider, seconds: float) -> Slice:
-    """Claim and send chunk after chunk for at most `seconds`; `more` says that something may be left."""
+def send_due(*, owner: Owner, seconds: float) -> Slice:
+    """Send whatever is most urgent, of whichever campaign, for at most `seconds`."""
     end, answered = time.monotonic() + seconds, 0
-    if not _may_send(campaign_id):
-        return Slice(0, False)
-    while time.monotonic() < end:
-        claimed = claim(campaign_id=campaign_id, owner=owner)
-        if claimed is None:
-            return Slice(answered, False)
-        try:
-            report = send_chunk(claimed=claimed, owner=owner, provider=provider)
-        except Fenced:
-            continue
-        answered += report.answered
-        if report.account_refused:
-            _pause(claimed.campaign, f"the provider refuses us: {report.account_refused}")
+    while (left := end - time.monotonic()) > 0:
+        for campaign_id in urgent_first():
+            name = pacing.choose(providers=providers())
+            if name is None:
+                return Slice(answered, False)  # every circuit is open; the next tick looks again
+            with closing(provider_named(name)) as provider:
+                done = send_ready(campaign_id=campaign_id, owner=owner, provider=provider, seconds=left)
+            answered += done.answered
+            if done.answered:
+                break  # another campaign may be the most urgent one by now
+        else:
             return Slice(answered, False)
     return Slice(answered, True)
 
 
-def _may_send(campaign_id: int) -> bool:
+def send_ready(*, campaign_id: int, owner: Owner, provider: Provider, seconds: float) -> Slice:
+    """Send what is ready in one campaign by one provider, for at most `seconds`."""
+    campaign = Campaign.objects.select_related("incident").filter(pk=campaign_id, state=CampaignState.DISPATCHING).first()
+    if campaign is None or not _may_send(campaign):
+        return Slice(0, False)
+    with closing(provider.lanes(incident=campaign.incident, number=settings.LANES)) as lanes:
+        done = Shift(campaign=campaign, owner=owner, provider=provider, lanes=lanes, seconds=seconds).run()
+    if done.account_refused:
+        _pause(campaign, f"the provider refuses us: {done.account_refused}")
+    return done
+
+
+def _may_send(campaign: Campaign) -> bool:
     """Before anything is claimed: our master key opens the incident, and nobody who was erased is back in the database."""
-    campaign = Campaign.objects.select_related("incident").filter(pk=campaign_id).first()
-    if campaign is None:
-        return False
     try:
         refuse_returned(incident=campaign.incident)
         Vault(incident=campaign.incident)
@@ -84,8 +99,11 @@ def _pause(campaign: Campaign, reason: str) -> None:
         pause(campaign=campaign, author=None, reason=reason)
 
 
+# -- keeping house -----------------------------------------------------------------------------------------------------
+
+
 def keep_house() -> list[int]:
-    """Everything that is due but is nobody's message: returns the campaigns that have something to send.
+    """Everything that is due but is nobody's message: returns the campaigns that have something to send, most urgent first.
 
     Two at once are harmless: the second finds the lock taken and only reports.
     """
@@ -95,77 +113,34 @@ def keep_house() -> list[int]:
             try:
                 _tidy()
             finally:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [HOUSE_LOCK])
-    due = Q(not_before=None) | Q(not_before__lte=Now())
-    ready = Message.objects.filter(due, campaign=OuterRef("pk"), state=S.READY)
-    return list(Campaign.objects.filter(Exists(ready), state=CampaignState.DISPATCHING).values_list("id", flat=True))
+                with suppress(*AWAY):  # with the connection the lock is gone too
+                    cursor.execute("SELECT pg_advisory_unlock(%s)", [HOUSE_LOCK])
+    return urgent_first()
 
 
 def _tidy() -> None:
-    provider = provider_for()
-    take_over(provider=provider.name)
+    take_over()
+    forget_the_dead()
     with transaction.atomic():
         receive.store_events(provider="inbox", events=simulated_events())
     receive.apply_events()
-    settle_doubts(provider=provider)
-    unsent = Message.objects.filter(campaign=OuterRef("pk"), state__in=[S.PLANNED, S.READY])
-    for campaign in Campaign.objects.filter(Exists(unsent), state=CampaignState.STOPPED):
-        with transaction.atomic():
-            cancel_unsent(campaign=campaign, actor="dispatcher")
-    for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING).order_by("id"):
+    settle_doubts()
+    for campaign in _with([S.PLANNED, S.READY], CampaignState.STOPPED):
+        cancel_unsent(campaign=campaign, actor="dispatcher")
+    for campaign in _with([S.PLANNED], CampaignState.DISPATCHING):
+        make_ready(campaign=campaign)
+    for campaign in _with([S.ACCEPTED], CampaignState.DISPATCHING, CampaignState.PAUSED, CampaignState.DRAINED):
+        end_quiet(campaign=campaign, hours=settings.QUIET_HOURS)
+    for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING).select_related("incident").order_by("id"):
+        with closing(provider_for()) as provider:
+            canary.step(campaign=campaign, provider=provider)
         drain_if_done(campaign=campaign)
 
 
-def settle_doubts(*, provider: Provider) -> int:
-    """Ask the provider about each open doubt; where it cannot tell, send again after `SETTLE_AFTER_SECONDS`.
-
-    A second letter harms less than none; the same Message-ID lets a mailbox recognise it. Returns how many were settled.
-    """
-    settled = 0
-    overdue = database_now() - timedelta(seconds=settings.SETTLE_AFTER_SECONDS)
-    for doubt in Doubt.objects.filter(settled_at__isnull=True).select_related("message").order_by("id")[:500]:
-        if doubt.message.state != S.IN_DOUBT:
-            settled += _settle(doubt, "", "provider event", "provider")
-            continue
-        known = provider.look_up(message_ref=doubt.message.message_ref)
-        if known is not None:
-            settled += _settle(doubt, S.ACCEPTED if known else S.READY, "provider look-up", "dispatcher")
-        elif doubt.opened_at < overdue:
-            settled += _settle(doubt, S.READY, "deadline policy: sent again", "dispatcher")
-    return settled
-
-
-def settle_by_hand(*, doubt: Doubt, arrived: bool, by: str) -> None:
-    """A person's answer to a doubt."""
-    _settle(doubt, S.ACCEPTED if arrived else S.READY, "a person's decision", by)
-
-
-def _settle(doubt: Doubt, to: str, how: str, by: str) -> int:
-    with transaction.atomic():
-        message = (
-            Message.objects.select_for_update(of=("self",))
-            .select_related("campaign__incident", "entry__person")
-            .get(pk=doubt.message_id)
-        )
-        if (
-            Doubt.objects.filter(pk=doubt.pk, settled_at__isnull=True).update(
-                settled_at=database_now(), settled_how=how, settled_by=by
-            )
-            == 0
-        ):
-            return 0
-        if to and message.state == S.IN_DOUBT:
-            move(campaign=message.campaign, messages=[message], to=to, actor=by, reason=how, action=Action.DOUBT_RESOLVED)
-        else:
-            data = {"campaign": message.campaign.reference, "message": message.message_ref, "state": "", "reason": how}
-            record(
-                incident=message.campaign.incident,
-                action=Action.DOUBT_RESOLVED,
-                actor=by,
-                data=data,
-                subject=message.entry.person.subject,
-            )
-    return 1
+def _with(states: list[str], *of: str) -> list[Campaign]:
+    """Campaigns in a state that have messages in one of these."""
+    some = Message.objects.filter(campaign=OuterRef("pk"), state__in=states)
+    return list(Campaign.objects.filter(Exists(some), state__in=of).select_related("incident").order_by("id"))
 
 
 def check_running_campaigns() -> int:
@@ -181,23 +156,44 @@ def check_running_campaigns() -> int:
     return paused
 
 
+# -- without a broker --------------------------------------------------------------------------------------------------
+
+
 def dispatch(*, campaign: Campaign, progress: Callable[[dict[str, int]], None] | None = None) -> None:
-    """Do the workers' work here, without a broker, until nothing is left to do."""
-    with closing(provider_for()) as provider, Owner() as owner:
+    """Do the workers' work here, without a broker, until nothing is left to do. A database that restarts is waited for."""
+    with Owner() as owner:
         while True:
-            keep_house()
-            seal_if_we_may()
-            work = send_ready(campaign_id=campaign.pk, owner=owner, provider=provider, seconds=5)
-            campaign.refresh_from_db()
-            if progress:
-                progress({"answered": work.answered})
-            if campaign.state != CampaignState.DISPATCHING:
-                break
-            if not work.answered:
-                time.sleep(0.5)
+            try:
+                goes_on = _round(campaign, owner, progress or (lambda _: None))
+            except AWAY as error:
+                logger.warning("the database is away (%s); trying again", type(error).__name__)
+                connection.close()
+                time.sleep(1)
+                continue
+            if not goes_on:
+                return
+
+
+def _round(campaign: Campaign, owner: Owner, progress: Callable[[dict[str, int]], None]) -> bool:
+    """One round of everything; whether there is another."""
+    if not owner.alive():
+        owner.stand()
+    keep_house()
+    seal_if_we_may()
+    name = pacing.choose(providers=providers())
+    answered = 0
+    if name is not None:
+        with closing(provider_named(name)) as provider:
+            answered = send_ready(campaign_id=campaign.pk, owner=owner, provider=provider, seconds=5).answered
+    campaign.refresh_from_db()
+    progress({"answered": answered})
+    if campaign.state == CampaignState.DISPATCHING:
+        time.sleep(0 if answered else 0.5)
+        return True
     if campaign.state == CampaignState.STOPPED:
         keep_house()  # what a chunk gave back after the stop is cancelled now, not at somebody's next tick
     seal_if_we_may()
+    return False
 
 
 def seal_if_we_may() -> None:

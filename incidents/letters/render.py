@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -50,6 +50,9 @@ from incidents.models import (
 from incidents.models.refusal import Refused
 from incidents.people.amending import next_register, people_of
 from incidents.vault import Vault
+
+#: In front of the subject of every letter of a drill: whoever finds one must not take it for news.
+DRILL_MARK = "[Drill] "
 
 
 class LetterRefused(Refused):
@@ -174,7 +177,7 @@ def _make(amendment: Amendment | None, text: LetterText, cohort: Cohort, situati
         letter=made, required=situation.required, barred=situation.barred, facts=facts, fields=fields,
         elements=situation.elements,
     ) + check_owed(letter=made, situation=situation)  # fmt: skip
-    body = canonical_json(made.to_json()).decode()
+    body = canonical_json(marked(letter=made, incident=text.incident).to_json()).decode()
     letter, _ = Letter.objects.update_or_create(
         incident=text.incident, cohort=cohort, language=text.language, amendment=amendment,
         defaults={
@@ -184,6 +187,11 @@ def _make(amendment: Amendment | None, text: LetterText, cohort: Cohort, situati
         },
     )  # fmt: skip
     return letter
+
+
+def marked(*, letter: CompiledLetter, incident: Incident) -> CompiledLetter:
+    """The letter as it is stored: a drill's says so in its subject, after the check of what people would read."""
+    return replace(letter, subject=f"{DRILL_MARK}{letter.subject}") if incident.is_drill else letter
 
 
 def situations(*, incident: Incident, told: Iterable[Reader]) -> Iterator[tuple[Reader, Situation]]:

@@ -22,7 +22,7 @@ from incidents.letters.language import CompiledLetter, LetterSyntaxError, compil
 from incidents.letters.owed import check_owed
 from incidents.letters.particulars import Situation, letter_facts, letter_fields
 from incidents.letters.readers import Reader, readers
-from incidents.letters.render import law_block, newest_texts, situations
+from incidents.letters.render import law_block, marked, newest_texts, situations
 from incidents.letters.syntax import LetterTree
 from incidents.models import Amendment, AuditEvent, Filing, Incident, Letter, LetterText, PersonStatus
 from incidents.people.amending import covered
@@ -152,7 +152,7 @@ class _Bench:
             return replace(mark, ground=Ground.WORDS, because=(Change("form", "", letter.form, reader.form),))
         situation = self._as_of(letter.made_at, reader, situation)
         made = _compiled(text, situation)
-        if made is None or _digest(made) != letter.sha256:
+        if made is None or _digest(marked(letter=made, incident=self.incident)) != letter.sha256:
             return replace(mark, ground=Ground.WORDS, because=tuple(self._because(letter, text, situation)))
         known = {f"{one['code']} {one['reference']}".strip() for one in letter.findings if one["level"] == BLOCK}
         blocks = sorted(_blocks(made, situation) - known)

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand
 
 from incidents.audit.log import TreeWentBack
-from incidents.models import Campaign, Incident
+from incidents.models import Campaign, Incident, Message
 from incidents.models.refusal import Refused
 
 FAILED, BAD_INPUT = 1, 2
@@ -70,6 +70,14 @@ def campaign_named(reference: str) -> Campaign:
     if found is None:
         known = ", ".join(Campaign.objects.order_by("-id").values_list("reference", flat=True)[:5]) or "none yet"
         raise Refused(f"There is no campaign '{reference}'. Known: {known}. 'freeze INCIDENT' makes one and prints its name.")
+    return found
+
+
+def message_of(campaign: Campaign, person_ref: str) -> Message:
+    """The message of somebody on a campaign's register. Raises Refused."""
+    found = campaign.messages.filter(entry__person__reference=person_ref).order_by("id").first()
+    if found is None:
+        raise Refused(f"'{person_ref}' is nobody on the register of {campaign.reference}. The person's page shows the reference.")
     return found
 
 

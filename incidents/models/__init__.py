@@ -25,6 +25,7 @@ from incidents.models.messages import (
     InboxMessage,
     Message,
     MessageState,
+    Presence,
     ProviderEvent,
     RegisterEntry,
 )
@@ -35,6 +36,15 @@ from incidents.models.people import (
     PersonStatus,
     PersonVersion,
     QueueEntry,
+)
+from incidents.models.sending import (
+    CanaryLetter,
+    LateResult,
+    PreflightReport,
+    ProviderLimit,
+    Reconciliation,
+    StaffRecipient,
+    Unreachable,
 )
 
 __all__ = [
@@ -50,6 +60,7 @@ __all__ = [
     "BatchState",
     "Campaign",
     "CampaignState",
+    "CanaryLetter",
     "Chunk",
     "ChunkState",
     "Cohort",
@@ -69,6 +80,7 @@ __all__ = [
     "Incident",
     "IncidentKey",
     "Joining",
+    "LateResult",
     "LegalHold",
     "Letter",
     "LetterText",
@@ -78,9 +90,15 @@ __all__ = [
     "Obligation",
     "PersonStatus",
     "PersonVersion",
+    "PreflightReport",
+    "Presence",
     "ProviderEvent",
+    "ProviderLimit",
     "QueueEntry",
+    "Reconciliation",
     "RegisterEntry",
     "RetentionPeriod",
     "RowOutcome",
+    "StaffRecipient",
+    "Unreachable",
 ]

@@ -55,6 +55,8 @@ class Campaign(models.Model):
     released_at = models.DateTimeField(null=True)
     drained_at = models.DateTimeField(null=True)
     pause_reason = models.TextField(blank=True)
+    #: The first wave, to staff: none (nobody is entered), waiting, passed, failed. Nobody else is written to before it passed.
+    canary = models.CharField(max_length=8, db_default="none")
 
     class Meta:
         constraints = [
@@ -110,6 +112,9 @@ MESSAGE_MOVES: dict[str, frozenset[str]] = {
             MessageState.DELIVERED,
             MessageState.EXCLUDED,
             MessageState.REPLACED,
+            MessageState.NEEDS_OTHER_CHANNEL,
+            MessageState.IN_DOUBT,
+            MessageState.QUARANTINED,
         }
     ),
     MessageState.SENDING: frozenset(
@@ -122,7 +127,13 @@ MESSAGE_MOVES: dict[str, frozenset[str]] = {
         }
     ),
     MessageState.IN_DOUBT: frozenset(
-        {MessageState.ACCEPTED, MessageState.READY, MessageState.DELIVERED, MessageState.NEEDS_OTHER_CHANNEL}
+        {
+            MessageState.ACCEPTED,
+            MessageState.READY,
+            MessageState.DELIVERED,
+            MessageState.NEEDS_OTHER_CHANNEL,
+            MessageState.QUARANTINED,
+        }
     ),
     MessageState.ACCEPTED: frozenset(
         {
@@ -133,9 +144,13 @@ MESSAGE_MOVES: dict[str, frozenset[str]] = {
         }
     ),
     MessageState.ACCEPTED_UNCONFIRMED: frozenset({MessageState.DELIVERED, MessageState.NEEDS_OTHER_CHANNEL}),
-    MessageState.NEEDS_OTHER_CHANNEL: frozenset({MessageState.UNREACHABLE, MessageState.EXCLUDED, MessageState.REPLACED}),
+    MessageState.NEEDS_OTHER_CHANNEL: frozenset(
+        {MessageState.UNREACHABLE, MessageState.EXCLUDED, MessageState.REPLACED, MessageState.READY}
+    ),
     MessageState.HELD: frozenset({MessageState.READY, MessageState.EXCLUDED, MessageState.UNREACHABLE, MessageState.REPLACED}),
-    MessageState.QUARANTINED: frozenset({MessageState.READY, MessageState.EXCLUDED, MessageState.REPLACED}),
+    MessageState.QUARANTINED: frozenset(
+        {MessageState.READY, MessageState.EXCLUDED, MessageState.REPLACED, MessageState.NEEDS_OTHER_CHANNEL}
+    ),
     MessageState.DELIVERED: frozenset(),
     MessageState.UNREACHABLE: frozenset(),
     MessageState.EXCLUDED: frozenset(),
@@ -166,11 +181,12 @@ IN_FLIGHT = frozenset({MessageState.SENDING, MessageState.IN_DOUBT})
 class Message(models.Model):
     """One letter to one person by one channel."""
 
-    entry = models.ForeignKey(RegisterEntry, on_delete=models.PROTECT, related_name="messages")
-    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="messages")
+    # Each index costs every letter twice (taken, answered): those below serve these two as well.
+    entry = models.ForeignKey(RegisterEntry, on_delete=models.PROTECT, related_name="messages", db_index=False)
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="messages", db_index=False)
     channel = models.CharField(max_length=10, default="email")
     #: Random, not derived from the person: names the message to the provider, in Message-ID and as reference code.
-    message_ref = models.CharField(max_length=32, unique=True)
+    message_ref = models.CharField(max_length=32)
     state = models.CharField(max_length=20, choices=MessageState)
     state_reason = models.CharField(max_length=200, blank=True)
     not_before = models.DateTimeField(null=True)
@@ -180,9 +196,16 @@ class Message(models.Model):
     content_sha256 = models.CharField(max_length=64, blank=True)
     provider_id = models.CharField(max_length=200, blank=True)
     accepted_at = models.DateTimeField(null=True)
+    #: Names the recipient's mail domain under the incident's key, to pace by domain without opening the record.
+    domain_key = models.CharField(max_length=16, blank=True, db_default="")
+    #: How many processes died with it in their hands; after three it is quarantined.
+    deaths = models.PositiveSmallIntegerField(db_default=0)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["entry", "channel"], name="one_message_per_channel")]
+        constraints = [
+            models.UniqueConstraint(fields=["entry", "channel"], name="one_message_per_channel"),
+            models.UniqueConstraint(fields=["message_ref"], name="a_message_ref_names_one_message"),
+        ]
         indexes = [
             models.Index(
                 fields=["campaign", "due_at", "id"],
@@ -214,6 +237,9 @@ class Chunk(models.Model):
     owner_lock = models.BigIntegerField()
     lease_until = models.DateTimeField()
     confirmed = models.PositiveIntegerField(default=0)
+    #: To whom it is handed over, and how many messages may be handed over past the marker: the bound of its doubts.
+    provider = models.CharField(max_length=30, blank=True, db_default="")
+    step = models.PositiveSmallIntegerField(db_default=1)
     #: Position in the chunk -> outcome, for answers other than "accepted"; written with the marker.
     exceptions = models.JSONField(default=dict)
     claimed_at = models.DateTimeField()
@@ -226,12 +252,23 @@ class Chunk(models.Model):
         return f"chunk {self.pk}"
 
 
+class Presence(models.Model):
+    """An owner of chunks who stands on its connection. The table is UNLOGGED: a crash of the server, which cuts off the last
+    markers, empties it, and whose owner is missing here, of that chunk the marker may not be whole."""
+
+    owner_lock = models.BigIntegerField(primary_key=True)
+
+    def __str__(self) -> str:
+        return f"owner {self.owner_lock}"
+
+
 class Attempt(models.Model):
     """One try at one message: what the provider answered, or that nobody knows."""
 
-    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="tries")
+    # Only `dispatch.outcomes` writes attempts, beside the very rows that they name; a check for each would cost every letter.
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="tries", db_index=False, db_constraint=False)
     number = models.PositiveSmallIntegerField()
-    chunk = models.ForeignKey(Chunk, on_delete=models.PROTECT, related_name="attempts")
+    chunk = models.ForeignKey(Chunk, on_delete=models.PROTECT, related_name="attempts", db_index=False, db_constraint=False)
     outcome = models.CharField(max_length=20)
     provider = models.CharField(max_length=30)
     provider_id = models.CharField(max_length=200, blank=True)
@@ -241,6 +278,14 @@ class Attempt(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["message", "number"], name="one_attempt_per_number")]
+        # A relay's answer names nothing that an event would name again: those rows stay out of the index, and are cheap.
+        indexes = [
+            models.Index(
+                fields=["provider_id"],
+                name="attempt_by_provider_id",
+                condition=~models.Q(provider_id="") & ~models.Q(provider__in=["smtp", "inbox"]),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.message}"
@@ -252,6 +297,8 @@ class Doubt(models.Model):
     message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="doubts")
     chunk = models.ForeignKey(Chunk, on_delete=models.PROTECT, related_name="doubts")
     reason = models.CharField(max_length=200)
+    #: Who may have it, and can be asked.
+    provider = models.CharField(max_length=30, blank=True, db_default="")
     opened_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
     settled_how = models.CharField(max_length=30, blank=True)
@@ -276,12 +323,22 @@ class ProviderEvent(models.Model):
     received_at = models.DateTimeField()
     applied_at = models.DateTimeField(null=True)
     effect = models.CharField(max_length=40, blank=True)
+    #: How it was proved to come from the provider: signed, password, mail (a bounce), polled, simulated; empty: of old.
+    strength = models.CharField(max_length=12, blank=True, db_default="")
+    signed_at = models.DateTimeField(null=True)
+    #: The request's body as it came, and the address in it under a key of ours; neither is kept itself.
+    raw_sha256 = models.CharField(max_length=64, blank=True, db_default="")
+    recipient_hash = models.CharField(max_length=64, blank=True, db_default="")
+    #: The provider's own name of the letter, as attempts hold it.
+    provider_id = models.CharField(max_length=200, blank=True, db_default="")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["provider", "event_key"], name="an_event_is_stored_once")]
         indexes = [
             models.Index(fields=["id"], name="event_unapplied", condition=models.Q(applied_at__isnull=True)),
             models.Index(fields=["message_ref"], name="event_by_message"),
+            models.Index(fields=["id"], name="event_unknown", condition=models.Q(effect="unknown message")),
+            models.Index(fields=["id"], name="event_conflict", condition=models.Q(effect__startswith="conflict")),
         ]
 
     def __str__(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 
 from incidents.models.duties import Cohort
@@ -100,8 +101,8 @@ class AffectedPerson(models.Model):
         ]  # fmt: skip
         #: Each incident has an index key of its own: the same person in two incidents has two different values.
         indexes = [
-            models.Index(fields=["customer_index"], name="person_by_customer"),
-            models.Index(fields=["email_index"], name="person_by_email"),
+            HashIndex(fields=["customer_index"], name="person_by_customer"),
+            HashIndex(fields=["email_index"], name="person_by_email"),
             models.Index(fields=["incident", "status"], name="person_by_status", condition=~models.Q(status="clear")),
             models.Index(fields=["merged_into"], name="person_by_keeper", condition=models.Q(merged_into__isnull=False)),
             models.Index(fields=["amendment"], name="person_by_amendment", condition=models.Q(amendment__isnull=False)),
@@ -109,6 +110,9 @@ class AffectedPerson(models.Model):
                 fields=["incident"], name="person_of_several_addresses", condition=models.Q(other_email_indexes__isnull=False)
             ),
             models.Index(fields=["incident"], name="person_erased", condition=models.Q(erased_at__isnull=False)),
+            models.Index(
+                fields=["incident"], name="person_asks_erasure", condition=models.Q(flags__contains=["erasure_pending"])
+            ),
         ]
 
     def __str__(self) -> str:

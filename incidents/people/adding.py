@@ -28,6 +28,7 @@ KNOWN = f"""
 SELECT s.known_person, {STAGED_ROW} FROM staging s
 JOIN incidents_stagedrow r ON r.batch_id = s.batch_id AND r.number = s.number
 WHERE s.known_person IS NOT NULL AND s.rejected IS NULL ORDER BY 1, (s.merge_tier <> 'correction'), s.number"""  # noqa: S608
+ANYBODY = "SELECT EXISTS (SELECT FROM staging WHERE known_person IS NOT NULL)"
 ADDED = """
 DROP TABLE IF EXISTS pg_temp.added, pg_temp.own, pg_temp.asked, pg_temp.keep;
 CREATE TEMP TABLE keep (number int, raw_sealed bytea) ON COMMIT DROP;
@@ -98,6 +99,9 @@ class _Written:
 def add_to_known(cursor: Any, vault: Vault, *, batch: ImportBatch) -> None:
     """Give people imported before what this list adds to them."""
     cursor.execute(ADDED)
+    cursor.execute(ANYBODY)
+    if not cursor.fetchone()[0]:
+        return
     for page in pages(_groups()):
         found, written = _look_up([person for person, _ in page]), _Written([], [], [], [])
         for person, rows in page:

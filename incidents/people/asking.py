@@ -31,7 +31,7 @@ def ask_place(*, place: Residence, email: str, seat: str, problems: list[Problem
     if place.question == "residence_conflict":
         kind, reason, remedy = RESIDENCE_QUESTIONS[place.question]
         problems.append(Problem(kind, place.decided_by, reason, remedy))
-        return replace(place, possible=tuple(dict.fromkeys((*place.possible, *place.unclear, *_of_domain(email)))))
+        return replace(place, possible=tuple(dict.fromkeys((*place.possible, *place.unclear, *of_domain(email)))))
     unknown = place.place == UNKNOWN
     if place.unreadable and (unknown or not place.question):
         # Weaker evidence may have decided; it is asked all the same, in a queue where the residence can be set.
@@ -54,7 +54,7 @@ def _suggested(place: Residence, email: str, seat: str) -> str:
     """The default for somebody of whom nothing else is known. It is said, and taken by nobody but a person."""
     if place.possible and place.possible != (place.weak_hint,):
         return ""
-    domain = next(iter(_of_domain(email)), "")
+    domain = next(iter(of_domain(email)), "")
     weak = ((place.weak_hint, "the IP address"), (domain, "the e-mail address"), (seat, "the seat of the sender"))
     code, source = next(((code, source) for code, source in weak if code), ("", ""))
     return f"suggested: {code}, by {source} alone; " if code else ""
@@ -67,6 +67,6 @@ def _domain_place(ending: str) -> tuple[str, ...]:
     return (residence_of(code=code),) if known else ()
 
 
-def _of_domain(email: str) -> tuple[str, ...]:
+def of_domain(email: str) -> tuple[str, ...]:
     """The country of an e-mail address; those endings that the whole world uses tell none."""
     return _domain_place(email.rpartition(".")[2].lower()) if email else ()

@@ -144,31 +144,31 @@ def _carry(batch: ImportBatch, reader: Reader | None, file: ListFile | None, pro
         batch.state = BatchState.WAITING
     batch.started_at = batch.started_at or database_now()
     batch.save(update_fields=["state", "started_at"])
+    counted: Accounting | None = None
     try:
         while batch.state != BatchState.DONE:
             if reader and file is None:
                 file = looking.file_of(batch=batch, reader=reader)
             stage_list(batch=batch, reader=reader, file=file, progress=progress)
-            _settle(batch)
+            counted = _settle(batch)
     except FileRefused as refusal:
         _refuse(batch, refusal)
         raise
     # Whoever the list marks as having asked for erasure: recorded now, done when the duty to tell them is met.
     open_pending(incident=batch.incident, actor=author_of(batch=batch))
     unread = file.unread if file else ()
-    return ImportReport(False, batch.rows, account(incident=batch.incident), batch.difference, unread)
+    return ImportReport(False, batch.rows, counted or account(incident=batch.incident), batch.difference, unread)
 
 
-def _settle(batch: ImportBatch) -> None:
-    """People, if the rows are still read as they have to be; else nothing, and they are read again."""
+def _settle(batch: ImportBatch) -> Accounting | None:
+    """People, if the rows are still read as they have to be; else nothing, and they are read again. Returns where rows stand."""
     with transaction.atomic():
         # None beside a freeze: what is looked up here must still hold at the end.
         Incident.objects.select_for_update(no_key=True).get(pk=batch.incident_id)
         if not ImportBatch.objects.select_for_update().filter(pk=batch.pk, state=BatchState.SETTLING).exists():
             raise TakenOver("This import is carried on by another process, or was cancelled.")
         looking.may_join(batch=batch)
-        if batch.read_with == read_with(batch=batch):
-            settle(batch=batch)
+        return settle(batch=batch) if batch.read_with == read_with(batch=batch) else None
 
 
 def _refuse(batch: ImportBatch, refusal: FileRefused) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from incidents.record import PersonFields
 from incidents.vault import Vault
@@ -33,7 +33,7 @@ def _bound_to(incident: str) -> str:
 
 def seal_row(*, row: KeptRow, vault: Vault, incident: str) -> bytes:
     """The row, sealed as the rows that became nobody are. `incident`: its reference."""
-    plain = asdict(row) | {"fields": row.fields.encode().decode() if row.fields else ""}
+    plain = vars(row) | {"fields": row.fields.encode().decode() if row.fields else ""}
     text = json.dumps({name: value for name, value in plain.items() if value}, ensure_ascii=False)
     return vault.seal_blob(plain=text.encode(), bound_to=_bound_to(incident))
 

@@ -60,22 +60,26 @@ FROM joined j WHERE r.batch_id = %(batch)s AND r.number = j.number""",
 )
 WRITE_KEPT = """
 UPDATE incidents_stagedrow r SET raw_sealed = k.raw_sealed FROM keep k WHERE r.batch_id = %(batch)s AND r.number = k.number"""
-#: After people and rows are written: each merge with its evidence, further addresses, and the other side of each question.
+#: Few rows, whose people and rows are looked up by their key: what was written a moment ago has no statistics to say so.
+BY_KEY = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+ANY_WAY = "SET LOCAL enable_hashjoin TO DEFAULT; SET LOCAL enable_mergejoin TO DEFAULT"
+#: After people and rows are written: each merge with its evidence, further addresses, and the other side of each question;
+#: each where there is any.
 RECORD = (
-    """
+    ("staging WHERE merge_tier IS NOT NULL", """
 INSERT INTO incidents_merge (incident_id, person_id, row_id, tier, reason, merged_at, undo_reason)
 SELECT %(incident)s, r.person_id, r.id, s.merge_tier, s.merge_reason, clock_timestamp(), ''
 FROM staging s JOIN incidents_importrow r ON r.batch_id = %(batch)s AND r.number = s.number
-WHERE s.merge_tier IS NOT NULL AND s.merge_tier <> 'correction' AND s.rejected IS NULL ORDER BY s.number""",
-    """
+WHERE s.merge_tier IS NOT NULL AND s.merge_tier <> 'correction' AND s.rejected IS NULL ORDER BY s.number"""),
+    ("joined WHERE others <> '{}'", """
 UPDATE incidents_affectedperson p SET other_email_indexes = j.others FROM joined j JOIN staging s USING (number)
-WHERE p.id = s.person_id AND j.others <> '{}'""",
-    """
+WHERE p.id = s.person_id AND j.others <> '{}'"""),
+    ("question", """
 UPDATE incidents_queueentry q SET other_id = coalesce(d.person, o.known_person, o.person_id)
 FROM question d JOIN staging s ON s.number = d.number LEFT JOIN staging o ON o.number = d.other
 WHERE q.person_id = coalesce(s.known_person, s.person_id) AND q.kind = 'match_conflict' AND q.reason = d.reason
-  AND q.status = 'open' AND q.other_id IS NULL""",
-)
+  AND q.status = 'open' AND q.other_id IS NULL"""),
+)  # fmt: skip
 
 
 class StagedRow(NamedTuple):
@@ -147,9 +151,19 @@ def join_details(cursor: Any, vault: Vault, *, batch: ImportBatch) -> None:
 def record_merges(cursor: Any, *, batch: ImportBatch) -> None:
     """Write what was merged and why, once people and rows are there; the queue learns who the other person is."""
     ids = {"incident": batch.incident_id, "batch": batch.pk}
-    for statement in RECORD:
-        cursor.execute(statement, ids)
-    replace_corrected(cursor, batch=batch)
+    cursor.execute(BY_KEY)
+    for wanted, statement in RECORD:
+        if _any(cursor, wanted):
+            cursor.execute(statement, ids)
+    cursor.execute(ANY_WAY)
+    if _any(cursor, "correction"):
+        replace_corrected(cursor, batch=batch)
+
+
+def _any(cursor: Any, rows: str) -> bool:
+    """Whether there is anything to do: most lists correct nobody, and a million rows are long to look through for nothing."""
+    cursor.execute(f"SELECT EXISTS (SELECT FROM {rows})")  # noqa: S608
+    return bool(cursor.fetchone()[0])
 
 
 def rows_of(query: str) -> Iterator[Sequence[Any]]:

@@ -16,7 +16,7 @@ import socket
 import struct
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from itertools import chain
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from incidents.people import reading
+from incidents.people.blockwise import Block, Blockwise, Ready
 from incidents.people.inert import restored
 from incidents.people.rows import Expected, Prepared, Preparer, match_values
 
@@ -205,14 +206,36 @@ class _Pieces(io.RawIOBase):
 def messages(*, raw: BinaryIO, file: reading.ListFile, expected: Expected, today: date, after: int = 0) -> Iterator[Message]:
     """The rows after row `after`, some hundred at a time. Raises FileRefused naming the row."""
     preparer, writer = Preparer(columns=file.columns, expected=expected, today=today), _Writer(file.columns)
-    prepare, add, came_back = preparer.prepare, writer.add, "correction_of" in file.columns
-    for number, cells in reading.rows(raw=raw, file=file):
-        if number > after:
+    blockwise = Blockwise(
+        preparer=preparer, columns=file.columns, today=today, aware_on=expected.aware_on, number_of=writer.number_of
+    )  # fmt: skip
+    came_back = "correction_of" in file.columns
+    for block in _blocks(reading.rows(raw=raw, file=file), after):
+        if came_back:
             # A reject file that comes back: the marks that kept its cells quiet in a spreadsheet are taken away.
-            said = [restored(cell) for cell in cells] if came_back else cells
-            if add(prepare(number, said), said):
-                yield writer.message()
-    yield writer.message()
+            others: Block = [(number, [restored(cell) for cell in cells]) for number, cells in block]
+        else:
+            ready, others = blockwise.read(block)
+            writer.extend(ready)
+        for number, cells in others:
+            writer.add(preparer.prepare(number, cells), cells)
+        yield writer.message()
+        if writer.begins_anew:
+            blockwise.forget()
+
+
+def _blocks(rows: Iterator[tuple[int, list[str]]], after: int) -> Iterator[list[tuple[int, list[str]]]]:
+    """The rows after row `after`, as many at a time as one message holds."""
+    block, characters = list[tuple[int, list[str]]](), 0
+    for row in rows:
+        if row[0] > after:
+            block.append(row)
+            characters += sum(map(len, row[1]))
+            if len(block) >= ROWS or characters > CHARACTERS:
+                yield block
+                block, characters = [], 0
+    if block:
+        yield block
 
 
 class _Writer:
@@ -222,26 +245,33 @@ class _Writer:
         self._correction = columns.index("correction_of") if "correction_of" in columns else None
         self._profiles: dict[tuple[Any, ...], int] = {}
         self._rows: list[Row] = []
+        self._ready: Ready | None = None
         self._new: list[tuple[Any, ...]] = []
         self._rejected: list[tuple[Any, ...]] = []
         self._columns, self._kept = columns, list[tuple[int, list[str]]]()
-        self._characters, self._anew = 0, True
+        self.begins_anew = True
 
-    def add(self, row: Prepared, cells: list[str]) -> bool:
-        """One row. Returns whether it is time to send a message."""
+    def extend(self, ready: Ready | None) -> None:
+        """The ordinary rows of a block; they go before the others."""
+        self._ready = ready
+
+    def add(self, row: Prepared, cells: list[str]) -> None:
+        """One row."""
         corrects = self._corrects(cells) if self._correction is not None else ""
         if row.rejected:
-            self._characters += sum(map(len, cells))
             self._rejected.append((row.number, corrects, asdict(row.rejected), cells))
         else:
             plain = row.fields.encode().decode()
-            self._characters += len(plain)
             matched = match_values(row.fields).values()
             self._rows.append((row.number, self._profile(row), row.reference, corrects, plain, *matched))
             if row.problems and self._untaken(row, cells):
-                self._characters += sum(map(len, cells))
                 self._kept.append((row.number, cells))
-        return len(self._rows) + len(self._rejected) >= ROWS or self._characters > CHARACTERS
+
+    def number_of(self, row: Prepared) -> int | None:
+        """The number of an ordinary row's profile; none for a row of which more than its record has to be kept."""
+        if row.rejected or any(problem.kind in UNTAKEN for problem in row.problems):
+            return None
+        return self._profile(row)
 
     def _corrects(self, cells: list[str]) -> str:
         """The row of an earlier list that this one corrects: a reference of ours, or nothing."""
@@ -269,14 +299,16 @@ class _Writer:
 
     def message(self) -> Message:
         """What was collected since the last message."""
-        numbers, profiles, *texts = zip(*self._rows, strict=True) if self._rows else ((), ())
+        columns: list[Iterable[Any]] = list(zip(*self._rows, strict=True)) or [()] * (2 + len(TEXTS))
+        if ready := self._ready:
+            columns = [chain(*both) for both in zip((ready.numbers, ready.profiles, *ready.texts), columns, strict=True)]
+        numbers, profiles, *texts = columns
         found = {
-            "profiles": self._new, "rejected": self._rejected, "anew": self._anew, "rows": numbers, "known": profiles,
-            "kept": self._kept,
-            "texts": list(chain.from_iterable(texts)),
+            "profiles": self._new, "rejected": self._rejected, "anew": self.begins_anew, "kept": self._kept,
+            "rows": list(numbers), "known": list(profiles), "texts": list(chain.from_iterable(texts)),
         }  # fmt: skip
-        self._new, self._rows, self._rejected, self._kept, self._characters = [], [], [], [], 0
-        self._anew = len(self._profiles) > MOST_PROFILES
-        if self._anew:
+        self._new, self._rows, self._rejected, self._kept, self._ready = [], [], [], [], None
+        self.begins_anew = len(self._profiles) > MOST_PROFILES
+        if self.begins_anew:
             self._profiles.clear()
         return found

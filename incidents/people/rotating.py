@@ -15,11 +15,12 @@ from django.db import connection, transaction
 
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
-from incidents.models import AffectedPerson, BatchState, Incident, IncidentKey, PersonStatus, QueueEntry
+from incidents.models import AffectedPerson, BatchState, Incident, IncidentKey, PersonStatus, QueueEntry, StaffRecipient
 from incidents.models.people import QueueKind
 from incidents.models.refusal import Refused
 from incidents.vault import CannotOpen, Vault
 from incidents.vault.master import MasterKeyUnreachable, former, present, unwrap
+from incidents.vault.own_key import wrap_row_again
 from incidents.vault.sealing import (
     FIRST_VERSION,
     has_first_version,
@@ -90,7 +91,19 @@ def rotate_master(*, actor: str) -> MasterRotation:
     for incident_id in Incident.objects.order_by("id").values_list("id", flat=True):
         done, stood = _wrap_incident(incident_id, actor)
         wrapped, already = wrapped + done, already + stood
+    _wrap_staff(actor)
     return MasterRotation(wrapped, already)
+
+
+@transaction.atomic
+def _wrap_staff(actor: str) -> None:
+    """The records of the first wave's readers belong to no incident: their keys are wrapped by the master key itself."""
+    done = 0
+    for staff in StaffRecipient.objects.select_for_update().filter(removed_at=None).order_by("id"):
+        again = wrap_row_again(sealed=bytes(staff.sealed), table=StaffRecipient._meta.db_table, row=staff.pk)
+        done += StaffRecipient.objects.filter(pk=staff.pk).update(sealed=again) if again else 0
+    if done:
+        record(incident=None, action=Action.KEY_ROTATED, actor=actor, data={"key": "master", "wrapped": done})
 
 
 @transaction.atomic

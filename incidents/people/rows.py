@@ -154,13 +154,13 @@ class Preparer:
         ready, about = check_address(row.email) if row.email else ("", None)
         if rejected or (about and about.refused):
             return _nobody(number, rejected, about)
-        full = row.full_name or _whole_name(row.given_name, row.family_name)
+        full = row.full_name or whole_name(row.given_name, row.family_name)
         if not full or len(full) > LONGEST_NAME or not full.isprintable():
             problems += _about_name(full)
         street = row.street if row.street.isprintable() else _lines(row.street, problems)
         place = self._place(row, ready, problems)
         elements, flags = self._words(row, place, problems)
-        has_post = bool(street) and _can_be_posted(place.place, flags, street, row.city, row.region, row.postcode)
+        has_post = bool(street) and posted_at(place.place, flags, street, row.city, row.region, row.postcode)
         ready = _address(ready, about, has_post, problems)
         stood_in = row.representative_role or row.representative_name or row.representative_email
         fields = _fields(row, full, street, ready, _stand_in(row, problems) if stood_in else ("", "", ""))
@@ -270,8 +270,8 @@ def _unsafe(taken: tuple[str, ...], beyond: str) -> Problem | None:
     return None
 
 
-def _whole_name(given: str, family: str) -> str:
-    """East Asian names begin with the family."""
+def whole_name(given: str, family: str) -> str:
+    """The name of somebody whose parts alone are given. East Asian names begin with the family."""
     parts = (family, given) if FAMILY_FIRST.search(family) else (given, family)
     return " ".join(part for part in parts if part)
 
@@ -294,8 +294,8 @@ def _lines(street: str, problems: list[Problem]) -> str:
     return "\n".join(lines)
 
 
-def _can_be_posted(place: str, flags: tuple[str, ...], street: str, city: str, region: str, postcode: str) -> bool:
-    """Who moved is not at the old address, and who lives at a protected one never gets post there."""
+def posted_at(place: str, flags: tuple[str, ...], street: str, city: str, region: str, postcode: str) -> bool:
+    """Whether a letter can be addressed: who moved is not at the old address, and a protected one never gets post."""
     if place == residence.UNKNOWN or "moved" in flags or "safe_address" in flags:
         return False
     reading = postal.read_postcode(place[:2], postcode)
@@ -304,7 +304,7 @@ def _can_be_posted(place: str, flags: tuple[str, ...], street: str, city: str, r
 
 def can_be_posted(*, fields: PersonFields, place: str, flags: Sequence[str]) -> bool:
     """Whether a letter can be addressed to a person who lives at `place`."""
-    return _can_be_posted(place, tuple(flags), fields.street, fields.city, fields.region, fields.postcode)
+    return posted_at(place, tuple(flags), fields.street, fields.city, fields.region, fields.postcode)
 
 
 def _address(ready: str, about: AddressProblem | None, has_post: bool, problems: list[Problem]) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime
+from itertools import repeat
 from typing import Any
 
 from django.db import connection, transaction
@@ -20,6 +22,7 @@ from incidents.audit.log import database_now
 from incidents.law.pack import load_packs
 from incidents.models import BatchState, ImportBatch, Incident
 from incidents.models.refusal import Refused
+from incidents.people import copying
 from incidents.people.confined import Reader, ReaderBroken
 from incidents.people.parsing import TEXTS
 from incidents.people.reading import FileRefused, ListFile
@@ -28,16 +31,6 @@ from incidents.vault import Vault
 
 #: Rows in one slice, that is: in one commit.
 SLICE = 20_000
-COPY = (
-    "COPY incidents_stagedrow (batch_id, number, subject, reference, correction_of, sealed, wrapped_key, key_version, "
-    "commitment, raw_sealed, customer_index, email_index, name_index, name_birth_index, address_index, residence, "
-    "residence_from, confidence, possible, elements, flags, language, has_email, has_post, problems, rejected) FROM STDIN"
-)
-#: What the text format of COPY writes otherwise.
-ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-NULL = r"\N"
-#: Columns of a row that became nobody: neither indexes nor profile.
-NOBODY = "\t".join([NULL] * 5 + [""] * 3 + ["{}"] * 3 + ["", "f", "f", "[]"])
 Progress = Callable[[int], None]
 
 
@@ -125,7 +118,9 @@ class _Stager:
 
     def __init__(self, batch: ImportBatch, reader: Reader) -> None:
         self._batch, self._reader, self._vault = batch, reader, Vault(incident=batch.incident)
-        self._blob, self._profiles = f"import_row|{batch.incident.reference}", list[str]()
+        self._blob, self._begin = f"import_row|{batch.incident.reference}", copying.begin_of(batch.pk)
+        #: What rows share, and once a row was written with it, where it stands.
+        self._profiles: list[tuple[bytes, list[bytes]]] = []
         self._vault.seal_many([])  # looks up the newest key now: COPY will own the connection
 
     def stage(self, messages: Iterator[dict[str, Any]], progress: Progress | None) -> None:
@@ -139,9 +134,9 @@ class _Stager:
         count, more = 0, False
         with transaction.atomic(), _Copying(self._reader) as out:
             for message in messages:
-                lines = self._lines(message)
-                out.write(lines)
-                count += len(lines)
+                rows = self._rows(message)
+                out.write(rows)
+                count += len(rows)
                 if progress:
                     progress(self._batch.rows_staged + count)
                 if more := count >= SLICE:
@@ -159,48 +154,56 @@ class _Stager:
             raise TakenOver("This import is carried on by another process, or was cancelled.")
         batch.rows_staged, batch.rows, batch.state = done, rows, state
 
-    def _lines(self, message: dict[str, Any]) -> list[str]:
+    def _rows(self, message: dict[str, Any]) -> list[bytes]:
         if message["anew"]:
             self._profiles.clear()
-        self._profiles += [_profile(*profile) for profile in message["profiles"]]
+        self._profiles += [(copying.shared(*profile), list[bytes]()) for profile in message["profiles"]]
         found = self._people(message) if message["rows"] else []
         return found + [self._nobody(*row) for row in message["rejected"]]
 
-    def _people(self, message: dict[str, Any]) -> list[str]:
-        numbers, profiles, texts = message["rows"], message["known"], message["texts"]
+    def _people(self, message: dict[str, Any]) -> list[bytes]:
+        numbers, texts = message["rows"], message["texts"]
         rows = len(numbers)
         if len(texts) != rows * len(TEXTS):
             raise ReaderBroken("more or fewer texts than rows")
         references, corrections, plains, *values = (texts[at : at + rows] for at in range(0, len(texts), rows))
-        noise = os.urandom(16 * rows).hex()
-        subjects = [noise[at : at + 32] for at in range(0, len(noise), 32)]
-        sealed = self._vault.seal_many([(subject, plain.encode()) for subject, plain in zip(subjects, plains, strict=True)])
-        kinds = zip(TEXTS[-len(values) :], values, strict=True)
-        indexes = (_hexes(self._vault.blind_many(kind, found)) for kind, found in kinds)
-        start, known, kept = f"{self._batch.pk}\t", self._profiles, self._kept(message["kept"])
-        return [
-            f"{start}{number:d}\t{subject}\t{_text(reference) or 'p-' + subject[:12]}\t{_text(correction)}"
-            f"\t\\\\x{person.sealed.hex()}\t\\\\x{person.wrapped_key.hex()}\t{person.key_version}\t{person.commitment}"
-            f"\t{kept.get(number, NULL)}\t{customer}\t{email}\t{name}"
-            f"\t{birth}\t{address}\t{known[profile]}\t\\N\n"
-            for number, subject, reference, correction, person, profile, customer, email, name, birth, address in zip(
-                numbers, subjects, references, corrections, sealed, profiles, *indexes, strict=True
-            )
-        ]
+        subjects, kept, begin, end = new_subjects(rows), self._kept(message["kept"]), self._begin, copying.NULL
+        sealed, wrapped, commitments, version = self._vault.seal_columns(subjects, plains)
+        indexes = (self._vault.blind_encoded(kind, found) for kind, found in zip(TEXTS[-len(values) :], values, strict=True))
+        columns = (
+            [number.to_bytes(4) for number in numbers], [copying.OF_32 + subject for subject in subjects],
+            _references(references, subjects), copying.fields(corrections), copying.fields(sealed), copying.fields(wrapped),
+            repeat(copying.small(version)), [copying.OF_64 + commitment.encode() for commitment in commitments],
+            [kept.get(number, copying.NULL) for number in numbers] if kept else repeat(copying.NULL),
+            *(copying.indexes(one) for one in indexes),
+            self._shared(numbers, message["known"]),
+        )  # fmt: skip
+        return [b"".join((begin, *row, end)) for row in zip(*columns, strict=False)]
 
-    def _kept(self, rows: list[tuple[int, list[str]]]) -> dict[int, str]:
+    def _shared(self, numbers: list[int], known: list[int]) -> list[bytes]:
+        """What the rows share with others: where it stands already, or it itself."""
+        found, profiles = list[bytes](), self._profiles
+        for number, profile in zip(numbers, known, strict=True):
+            fields, place = profiles[profile]
+            if place:
+                found.append(place[0])
+            else:
+                place.append(copying.integer(number) + copying.LIKE_ANOTHER)
+                found.append(copying.NULL + fields)
+        return found
+
+    def _kept(self, rows: list[tuple[int, list[str]]]) -> dict[int, bytes]:
         """Rows of people as they came, sealed: only those with a value that could not be taken."""
-        return {int(number): f"\\\\x{self._raw(cells).hex()}" for number, cells in rows}
+        return {int(number): copying.field(self._raw(cells)) for number, cells in rows}
 
     def _raw(self, cells: list[str]) -> bytes:
         return self._vault.seal_blob(plain=json.dumps(cells, ensure_ascii=False).encode(), bound_to=self._blob)
 
-    def _nobody(self, number: int, correction: str, problem: dict[str, str], cells: list[str]) -> str:
-        raw, keys = self._raw(cells), "\t".join([NULL] * 4)
-        return (
-            f"{self._batch.pk}\t{int(number)}\t{os.urandom(16).hex()}\t\t{_text(correction)}\t{keys}\t\\\\x{raw.hex()}\t{NOBODY}\t"
-            f"{_text(json.dumps(problem))}\n"
-        )
+    def _nobody(self, number: int, correction: str, problem: dict[str, str], cells: list[str]) -> bytes:
+        (subject,) = new_subjects(1)
+        words = (copying.EMPTY, copying.field(correction.encode()), copying.NULL * 4, copying.field(self._raw(cells)))
+        rest = (copying.NULL * 6, copying.NOBODY, copying.document(problem))
+        return b"".join((self._begin, int(number).to_bytes(4), copying.OF_32, subject, *words, *rest))
 
 
 class _Copying:
@@ -213,19 +216,21 @@ class _Copying:
         self._reader.before_piece = self.pause
         return self
 
-    def write(self, lines: Iterable[str]) -> None:
-        """Some lines."""
+    def write(self, rows: list[bytes]) -> None:
+        """Some rows."""
         if not self._open:
             cursor = connection.cursor()
-            manager = cursor.copy(COPY)
+            manager = cursor.copy(copying.COPY)
             self._open.append((cursor, manager))
             self._out = manager.__enter__()
-        self._out.write("".join(lines))
+            self._out.write(copying.BEGIN)
+        self._out.write(b"".join(rows))
 
     def pause(self) -> None:
-        """End the COPY that is open; the next line begins another."""
+        """End the COPY that is open; the next row begins another."""
         while self._open:
             cursor, manager = self._open.pop()
+            self._out.write(copying.END)
             manager.__exit__(None, None, None)
             cursor.close()
 
@@ -237,24 +242,15 @@ class _Copying:
             cursor.close()
 
 
-def _hexes(values: Iterable[bytes | None]) -> list[str]:
-    return [f"\\\\x{value.hex()}" if value else NULL for value in values]
+def new_subjects(many: int) -> list[bytes]:
+    """Random names for people, in rising order: the time in milliseconds, then ten random bytes, as in UUIDs of version 7.
+
+    The log has the people of a list in their order anyway; and where every next name is the largest, a name is stored quickly.
+    """
+    noise, now = os.urandom(10 * many).hex(), f"{time.time_ns() // 1_000_000:012x}"
+    return sorted(f"{now}{noise[at : at + 20]}".encode() for at in range(0, len(noise), 20))
 
 
-def _text(value: str) -> str:
-    return value.translate(ESCAPES) if value else ""
-
-
-def _array(values: Iterable[str]) -> str:
-    quoted = ('"' + value.replace("\\", r"\\").replace('"', r"\"") + '"' for value in values)
-    return _text("{" + ",".join(quoted) + "}")
-
-
-def _profile(
-    place: str, decided_by: str, confidence: str, possible: Sequence[str], elements: Sequence[str], flags: Sequence[str],
-    language: str, has_email: bool, has_post: bool, problems: Sequence[dict[str, str]],
-) -> str:  # fmt: skip
-    """What many rows share, as COPY writes it; made once."""
-    lists = (_array(possible), _array(elements), _array(flags))
-    words = (_text(place), _text(decided_by), _text(confidence), *lists, _text(language))
-    return "\t".join((*words, "t" if has_email else "f", "t" if has_post else "f", _text(json.dumps(problems))))
+def _references(given: list[bytes], subjects: list[bytes]) -> list[bytes]:
+    """The references that the file gives; where it gives none, one of ours."""
+    return copying.fields(reference or b"p-" + subject[-12:] for reference, subject in zip(given, subjects, strict=True))

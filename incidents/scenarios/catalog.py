@@ -88,6 +88,8 @@ class Scenario:
     sources: tuple[Mapping[str, str], ...]
     plot: Mapping[str, Any]
     conclusions: tuple[Mapping[str, Any], ...]
+    #: Set by a drill over a real way out: every address is replaced by one of this domain.
+    to_domain: str = ""
 
     @property
     def aware_on(self) -> date:

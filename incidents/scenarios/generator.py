@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
 from random import Random
-from typing import TextIO
+from typing import Protocol
 
 from incidents.scenarios.catalog import Cell, Scenario, load_places, size_label
 from incidents.scenarios.crowd import Crowd, gather
@@ -72,6 +72,14 @@ _FLAGS = {
 _STRIDE = 48271
 
 
+class Table(Protocol):
+    """Where the lines go."""
+
+    def write(self, text: str, /) -> int:
+        """One line."""
+        ...
+
+
 @dataclass(frozen=True)
 class GeneratedCounts:
     """What was written. `edge_cases` counts people (pairs for a shared e-mail); `rows` leaves out the header."""
@@ -98,7 +106,7 @@ def allocate_cells(*, scenario: Scenario, people: int) -> dict[Cell, int]:
     return cells
 
 
-def write_people(*, scenario: Scenario, people: int, out: TextIO) -> GeneratedCounts:
+def write_people(*, scenario: Scenario, people: int, out: Table) -> GeneratedCounts:
     """Write the table of so many people, line by line; raises TooFewPeople. `out` must not translate newlines."""
     rng = _placement(scenario, people)
     crowd = _crowd(scenario, people, rng)

@@ -22,15 +22,17 @@ from incidents.dispatch import campaign as campaigns
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
 from incidents.letters.render import make_letters
-from incidents.models import AuditEvent, Campaign, CampaignState, Incident
+from incidents.models import AuditEvent, BatchState, Campaign, CampaignState, Incident
 from incidents.models.messages import FINAL_STATES, MessageState
+from incidents.models.refusal import Refused
 from incidents.people.assessing import assess_incident, record_filing
 from incidents.people.importing import account, import_people
 from incidents.people.opening import check_facts, open_incident
 from incidents.scenarios.catalog import Scenario, size_label
 from incidents.scenarios.concluding import DECIDED, SECOND, broken, conclusions_of, said_of
-from incidents.scenarios.generator import write_people
+from incidents.scenarios.generator import Table, write_people
 from incidents.scenarios.plot import Cast, Plot, decide, plot_of, record_findings
+from incidents.scenarios.redirect import Redirecting, strangers
 from incidents.scenarios.waves import Progress, second_campaign, sign_and_send
 
 _RUNNING = (CampaignState.FROZEN, CampaignState.CONTENT_APPROVED, CampaignState.DISPATCHING)
@@ -81,10 +83,10 @@ def _open_questions(incident: Incident) -> list[str]:
 
 
 def _opened(scenario: Scenario, cast: Cast) -> Incident:
-    found = Incident.objects.filter(reference=scenario.id).first()
+    facts = check_facts(dict(scenario.facts), now=log.database_now())
+    found = Incident.objects.filter(reference=facts["reference"]).first()
     if found:
         return found
-    facts = check_facts(dict(scenario.facts), now=log.database_now())
     return open_incident(facts=facts, author=cast.officer, drill=True)
 
 
@@ -106,6 +108,7 @@ def _played(
         if plot.ends == "nothing_sent":
             return None
         progress("freeze register and letters", 0, 0)
+        _refuse_strangers(scenario, incident)
         campaign = campaigns.freeze(incident=incident, author=cast.officer)
     sign_and_send(campaign=campaign, cast=cast, progress=progress)
     if plot.second_wave:
@@ -113,6 +116,13 @@ def _played(
         sign_and_send(campaign=campaign, cast=cast, progress=progress)
     _filed(incident, cast)
     return campaign
+
+
+def _refuse_strangers(scenario: Scenario, incident: Incident) -> None:
+    """Nobody who could be real is written to in a drill, whatever the table or the decisions said."""
+    number = strangers(incident=incident, domain=scenario.to_domain)
+    if number:
+        raise Refused(f"{number} people of this drill have an address that may be somebody's. Nothing was sent.")
 
 
 def _prepared(scenario: Scenario, incident: Incident, people: int, plot: Plot, cast: Cast, progress: Progress) -> None:
@@ -131,12 +141,13 @@ def _prepared(scenario: Scenario, incident: Incident, people: int, plot: Plot, c
 
 
 def _imported(scenario: Scenario, incident: Incident, people: int, cast: Cast, progress: Progress) -> None:
-    if incident.imports.exists():
+    if incident.imports.filter(state=BatchState.DONE).exists():
         return
     with tempfile.TemporaryDirectory(prefix="bn-drill-") as folder:
         path = Path(folder) / "people.csv"
         with path.open("w", encoding="utf-8", newline="") as out:
-            rows = write_people(scenario=scenario, people=people, out=out).rows
+            table: Table = Redirecting(out, scenario.to_domain) if scenario.to_domain else out
+            rows = write_people(scenario=scenario, people=people, out=table).rows
         with acting_as("importer"):
             import_people(
                 incident=incident,

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from django.conf import settings
+
 from incidents.audit import log
 from incidents.audit.actions import Action
 from incidents.dispatch import campaign as campaigns
@@ -87,9 +89,11 @@ def _sent(campaign: Campaign, progress: Progress) -> None:
             return
         if settled != seen:
             seen, since = settled, time.monotonic()
-        if time.monotonic() - since > SILENCE_SECONDS:
+        # A doubt that nobody can be asked about ends with its wait; until then silence is no standstill.
+        patience = SILENCE_SECONDS + (settings.SETTLE_AFTER_SECONDS if states.get(MessageState.IN_DOUBT) else 0)
+        if time.monotonic() - since > patience:
             raise StoryStuck(
-                f"No letter moved for {SILENCE_SECONDS} seconds; the campaign stands at {states}. Look at var/log, or "
+                f"No letter moved for {patience} seconds; the campaign stands at {states}. Look at var/log, or "
                 f"send without workers: manage.py dispatch {campaign.reference}"
             )
         time.sleep(0.5)

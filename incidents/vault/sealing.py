@@ -13,9 +13,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -30,7 +30,11 @@ FIRST_VERSION = 1
 KEY_BYTES = 32
 #: The two pads of HMAC (RFC 2104), as tables for bytes.translate.
 _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+#: Keys have 32 bytes, the block of SHA-256 has 64.
+_INNER_REST, _OUTER_REST = b"\x36" * 32, b"\x5c" * 32
 _COMMITMENT = b"commitment\x01"
+#: What a record and a person's key are bound to, before and after the person's random name.
+_RECORD, _KEY, _FIRST = b"incidents_affectedperson|", b"person_key|", f"|{FIRST_VERSION}".encode()
 
 
 class SealedPerson(NamedTuple):
@@ -111,6 +115,15 @@ def quick_hmac(key: bytes, data: bytes) -> bytes:
     return hashlib.sha256(padded.translate(_OUTER) + inner).digest()
 
 
+def _commitment(key: bytes, plain: bytes, sha256: Callable[..., Any] = hashlib.sha256) -> str:
+    """HMAC under a key that is the HMAC of a word under the person's: `quick_hmac` twice, written out for a million people."""
+    inner = sha256(key.translate(_INNER) + _INNER_REST + _COMMITMENT).digest()
+    own = sha256(key.translate(_OUTER) + _OUTER_REST + inner).digest()
+    inner = sha256(own.translate(_INNER) + _INNER_REST + plain).digest()
+    digest: str = sha256(own.translate(_OUTER) + _OUTER_REST + inner).hexdigest()
+    return digest
+
+
 class Vault:
     """The keys of one incident, held for the time of one piece of work."""
 
@@ -137,20 +150,22 @@ class Vault:
 
     def seal_many(self, records: Sequence[tuple[str, bytes]]) -> list[SealedPerson]:
         """Seal people, given as subject and encoded PersonFields, each under a new key of their own; in their order."""
+        subjects, plains = [subject.encode() for subject, _ in records], [plain for _, plain in records]
+        sealed, wrapped, commitments, version = self.seal_columns(subjects, plains)
+        return [SealedPerson(*one, version) for one in zip(sealed, wrapped, commitments, strict=True)]
+
+    def seal_columns(self, subjects: Sequence[bytes], plains: Sequence[bytes]) -> tuple[list[bytes], list[bytes], list[str], int]:
+        """The same of a million people, for whom no object is made: records, wrapped keys, commitments; and the key's version."""
         version, size = self.newest_version(), KEY_BYTES + 2 * NONCE_BYTES
-        wrap, noise, sealed = self._wraps[version].encrypt, os.urandom(size * len(records)), []
-        for start, (subject, plain) in zip(range(0, len(noise), size), records, strict=True):
-            key, nonces = noise[start : start + KEY_BYTES], noise[start + KEY_BYTES : start + size]
-            nonce, wrap_nonce = nonces[:NONCE_BYTES], nonces[NONCE_BYTES:]
-            sealed.append(
-                SealedPerson(
-                    nonce + AESGCM(key).encrypt(nonce, plain, _record_context(subject)),
-                    wrap_nonce + wrap(wrap_nonce, key, _key_context(subject, version)),
-                    quick_hmac(quick_hmac(key, _COMMITMENT), plain).hex(),
-                    version,
-                )
-            )
-        return sealed
+        noise, cipher, wrap = os.urandom(size * len(subjects)), AESGCM, self._wraps[version].encrypt
+        ending, sealed, wrapped, commitments = f"|{version}".encode(), list[bytes](), list[bytes](), list[str]()
+        for start, subject, plain in zip(range(0, len(noise), size), subjects, plains, strict=True):
+            key, nonce = noise[start : start + KEY_BYTES], noise[start + KEY_BYTES : start + KEY_BYTES + NONCE_BYTES]
+            sealed.append(nonce + cipher(key).encrypt(nonce, plain, _RECORD + subject + _FIRST))
+            nonce = noise[start + KEY_BYTES + NONCE_BYTES : start + size]
+            wrapped.append(nonce + wrap(nonce, key, _KEY + subject + ending))
+            commitments.append(_commitment(key, plain))
+        return sealed, wrapped, commitments, version
 
     def _person_key(self, subject: str, wrapped: bytes, version: int) -> bytes:
         if version not in self._wraps:
@@ -178,6 +193,26 @@ class Vault:
     def open(self, *, person: AffectedPerson) -> PersonFields:
         """Read a person's fields. Raises CannotOpen."""
         return _open_record(self._key(person), bytes(person.sealed or b""), person.subject)
+
+    def open_many(self, rows: Sequence[tuple[str, bytes | None, bytes | None, int]]) -> list[PersonFields | CannotOpen]:
+        """People's fields (subject, sealed record, wrapped key, its version), in their order; for one, why it does not open."""
+        found = list[PersonFields | CannotOpen]()
+        for subject, sealed, wrapped, version in rows:
+            try:
+                if sealed is None or wrapped is None:
+                    raise CannotOpen("this person's data were erased")
+                found.append(_open_record(self._person_key(subject, bytes(wrapped), version), bytes(sealed), subject))
+            except CannotOpen as error:
+                found.append(self._open_again(subject, version) or error)
+        return found
+
+    def _open_again(self, subject: str, version: int) -> PersonFields | None:
+        """Read before a rotation, opened after it: the key has been wrapped anew meanwhile."""
+        person = AffectedPerson.objects.filter(subject=subject).exclude(key_version=version).first()
+        try:
+            return self.open(person=person) if person else None
+        except CannotOpen:
+            return None
 
     def open_version(self, *, version: PersonVersion) -> PersonFields:
         """Read what an earlier version of a person said. Raises CannotOpen."""
@@ -210,7 +245,7 @@ class Vault:
 
     def commitment(self, *, person: AffectedPerson, fields: PersonFields) -> str:
         """HMAC over the person's fields under their own key: pseudonymous until the key is deleted, then nothing."""
-        return quick_hmac(quick_hmac(self._key(person), _COMMITMENT), fields.encode()).hex()
+        return _commitment(self._key(person), fields.encode())
 
     def blind(self, *, kind: str, value: str) -> bytes:
         """The incident's blind index of a normalised value (HMAC-SHA256), for matching only."""
@@ -221,6 +256,10 @@ class Vault:
 
     def blind_many(self, kind: str, values: Sequence[str]) -> list[bytes | None]:
         """The blind indexes of values of one kind, in their order; none for an empty value."""
+        return self.blind_encoded(kind, [value.encode() for value in values])
+
+    def blind_encoded(self, kind: str, values: Sequence[bytes]) -> list[bytes | None]:
+        """The same of values in UTF-8."""
         begun, found = self._inner.copy(), list[bytes | None]()
         begun.update(f"{kind}|".encode())
         for value in values:
@@ -228,7 +267,7 @@ class Vault:
                 found.append(None)
                 continue
             inner, outer = begun.copy(), self._outer.copy()
-            inner.update(value.encode())
+            inner.update(value)
             outer.update(inner.digest())
             found.append(outer.digest())
         return found
@@ -243,11 +282,11 @@ class Vault:
 
 
 def _record_context(subject: str) -> bytes:
-    return f"incidents_affectedperson|{subject}|{FIRST_VERSION}".encode()
+    return _RECORD + subject.encode() + _FIRST
 
 
 def _key_context(subject: str, version: int) -> bytes:
-    return f"person_key|{subject}|{version}".encode()
+    return _KEY + f"{subject}|{version}".encode()
 
 
 def _open_record(key: bytes, sealed: bytes, subject: str) -> PersonFields:

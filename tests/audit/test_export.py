@@ -24,11 +24,13 @@ from incidents.audit import log, verify_bundle
 from incidents.audit.actions import Action
 from incidents.audit.export import export_evidence
 from incidents.dispatch.campaign import send_test, stop
-from incidents.dispatch.outbox import Outcome, Owner, claim, mark, take_over
+from incidents.dispatch.outbox import take_over
+from incidents.dispatch.outcomes import Outcome
+from incidents.dispatch.owner import Owner
 from incidents.dispatch.work import dispatch, keep_house
 from incidents.models import AffectedPerson, Campaign, Letter
 from tests.conftest import CAST, COLUMNS, with_database
-from tests.dispatch.campaigns import CROWD, HANNA, SVEN, let_go, prepare, states
+from tests.dispatch.campaigns import CROWD, HANNA, SVEN, answer, let_go, prepare, states, taken
 
 SUE = {"person_id": "sue", "customer_number": "C77-SECRET", "full_name": "Sue Ann Peterson", "email": "sue.peterson@example.org",
        "stated_country": "US", "loyalty_home_store": "US-WA Bellevue", "language": "en", "date_of_birth": "1979-03-14",
@@ -121,11 +123,8 @@ def stormy(migrated_template: str, django_db_blocker: Any, tmp_path_factory: pyt
 def die_after(campaign: Campaign, kinds: list[str]) -> None:
     """A worker claims four letters and dies when so many are answered."""
     with Owner() as dying:
-        claimed = claim(campaign_id=campaign.pk, owner=dying, size=4)
-        assert claimed
-        for number, kind in enumerate(kinds, start=1):
-            mark(owner=dying, claimed=claimed, confirmed=number, outcome=Outcome(kind, detail="as played"))
-    take_over(provider="inbox")
+        answer(dying, taken(campaign, dying, size=4), *[Outcome(kind, detail="as played") for kind in kinds])
+    take_over()
 
 
 def unpacked(bundle: Path, folder: Path) -> Path:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from notifier.embedded import ServiceDown
-from tests.benchmarks import cases, importing, law, people
+from tests.benchmarks import cases, dispatching, importing, law, people
 from tests.benchmarks.figures import Figure, machine, seconds
 from tests.benchmarks.stage import VAR
 
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "cases": cases.run,
     "people": people.run,
     "import": importing.run,
+    "dispatch": dispatching.run,
 }
 
 
@@ -33,8 +34,9 @@ def main() -> None:
     parser.add_argument("--only", choices=BENCHMARKS)
     parser.add_argument("--people", type=int, default=people.PEOPLE, help="how many people are assessed")
     parser.add_argument("--rows", type=int, default=importing.ROWS, help="how many rows are imported")
+    parser.add_argument("--letters", type=int, default=dispatching.PEOPLE, help="to how many people letters are sent")
     given = parser.parse_args()
-    people.PEOPLE, importing.ROWS = given.people, given.rows
+    people.PEOPLE, importing.ROWS, dispatching.PEOPLE = given.people, given.rows, given.letters
     figures: list[Figure] = []
     for name, run in BENCHMARKS.items():
         if given.only in (None, name):

@@ -18,7 +18,9 @@ from django.contrib.auth.models import User
 from django.db import connection, connections
 
 from incidents.dispatch.campaign import freeze, release
-from incidents.dispatch.outbox import Claim, Outcome, Owner, claim, mark
+from incidents.dispatch.outbox import Claim, Mark, claim, mark_many
+from incidents.dispatch.outcomes import Outcome
+from incidents.dispatch.owner import Owner
 from incidents.dispatch.providers import InboxProvider, SendError
 from incidents.letters.approving import approve_content
 from incidents.letters.mail import OutgoingMail
@@ -97,17 +99,22 @@ def state_of(message: Message) -> str:
     return message.state
 
 
-def taken(campaign: Campaign, owner: Owner, *, size: int = 5) -> Claim:
+def taken(campaign: Campaign, owner: Owner, *, size: int = 5, provider: str = "inbox", step: int = 1) -> Claim:
     """A claim that must succeed."""
-    claimed = claim(campaign_id=campaign.pk, owner=owner, size=size)
-    assert claimed is not None
+    [claimed] = claim(campaign=campaign, owner=owner, provider=provider, size=size, step=step)
     return claimed
+
+
+def marked(owner: Owner, claimed: Claim, confirmed: int, *news: Outcome) -> bool | None:
+    """Move a chunk's marker past its latest outcomes: whether its campaign still dispatches; None: taken over."""
+    known = {confirmed - len(news) + at: one for at, one in enumerate(news) if one.kind != "accepted"}
+    return mark_many(owner=owner, marks=[Mark(claimed, confirmed, known)]).get(claimed.chunk_id)
 
 
 def answer(owner: Owner, claimed: Claim, *outcomes: Outcome) -> None:
     """Move the marker past one message after the other."""
     for number, outcome in enumerate(outcomes, start=1):
-        mark(owner=owner, claimed=claimed, confirmed=number, outcome=outcome)
+        marked(owner, claimed, number, outcome)
 
 
 def sql(statement: str, *values: object) -> None:
@@ -124,14 +131,14 @@ class Scripted(InboxProvider):
         super().__init__()
         self.failures, self.served = failures or {}, list[str]()
 
-    def send(self, *, mail: OutgoingMail, incident: Incident, test: bool = False) -> str:
+    def keep(self, *, mail: OutgoingMail, raw: bytes, incident: Incident, test: bool = False) -> str:
         failure = self.failures.get(mail.to)
         if isinstance(failure, SendError):
             raise failure
         if failure is not None:
             failure()
         self.served.append(mail.message_ref)
-        return super().send(mail=mail, incident=incident, test=test)
+        return super().keep(mail=mail, raw=raw, incident=incident, test=test)
 
 
 class Mute(Scripted):

@@ -14,7 +14,7 @@ import pytest
 from django.db import connections
 from pytest_django import Settings
 
-from incidents.dispatch.outbox import Owner
+from incidents.dispatch.owner import Owner
 from incidents.models import Campaign
 from tests import roles as roles_of_tests
 from tests.conftest import COLUMNS, with_database

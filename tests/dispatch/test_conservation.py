@@ -10,7 +10,9 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from incidents.dispatch.conservation import VIOLATIONS, check_campaign
-from incidents.dispatch.outbox import Outcome, Owner, finish
+from incidents.dispatch.outbox import finish
+from incidents.dispatch.outcomes import Outcome
+from incidents.dispatch.owner import Owner
 from incidents.dispatch.work import dispatch
 from incidents.models import Campaign
 from incidents.models import MessageState as S
@@ -40,6 +42,9 @@ BREAKAGES = {
     "FROM incidents_registerentry e JOIN incidents_message m ON m.entry_id = e.id JOIN incidents_campaign c "
     "ON c.id = e.campaign_id WHERE m.id = %(ready)s",
     "work claimed before the release was signed": "UPDATE incidents_chunk SET claimed_at = '2020-01-01'",
+    "work claimed before the first wave to the staff passed": "UPDATE incidents_campaign SET canary = 'failed'",
+    "late answers of work that was not taken over": "INSERT INTO incidents_lateresult (chunk_id, message_id, outcome, provider, "
+    "provider_id, detail, recorded_at) SELECT id, message_ids[1], 'accepted', 'inbox', '', '', now() FROM incidents_chunk",
 }
 
 
@@ -50,7 +55,7 @@ def test_every_violation_has_a_test_that_makes_it() -> None:
 @pytest.mark.parametrize("name", BREAKAGES)
 def test_each_thing_that_must_not_be_is_found_and_only_it(five: Campaign, owner: Owner, admin_url: str, name: str) -> None:
     claimed = taken(five, owner, size=2)
-    finish(claimed=claimed, outcomes=[Outcome("accepted", "p")] * 2, provider="inbox")
+    finish(claimed=claimed, outcomes=[Outcome("accepted", "p")] * 2)
     assert check_campaign(campaign=five).holds
     ready = five.messages.filter(state=S.READY).order_by("id")[0].pk
     with unguarded(admin_url) as server:
@@ -85,7 +90,9 @@ def test_the_command_prints_the_agreed_shape_and_fails_on_a_violation(five: Camp
             code = int(end.code or 0)
         return code, json.loads(out.getvalue())
 
-    assert run() == (0, {
+    code, found = run()
+    assert isinstance(found.pop("forecast"), dict)
+    assert (code, found) == (0, {
         "campaign": "cartier-2025-c1", "state": "dispatching", "people_in": 5, "states": {"ready": 5}, "sum_ok": True,
         "doubts_open": 0, "doubts_total": 0, "violations": [], "stale": [], "rests_on_stale": False,
     })  # fmt: skip

@@ -20,7 +20,7 @@ from tests.dispatch.campaigns import sql, superuser
 from tests.roles import Cast, acting
 
 guards = importlib.import_module("incidents.migrations.0002_guards")
-amendments = importlib.import_module("incidents.migrations.0008_amendments")
+latest = importlib.import_module("incidents.migrations.0010_dispatch")
 
 
 def pairs(moves: dict[str, frozenset[str]]) -> set[tuple[str, str]]:
@@ -31,7 +31,7 @@ def pairs(moves: dict[str, frozenset[str]]) -> set[tuple[str, str]]:
 
 
 def test_the_database_knows_the_same_moves_as_the_code() -> None:
-    assert set(amendments.MESSAGE_MOVES) == pairs(MESSAGE_MOVES)
+    assert set(latest.MESSAGE_MOVES) == pairs(MESSAGE_MOVES)
     assert set(guards.CAMPAIGN_MOVES) == pairs(CAMPAIGN_MOVES)
     assert guards.APPEND_ONLY == APPEND_ONLY
 

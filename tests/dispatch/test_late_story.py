@@ -12,9 +12,9 @@ from django.core.management import call_command
 from incidents.audit import log, verify_bundle
 from incidents.audit.export import export_evidence
 from incidents.dispatch.campaign import close, release
+from incidents.dispatch.channels.inbox import read_inbox_message
 from incidents.dispatch.conservation import check_campaign, count_states
 from incidents.dispatch.obstacles import closing_questions
-from incidents.dispatch.providers import read_inbox_message
 from incidents.dispatch.work import dispatch
 from incidents.letters.approving import ApprovalRefused, approve_content
 from incidents.models import Campaign, InboxMessage, Incident

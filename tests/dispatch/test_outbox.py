@@ -10,10 +10,12 @@ from django.db import IntegrityError, connection, transaction
 from django.test import override_settings
 
 from incidents.dispatch.conservation import check_campaign
-from incidents.dispatch.outbox import Fenced, Outcome, Owner, backoff, claim, finish, mark, take_over
+from incidents.dispatch.outbox import Fenced, claim, finish, take_over
+from incidents.dispatch.outcomes import Outcome, backoff
+from incidents.dispatch.owner import Owner
 from incidents.models import Attempt, AuditEvent, Campaign, CampaignState, Chunk, ChunkState, Doubt, Message
 from incidents.models import MessageState as S
-from tests.dispatch.campaigns import answer, sql, states, taken
+from tests.dispatch.campaigns import answer, marked, sql, states, taken
 
 ACCEPTED = Outcome("accepted", "p-1")
 GIVEN = {
@@ -48,7 +50,7 @@ def test_a_claim_is_in_the_log_and_committed_before_anything_is_sent(five: Campa
 
 
 def test_nothing_can_be_claimed_before_the_release(five_frozen: Campaign, owner: Owner) -> None:
-    assert claim(campaign_id=five_frozen.pk, owner=owner) is None
+    assert claim(campaign=five_frozen, owner=owner, provider="inbox", size=5) == []
     assert not Chunk.objects.exists()
 
 
@@ -61,10 +63,6 @@ def test_the_database_refuses_a_chunk_before_the_release_even_by_hand(five_froze
         )
 
 
-def test_a_campaign_that_does_not_exist_has_nothing_to_claim(five: Campaign, owner: Owner) -> None:
-    assert claim(campaign_id=five.pk + 1000, owner=owner) is None
-
-
 def test_the_most_urgent_letters_are_claimed_first_and_those_without_a_deadline_last(five: Campaign, owner: Owner) -> None:
     ids = list(five.messages.order_by("id").values_list("pk", flat=True))
     five.messages.update(due_at=None)
@@ -75,7 +73,7 @@ def test_the_most_urgent_letters_are_claimed_first_and_those_without_a_deadline_
 
 def test_a_message_is_not_claimed_before_its_time(five: Campaign, owner: Owner) -> None:
     sql("UPDATE incidents_message SET not_before = clock_timestamp() + interval '1 hour'")
-    assert claim(campaign_id=five.pk, owner=owner) is None
+    assert claim(campaign=five, owner=owner, provider="inbox", size=5) == []
     sql("UPDATE incidents_message SET not_before = clock_timestamp() - interval '1 second'")
     assert len(taken(five, owner).message_ids) == 5
 
@@ -86,7 +84,7 @@ def test_two_workers_never_claim_the_same_message(five: Campaign, owner: Owner) 
         assert not set(first.message_ids) & set(other.message_ids)
         assert len(first.message_ids + other.message_ids) == 5
         assert other.token > first.token
-        assert claim(campaign_id=five.pk, owner=owner) is None
+        assert claim(campaign=five, owner=owner, provider="inbox", size=5) == []
 
 
 # The marker and the end of a chunk
@@ -95,23 +93,23 @@ def test_two_workers_never_claim_the_same_message(five: Campaign, owner: Owner) 
 def test_the_marker_moves_with_every_answer_and_renews_the_lease(five: Campaign, owner: Owner) -> None:
     claimed = taken(five, owner)
     sql("UPDATE incidents_chunk SET lease_until = clock_timestamp() - interval '1 hour'")
-    assert mark(owner=owner, claimed=claimed, confirmed=1, outcome=ACCEPTED)
+    assert marked(owner, claimed, 1, ACCEPTED)
     chunk = Chunk.objects.get()
     assert (chunk.confirmed, chunk.exceptions) == (1, {})
-    assert take_over(provider="inbox") == 0
-    assert mark(owner=owner, claimed=claimed, confirmed=2, outcome=Outcome("refused", detail="550"))
+    assert take_over() == 0
+    assert marked(owner, claimed, 2, Outcome("refused", detail="550"))
     assert Chunk.objects.get().exceptions == {"1": {"kind": "refused", "detail": "550", "provider_id": ""}}
 
 
 def test_the_marker_tells_a_worker_that_its_campaign_no_longer_dispatches(five: Campaign, owner: Owner) -> None:
     claimed = taken(five, owner)
     Campaign.objects.filter(pk=five.pk).update(state=CampaignState.PAUSED)
-    assert mark(owner=owner, claimed=claimed, confirmed=1, outcome=ACCEPTED) is False
+    assert marked(owner, claimed, 1, ACCEPTED) is False
 
 
 def test_every_outcome_leads_to_its_state_with_an_attempt_and_an_entry(five: Campaign, owner: Owner) -> None:
     claimed = taken(five, owner)
-    finish(claimed=claimed, outcomes=[Outcome(kind, detail=kind) for kind in GIVEN], provider="inbox")
+    finish(claimed=claimed, outcomes=[Outcome(kind, detail=kind) for kind in GIVEN])
     assert states_in_order(claimed.message_ids) == [state for _, state in GIVEN.values()]
     assert Chunk.objects.get().state == ChunkState.DONE
     assert sorted(Attempt.objects.values_list("outcome", flat=True)) == sorted(GIVEN)
@@ -124,20 +122,20 @@ def test_every_outcome_leads_to_its_state_with_an_attempt_and_an_entry(five: Cam
 
 def test_what_was_not_begun_leaves_no_attempt_and_does_not_count_as_one(five: Campaign, owner: Owner) -> None:
     claimed = taken(five, owner)
-    finish(claimed=claimed, outcomes=[Outcome("unsent", detail="paused")] * 5, provider="inbox")
+    finish(claimed=claimed, outcomes=[Outcome("unsent", detail="paused")] * 5)
     assert not Attempt.objects.exists()
     assert set(five.messages.values_list("state", "attempts")) == {(S.READY, 0)}
 
 
 def test_a_certain_failure_is_tried_again_later(five: Campaign, owner: Owner) -> None:
     claimed = taken(five, owner)
-    finish(claimed=claimed, outcomes=[Outcome("failed", detail="451")] * 5, provider="inbox")
-    assert claim(campaign_id=five.pk, owner=owner) is None
+    finish(claimed=claimed, outcomes=[Outcome("failed", detail="451")] * 5)
+    assert claim(campaign=five, owner=owner, provider="inbox", size=5) == []
     waits = "extract(epoch FROM not_before - clock_timestamp())"
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT min({waits}), max({waits}) FROM incidents_message")
         least, most = cursor.fetchone()
-    assert 0 < least <= most <= 2
+    assert 0 <= least <= most <= 2
 
 
 def test_the_wait_doubles_with_jitter_and_never_passes_an_hour() -> None:
@@ -145,7 +143,7 @@ def test_the_wait_doubles_with_jitter_and_never_passes_an_hour() -> None:
         for attempts in range(1, 20):
             longest = min(3600, 30 * 2**attempts)
             waits = [backoff(attempts=attempts, drill=False) for _ in range(50)]
-            assert all(longest / 2 <= wait <= longest for wait in waits)
+            assert all(0 <= wait <= longest for wait in waits)
             assert len(set(waits)) > 40
     assert backoff(attempts=3, drill=True) <= 8
 
@@ -155,7 +153,7 @@ def test_the_wait_doubles_with_jitter_and_never_passes_an_hour() -> None:
 
 def test_a_living_worker_is_left_alone(five: Campaign, owner: Owner) -> None:
     taken(five, owner)
-    assert take_over(provider="inbox") == 0
+    assert take_over() == 0
     assert states(five) == {S.SENDING: 5}
 
 
@@ -164,16 +162,16 @@ def test_a_worker_whose_connection_is_gone_is_taken_over_at_once(five: Campaign)
         claimed = taken(five, dying)
         answer(dying, claimed, ACCEPTED, ACCEPTED)
     assert Chunk.objects.get().lease_until > Chunk.objects.get().claimed_at
-    assert take_over(provider="inbox") == 1
+    assert take_over() == 1
     assert states(five) == {S.ACCEPTED: 2, S.IN_DOUBT: 1, S.READY: 2}
 
 
 def test_a_worker_that_only_stalls_is_taken_over_after_its_lease(five: Campaign, owner: Owner) -> None:
     claimed = taken(five, owner)
     answer(owner, claimed, ACCEPTED)
-    assert take_over(provider="inbox") == 0
+    assert take_over() == 0
     sql("UPDATE incidents_chunk SET lease_until = clock_timestamp() - interval '1 millisecond'")
-    assert take_over(provider="inbox") == 1
+    assert take_over() == 1
     assert states(five) == {S.ACCEPTED: 1, S.IN_DOUBT: 1, S.READY: 3}
 
 
@@ -183,7 +181,7 @@ def test_before_the_marker_is_known_at_it_in_doubt_after_it_ready(five: Campaign
     with Owner() as dying:
         claimed = taken(five, dying)
         answer(dying, claimed, *(Outcome(kind, detail=f"was {kind}") for kind in kinds[:confirmed]))
-    assert take_over(provider="inbox") == 1
+    assert take_over() == 1
 
     expected = [GIVEN[kind][1] for kind in kinds[:confirmed]] + [S.IN_DOUBT, *[S.READY] * 4]
     assert states_in_order(claimed.message_ids) == expected[:5]
@@ -204,17 +202,16 @@ def test_a_fenced_worker_changes_nothing(five: Campaign, owner: Owner, confirmed
     claimed = taken(five, owner)
     answer(owner, claimed, *[ACCEPTED] * confirmed)
     sql("UPDATE incidents_chunk SET lease_until = clock_timestamp() - interval '1 second'")
-    take_over(provider="inbox")
+    take_over()
     before = list(five.messages.order_by("id").values()), list(Chunk.objects.values()), Attempt.objects.count()
+    assert marked(owner, claimed, confirmed + 1, ACCEPTED) is None
     with pytest.raises(Fenced):
-        mark(owner=owner, claimed=claimed, confirmed=confirmed + 1, outcome=ACCEPTED)
-    with pytest.raises(Fenced):
-        finish(claimed=claimed, outcomes=[ACCEPTED] * 5, provider="inbox")
+        finish(claimed=claimed, outcomes=[ACCEPTED] * 5)
     assert before == (list(five.messages.order_by("id").values()), list(Chunk.objects.values()), Attempt.objects.count())
 
 
 def test_a_chunk_is_taken_over_once(five: Campaign) -> None:
     with Owner() as dying:
         taken(five, dying)
-    assert [take_over(provider="inbox"), take_over(provider="inbox")] == [1, 0]
+    assert [take_over(), take_over()] == [1, 0]
     assert Doubt.objects.count() == 1

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import psycopg
 import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from incidents.dispatch import receive, send, work
+from incidents.dispatch import prepare, receive, send, work
 from incidents.dispatch.campaign import pause, resume, stop
 from incidents.dispatch.conservation import check_campaign
-from incidents.dispatch.outbox import Outcome, Owner, claim, take_over
+from incidents.dispatch.doubts import settle_by_hand, settle_doubts
+from incidents.dispatch.outbox import claim, take_over
+from incidents.dispatch.outcomes import Outcome
+from incidents.dispatch.owner import Owner
 from incidents.dispatch.providers import InboxProvider, Provider, SendError, SendErrorKind, read_inbox_message
-from incidents.dispatch.work import check_running_campaigns, dispatch, keep_house, send_ready, settle_by_hand, settle_doubts
+from incidents.dispatch.work import check_running_campaigns, dispatch, keep_house, send_ready
 from incidents.models import (
     AffectedPerson,
     Attempt,
@@ -31,6 +33,7 @@ from incidents.models import (
     ProviderEvent,
 )
 from incidents.models import MessageState as S
+from incidents.vault import Vault
 from tests.dispatch.campaigns import (
     FIVE,
     Mute,
@@ -46,6 +49,13 @@ from tests.dispatch.campaigns import (
     together,
     unguarded,
 )
+
+
+@pytest.fixture(autouse=True)
+def one_lane(settings: Settings) -> None:
+    """One letter after another, in the order of the chunk."""
+    settings.LANES = 1
+
 
 DOUBTFUL = SendError(kind=SendErrorKind.DOUBTFUL, detail="no answer")
 NOT_SENT = SendError(kind=SendErrorKind.NOT_SENT, detail="451")
@@ -71,7 +81,7 @@ def killed_at(campaign: Campaign, confirmed: int) -> Message:
     with Owner() as dying:
         claimed = taken(campaign, dying)
         answer(dying, claimed, *[Outcome("accepted", "p")] * confirmed)
-    take_over(provider="inbox")
+    take_over()
     return Message.objects.get(pk=claimed.message_ids[confirmed])
 
 
@@ -128,17 +138,34 @@ def test_two_workers_refused_at_once_pause_once_and_go_on_living(crowd: Campaign
     assert crowd.state == CampaignState.PAUSED
 
 
-def test_a_worker_that_stood_still_begins_no_letter_it_may_no_longer_hold(
+def test_a_worker_that_stood_still_asks_the_marker_before_it_begins_another_letter(
     five: Campaign, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Begun; first letter: looked, handed over, answered, marked; second letter: looked a minute later.
-    clock = iter([0.0, 1.0, 1.0, 2.0, 2.0, 60.0])
-    monkeypatch.setattr(send, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    provider = Scripted()
-    report = send.send_chunk(claimed=taken(five, owner), owner=owner, provider=provider)
-    assert (report.answered, len(provider.served)) == (1, 1)
-    assert "stood still" in report.stopped
-    assert states(five) == {S.ACCEPTED: 1, S.READY: 4}
+    """It stands still after its first letter; meanwhile its lease ends, and somebody takes its chunk over."""
+    provider, stood = Scripted(), []
+
+    class Clock:
+        @staticmethod
+        def monotonic() -> float:
+            return time.monotonic() + 60 * bool(stood)
+
+        sleep = staticmethod(time.sleep)
+
+    def stand_still() -> None:
+        provider.failures.clear()
+        stood.append(True)
+        sql("UPDATE incidents_chunk SET lease_until = clock_timestamp() - interval '1 second'")
+        take_over()
+
+    monkeypatch.setattr(send, "time", Clock)
+    provider.failures = dict.fromkeys([one["email"] for one in FIVE], stand_still)
+    sent(five, owner, provider)
+    assert len(provider.served) == 1 + 4  # its own and, claimed anew, all but the doubtful one
+    assert states(five) == {S.IN_DOUBT: 1, S.ACCEPTED: 4}
+    assert settle_doubts(provider_of=lambda _: Mute()) == 1
+    assert states(five) == {S.ACCEPTED: 5}
+    assert Doubt.objects.get().settled_how == "late answer"
+    assert check_campaign(campaign=five).holds
 
 
 # What was changed after the approval
@@ -172,10 +199,10 @@ def test_not_even_with_the_message_changed_to_match(five: Campaign, owner: Owner
     with unguarded(admin_url) as server:
         changed_body = letter.compiled.replace("Cartier", "Kartier")
         server.execute("UPDATE incidents_letter SET compiled = %s WHERE id = %s", [changed_body, letter.pk])
-    changed = send.make_mail(
-        message=Message.objects.select_related("entry__person", "entry__letter", "campaign").get(pk=claire.pk),
-        vault=send.Vault(incident=five.incident),
-    )
+    changed = prepare.person_mail(
+        fields=Vault(incident=five.incident).open(person=claire.entry.person), letter_sha256=letter.sha256, body=changed_body,
+        message_ref=claire.message_ref, headers=five.headers,
+    )  # fmt: skip
     Message.objects.filter(pk=claire.pk).update(content_sha256=changed.content_sha256)
     sent(five, owner, InboxProvider())
     assert (state_of(claire), letters_of(claire)) == (S.QUARANTINED, 0)
@@ -213,14 +240,14 @@ def test_a_doubt_is_settled_by_asking_the_provider(five: Campaign) -> None:
     InboxMessage.objects.create(
         incident=five.incident, message_ref=message.message_ref, sealed=b"", received_at=five.released_at, pending_event=""
     )
-    assert settle_doubts(provider=InboxProvider()) == 1
+    assert settle_doubts() == 1
     assert state_of(message) == S.ACCEPTED
     assert Doubt.objects.values_list("settled_how", "settled_by").get() == ("provider look-up", "dispatcher")
 
 
 def test_a_doubt_whose_letter_never_came_is_sent_again(five: Campaign, owner: Owner) -> None:
     message = killed_at(five, 2)
-    settle_doubts(provider=InboxProvider())
+    settle_doubts()
     assert state_of(message) == S.READY
     sent(five, owner, InboxProvider())
     assert (state_of(message), letters_of(message)) == (S.ACCEPTED, 1)
@@ -229,12 +256,12 @@ def test_a_doubt_whose_letter_never_came_is_sent_again(five: Campaign, owner: Ow
 
 def test_a_provider_that_cannot_tell_leaves_the_doubt_until_its_deadline(five: Campaign, settings: Settings) -> None:
     message = killed_at(five, 0)
-    assert settle_doubts(provider=Mute()) == 0
+    assert settle_doubts(provider_of=lambda _: Mute()) == 0
     sql("UPDATE incidents_doubt SET opened_at = clock_timestamp() - interval '890 seconds'")
-    assert settle_doubts(provider=Mute()) == 0
+    assert settle_doubts(provider_of=lambda _: Mute()) == 0
     assert state_of(message) == S.IN_DOUBT
     sql("UPDATE incidents_doubt SET opened_at = clock_timestamp() - interval '901 seconds'")
-    assert settle_doubts(provider=Mute()) == 1
+    assert settle_doubts(provider_of=lambda _: Mute()) == 1
     assert state_of(message) == S.READY
     assert Doubt.objects.get().settled_how == "deadline policy: sent again"
 
@@ -242,10 +269,10 @@ def test_a_provider_that_cannot_tell_leaves_the_doubt_until_its_deadline(five: C
 @pytest.mark.parametrize(("kind", "state"), [("delivered", S.DELIVERED), ("bounced_hard", S.NEEDS_OTHER_CHANNEL)])
 def test_an_event_settles_a_doubt(five: Campaign, kind: str, state: str) -> None:
     message = killed_at(five, 0)
-    receive.store_events(provider="mute", events=[{"event_key": "e", "message_ref": message.message_ref, "kind": kind}])
+    receive.store_events(provider="inbox", events=[{"event_key": "e", "message_ref": message.message_ref, "kind": kind}])
     receive.apply_events()
     assert state_of(message) == state
-    assert settle_doubts(provider=Mute()) == 1
+    settle_doubts(provider_of=lambda _: Mute())
     assert Doubt.objects.values_list("settled_how", "settled_by").get() == ("provider event", "provider")
 
 
@@ -261,12 +288,12 @@ def test_a_person_can_settle_a_doubt_once(five: Campaign, arrived: bool, state: 
 
 def test_every_doubtful_message_is_listed_before_its_second_copy_leaves(five: Campaign, owner: Owner) -> None:
     class Watching(Mute):
-        def send(self, **given: object) -> str:  # type: ignore[override]
+        def keep(self, **given: object) -> str:  # type: ignore[override]
             mail = given["mail"]
             if InboxMessage.objects.filter(message_ref=mail.message_ref).exists():  # type: ignore[attr-defined]
                 assert Doubt.objects.filter(message__message_ref=mail.message_ref, settled_at__isnull=False).exists()  # type: ignore[attr-defined]
                 seconds.append(mail.message_ref)  # type: ignore[attr-defined]
-            return super().send(**given)  # type: ignore[arg-type]
+            return super().keep(**given)  # type: ignore[arg-type]
 
     seconds: list[str] = []
     provider = Watching()
@@ -285,7 +312,7 @@ def test_every_doubtful_message_is_listed_before_its_second_copy_leaves(five: Ca
     assert state_of(claire) == S.IN_DOUBT
     assert sent(five, owner, provider) == 0
     sql("UPDATE incidents_doubt SET opened_at = clock_timestamp() - interval '1 day'")
-    settle_doubts(provider=provider)
+    settle_doubts(provider_of=lambda _: provider)
     assert sent(five, owner, provider) == 1
     assert seconds == [claire.message_ref]
     assert check_campaign(campaign=five).holds
@@ -297,7 +324,7 @@ def test_every_doubtful_message_is_listed_before_its_second_copy_leaves(five: Ca
 def test_a_pause_lets_nothing_new_begin_and_a_resume_goes_on(five: Campaign, owner: Owner) -> None:
     officer = User.objects.get(username="officer")
     pause(campaign=five, author=officer, reason="the call centre is full")
-    assert claim(campaign_id=five.pk, owner=owner) is None
+    assert claim(campaign=five, owner=owner, provider="inbox", size=5) == []
     assert sent(five, owner, InboxProvider()) == 0
     resume(campaign=five, author=officer, reason="it is free")
     assert sent(five, owner, InboxProvider()) == 5
@@ -338,7 +365,7 @@ def test_dispatch_without_a_broker_leaves_nothing_ready_in_a_stopped_campaign(
         ["claire@example.org", "carl@example.com", "yuki@example.net", "hanna@hard-bounce.test", "sven@soft-bounce.test"],
         lambda: provider.failures.clear() or (stop(campaign=five, author=officer, reason="wrong") and None),
     )
-    monkeypatch.setattr(work, "provider_for", lambda: provider)
+    monkeypatch.setattr(work, "provider_named", lambda _: provider)
     dispatch(campaign=five)
     assert len(provider.served) == 1
     # The one that went out may have been Sven's, which bounces softly and is then cancelled as well.
@@ -442,7 +469,7 @@ def test_threads_on_one_campaign_never_send_a_letter_twice(crowd: Campaign, sett
 
 
 WORKER = """
-from incidents.dispatch.outbox import Owner
+from incidents.dispatch.owner import Owner
 from incidents.dispatch.providers import InboxProvider
 from incidents.dispatch.work import send_ready
 with Owner() as owner:
@@ -458,14 +485,14 @@ def wait_until(holds: Callable[[], bool], *, seconds: float = 30) -> None:
 
 
 def test_processes_share_a_campaign_and_a_killed_one_leaves_at_most_one_doubt(crowd: Campaign) -> None:
-    workers = [process(WORKER % crowd.pk, CHUNK_SIZE="20") for _ in range(2)]
+    workers = [process(WORKER % crowd.pk, CHUNK_SIZE="20", LANES="1") for _ in range(2)]
     wait_until(lambda: Chunk.objects.values("owner_lock").distinct().count() == 2 and InboxMessage.objects.count() > 20)
     workers[0].kill()
     workers[0].wait()
-    wait_until(lambda: take_over(provider="inbox") == 1, seconds=5)
+    wait_until(lambda: take_over() == 1, seconds=5)
     doubts = Doubt.objects.count()
     assert doubts <= 1
-    settle_doubts(provider=InboxProvider())
+    settle_doubts()
     assert workers[1].wait(timeout=60) == 0
     with Owner() as mine:
         sent(crowd, mine, InboxProvider())
@@ -479,24 +506,24 @@ def test_a_worker_killed_with_the_letter_in_flight_makes_one_doubt_and_one_liste
     """The provider took the letter, then the worker died; nobody can be asked, so a second copy goes out."""
     code = """
     import os, signal
-    from incidents.dispatch.outbox import Owner
+    from incidents.dispatch.owner import Owner
     from incidents.dispatch.work import send_ready
     from tests.dispatch.campaigns import Mute
     class Deadly(Mute):
-        def send(self, **given):
-            answer = super().send(**given)
+        def keep(self, **given):
+            answer = super().keep(**given)
             if len(self.served) == 3:
                 os.kill(os.getpid(), signal.SIGKILL)
             return answer
     with Owner() as owner:
         send_ready(campaign_id=%d, owner=owner, provider=Deadly(), seconds=60)
     """
-    assert process(code % five.pk).wait(timeout=60) == -9
-    wait_until(lambda: take_over(provider="mute") == 1, seconds=5)
+    assert process(code % five.pk, LANES="1").wait(timeout=60) == -9
+    wait_until(lambda: take_over() == 1, seconds=5)
     assert states(five) == {S.ACCEPTED: 2, S.IN_DOUBT: 1, S.READY: 2}
     doubtful = Doubt.objects.select_related("message").get().message
     sql("UPDATE incidents_doubt SET opened_at = clock_timestamp() - interval '1 day'")
-    settle_doubts(provider=Mute())
+    settle_doubts(provider_of=lambda _: Mute())
     with Owner() as mine:
         sent(five, mine, Mute())
     assert letters_of(doubtful) == 2
@@ -518,5 +545,5 @@ def test_a_lost_connection_ends_the_worker_and_another_goes_on(five: Campaign, a
             )
         with pytest.raises(psycopg.OperationalError):
             answer(mine, claimed, Outcome("accepted"))
-    wait_until(lambda: take_over(provider="inbox") == 1, seconds=5)
+    wait_until(lambda: take_over() == 1, seconds=5)
     assert states(five) == {S.IN_DOUBT: 1, S.READY: 4}

@@ -19,9 +19,8 @@ import pytest
 
 from incidents import tasks
 from incidents.dispatch.conservation import check_campaign
+from incidents.dispatch.doubts import settle_doubts
 from incidents.dispatch.outbox import take_over
-from incidents.dispatch.providers import InboxProvider
-from incidents.dispatch.work import settle_doubts
 from incidents.models import Campaign, CampaignState, Chunk, Doubt, InboxMessage
 from incidents.models import MessageState as S
 from incidents.tasks import tick, wake, wake_campaign
@@ -119,8 +118,8 @@ def test_a_celery_worker_sends_a_whole_campaign_and_survives_the_death_of_a_chil
         os.kill(children(worker)[0], signal.SIGKILL)
 
         def all_sent() -> bool:
-            take_over(provider="inbox")
-            settle_doubts(provider=InboxProvider())
+            take_over()
+            settle_doubts()
             wake_campaign(crowd.pk)
             return states(crowd) == {S.ACCEPTED: 200}
 
@@ -141,6 +140,6 @@ def test_a_worker_that_is_asked_to_end_finishes_what_it_holds_and_leaves_no_doub
         assert states(five) == {S.SENDING: 5}
     finally:
         ended(worker)
-    assert take_over(provider="inbox") == 0
+    assert take_over() == 0
     assert states(five) == {S.ACCEPTED: 5}
     assert check_campaign(campaign=five).doubts_total == 0

@@ -14,7 +14,7 @@ from django.db import IntegrityError, connection, transaction
 from incidents.audit import log, verify_bundle
 from incidents.audit.export import export_evidence
 from incidents.dispatch.campaign import resume, send_test
-from incidents.dispatch.providers import open_inbox_message
+from incidents.dispatch.channels.inbox import open_inbox_message
 from incidents.dispatch.work import dispatch
 from incidents.models import (
     AffectedPerson,

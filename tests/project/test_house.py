@@ -17,7 +17,7 @@ from notifier import privileges
 
 ROOT = Path(__file__).resolve().parents[2]
 GUARDS = importlib.import_module("incidents.migrations.0002_guards")
-AMENDMENTS = importlib.import_module("incidents.migrations.0008_amendments")
+LATEST = importlib.import_module("incidents.migrations.0010_dispatch")
 ROOMS = ("incidents", "notifier")
 LONGEST_FUNCTION, LONGEST_FILE = 60, 400
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -72,7 +72,7 @@ def test_no_file_holds_a_path_of_one_machine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("in_code", "in_database"), [(MESSAGE_MOVES, AMENDMENTS.MESSAGE_MOVES), (CAMPAIGN_MOVES, GUARDS.CAMPAIGN_MOVES)],
+    ("in_code", "in_database"), [(MESSAGE_MOVES, LATEST.MESSAGE_MOVES), (CAMPAIGN_MOVES, GUARDS.CAMPAIGN_MOVES)],
     ids=["messages", "campaigns"],
 )  # fmt: skip
 def test_the_database_allows_the_moves_that_the_code_allows(

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from incidents.dispatch.conservation import check_with_law
+from incidents.dispatch.forecast import forecast
 from incidents.management.operator import FAILED, OperatorCommand, campaign_named
 
 
@@ -22,9 +23,10 @@ class Command(OperatorCommand):
         parser.add_argument("--json", action="store_true", dest="as_json")
 
     def work(self, *, campaign: str, as_json: bool, **_: Any) -> int | None:
-        check = check_with_law(campaign=campaign_named(campaign))
+        found = campaign_named(campaign)
+        check, ahead = check_with_law(campaign=found), forecast(campaign=found)
         if as_json:
-            self.say(json.dumps(check.to_json(), indent=1, sort_keys=True))
+            self.say(json.dumps({**check.to_json(), "forecast": ahead.to_json()}, indent=1, sort_keys=True))
         else:
             self.say(f"{check.campaign} is {check.state}: {check.people_in} people in")
             for state, number in sorted(check.states.items()):
@@ -34,6 +36,6 @@ class Command(OperatorCommand):
             )
             for violation in check.violations:
                 self.say(f"  violated: {violation}")
-            for line in check.stale:
+            for line in [*check.stale, *ahead.lines()]:
                 self.say(f"  {line}")
         return None if check.holds and not check.rests_on_stale else FAILED

@@ -1,0 +1,87 @@
+"""The limits of the providers on a campaign's page: what is shut, until when and why; and closing a breaker by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from incidents.admin.moments import Shown, shown
+from incidents.admin.shell import attempt, campaign_of, officer, posted
+from incidents.dispatch.channels.choose import providers
+from incidents.dispatch.limits import CLOSED, HALF_OPEN
+from incidents.dispatch.pace_shown import Aside, Pace, close_breaker, domains_aside, pace_of
+from incidents.models import Campaign, MessageState
+
+#: Breaker -> its pill's tone and what it says.
+WORDS = {
+    CLOSED: ("met", "open for letters"),
+    "paused": ("ask", "asked us to wait"),
+    "open": ("bad", "shut: it failed"),
+    HALF_OPEN: ("ask", "tried with one letter"),
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """One provider, or one recipient domain that was put aside, as the page shows it."""
+
+    name: str
+    tone: str
+    says: str
+    until: Shown | None
+    reason: str
+    #: The row that can be closed; None: there is nothing to close.
+    limit_id: int | None
+    #: Letters ready for this domain; 0 for a provider.
+    waiting: int = 0
+    pace: Pace | None = None
+
+
+def ways(*, campaign: Campaign) -> list[Way]:
+    """The providers in the order of failover, then the domains that are put aside."""
+    zone, names = campaign.facts.facts["zone"], providers()
+    aside = domains_aside(providers=names)
+    waiting = _waiting(campaign, [one.key for one in aside]) if aside else {}
+    return [_provider(pace_of(provider=name), zone) for name in names] + [
+        _domain(one, waiting.get(one.key, 0), zone) for one in aside if one.key in waiting
+    ]
+
+
+def _provider(pace: Pace, zone: str) -> Way:
+    tone, says = WORDS[pace.breaker]
+    if pace.is_lowered and pace.breaker == CLOSED:
+        tone, says = "ask", "slowed down: it said that we are too fast"
+    closable = pace.breaker != CLOSED or pace.is_lowered
+    return Way(
+        pace.provider, tone, says, shown(pace.blocked_until, zone=zone), pace.row.reason, pace.row.pk if closable else None,
+        pace=pace,
+    )  # fmt: skip
+
+
+def _domain(one: Aside, waiting: int, zone: str) -> Way:
+    tone, says = WORDS[HALF_OPEN] if one.breaker == HALF_OPEN else ("bad", "put aside")
+    return Way(f"a domain at {one.provider}", tone, says, shown(one.until, zone=zone), one.reason, one.id, waiting)
+
+
+def _waiting(campaign: Campaign, keys: list[str]) -> dict[str, int]:
+    """Letters of this campaign that wait for these domains."""
+    ready = campaign.messages.filter(state=MessageState.READY, domain_key__in=keys).order_by()
+    return dict(ready.values_list("domain_key").annotate(n=Count("id")))
+
+
+@require_POST
+def close_limit(request: HttpRequest, incident_id: int, campaign_id: int, limit_id: int) -> HttpResponse:
+    """Close a breaker now, with a reason."""
+    found = campaign_of(incident_id, campaign_id)
+
+    def step() -> str:
+        row = close_breaker(limit_id=limit_id, incident=found.incident, author=officer(request), reason=posted(request, "reason"))
+        what = f"A domain at {row.provider}" if row.scope else row.provider
+        return f"{what} is asked again from now on. Your reason is in the log."
+
+    attempt(request, step)
+    return redirect("admin:campaign", incident_id, campaign_id)

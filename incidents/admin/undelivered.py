@@ -1,0 +1,152 @@
+"""Letters that wait for a person: which need another channel, are in quarantine, or are in doubt; each decided with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import F
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+from django.utils.timesince import timesince
+from django.views.decorators.http import require_GET, require_POST
+
+from incidents.admin.people import keyset, masked
+from incidents.admin.shell import attempt, campaign_of, count, officer, page, posted, whole
+from incidents.dispatch.again import give_to_other_channel, let_out, settle_doubt, try_again
+from incidents.dispatch.unreachable import (
+    confirm_unreachable,
+    open_proposals,
+    propose_unreachable,
+    withdraw_unreachable,
+)
+from incidents.models import Campaign, Doubt, Message, Unreachable
+from incidents.models import MessageState as S
+from incidents.models.refusal import Refused
+from incidents.tasks import wake_campaign
+
+#: Page -> the state whose people it lists, and what can be decided there.
+STATES = {"another-channel": S.NEEDS_OTHER_CHANNEL, "quarantine": S.QUARANTINED}
+Decide = Callable[..., object]
+DECISIONS: dict[str, tuple[Decide, str]] = {
+    "again": (try_again, "sent again by this channel"),
+    "unreachable": (propose_unreachable, "proposed as unreachable; a second person confirms it"),
+    "let-out": (let_out, "let out of quarantine and sent"),
+    "other-channel": (give_to_other_channel, "now needs another channel"),
+}
+FITS = {"another-channel": ("again", "unreachable"), "quarantine": ("let-out", "other-channel")}
+DOUBTS_SHOWN = 100
+
+
+@require_GET
+def waiting(request: HttpRequest, incident_id: int, campaign_id: int, kind: str) -> HttpResponse:
+    """Who waits for a decision, masked, with the reason and the time left on the same clock."""
+    found, state = campaign_of(incident_id, campaign_id), _state(kind)
+    people = found.messages.filter(state=state).select_related("entry__person")
+    rows, older, newer = keyset(people, after=whole(request.GET.get("after", "")), before=whole(request.GET.get("before", "")))
+    return page(
+        request, "undelivered", title=f"{found.reference}: {S(state).label}", incident=found.incident, tab="campaigns",
+        campaign=found, kind=kind, rows=_shown(found, rows), older=older, newer=newer, number=people.count(),
+        proposals=open_proposals(campaign=found)[:100] if kind == "another-channel" else [],
+        given_up=_given_up(found) if kind == "another-channel" else [],
+    )  # fmt: skip
+
+
+def _state(kind: str) -> str:
+    if kind not in STATES:
+        raise Http404
+    return STATES[kind]
+
+
+def _shown(campaign: Campaign, rows: list[Message]) -> list[dict[str, Any]]:
+    named = masked(incident=campaign.incident, people=[message.entry.person for message in rows])
+    proposed = set(open_proposals(campaign=campaign).filter(message__in=rows).values_list("message_id", flat=True))
+    return [
+        {"message": message, "person": one, "left": time_left(message), "proposed": message.pk in proposed}
+        for message, one in zip(rows, named, strict=True)
+    ]
+
+
+def time_left(message: Message) -> dict[str, Any]:
+    """How long until the law's deadline, or since; nothing starts a new clock."""
+    if message.due_at is None:
+        return {"text": "no date in law", "late": False}
+    now = timezone.now()
+    late = message.due_at <= now
+    words = timesince(message.due_at, now, depth=2) if late else timesince(now, message.due_at, depth=2)
+    return {"text": f"{words} late" if late else f"{words} left", "late": late}
+
+
+def _given_up(campaign: Campaign) -> list[Unreachable]:
+    found = Unreachable.objects.filter(message__campaign=campaign, confirmed_at__isnull=False)
+    return list(found.select_related("person", "proposed_by", "confirmed_by").order_by("-id")[:100])
+
+
+@require_POST
+def decide_letters(request: HttpRequest, incident_id: int, campaign_id: int, kind: str) -> HttpResponse:
+    """One decision with one reason for the ticked letters; each stands or is refused by itself."""
+    found, state = campaign_of(incident_id, campaign_id), _state(kind)
+    chosen = found.messages.filter(state=state, pk__in=[whole(pk) for pk in request.POST.getlist("message")]).order_by("id")
+
+    def step() -> str:
+        if posted(request, "do") not in FITS[kind]:
+            raise Refused("Choose what to do with these letters.")
+        decide, done = DECISIONS[posted(request, "do")]
+        letters = list(chosen)
+        if not letters:
+            raise Refused("No letter is chosen. Tick at least one.")
+        for message in letters:
+            decide(message=message, reason=posted(request, "reason"), author=officer(request))
+        wake_campaign(found.pk)
+        return f"{count(len(letters), 'letter')}: {done}."
+
+    attempt(request, step)
+    return redirect("admin:waiting_letters", incident_id, campaign_id, kind)
+
+
+@require_POST
+def decide_unreachable(request: HttpRequest, incident_id: int, unreachable_id: int, step: str) -> HttpResponse:
+    """Confirm as the second, or take back."""
+    proposals = Unreachable.objects.select_related("message__campaign")
+    proposal = get_object_or_404(proposals, pk=unreachable_id, incident_id=incident_id)
+    if step not in {"confirm", "withdraw"}:
+        raise Http404
+
+    def done() -> str:
+        if step == "confirm":
+            confirm_unreachable(proposal=proposal, author=officer(request))
+            return "Cannot be reached, said by two people; the line is final."
+        withdraw_unreachable(proposal=proposal, reason=posted(request, "reason"), author=officer(request))
+        return "The proposal is taken back."
+
+    attempt(request, done)
+    return redirect("admin:waiting_letters", incident_id, proposal.message.campaign_id, "another-channel")
+
+
+@require_GET
+def doubts(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpResponse:
+    """Every send of which nobody knows whether it happened: the open ones first, each with how it ended."""
+    found = campaign_of(incident_id, campaign_id)
+    rows = Doubt.objects.filter(message__campaign=found).select_related("message__entry__person")
+    newest_open_first = rows.order_by(F("settled_at").desc(nulls_first=True), "-id")
+    return page(
+        request, "doubts", title=f"{found.reference}: doubts", incident=found.incident, tab="campaigns", campaign=found,
+        doubts=newest_open_first[:DOUBTS_SHOWN], number=rows.count(), open_number=rows.filter(settled_at=None).count(),
+    )  # fmt: skip
+
+
+@require_POST
+def settle(request: HttpRequest, incident_id: int, campaign_id: int, doubt_id: int) -> HttpResponse:
+    """Settle a doubt by what a person knows."""
+    doubt = get_object_or_404(Doubt, pk=doubt_id, message__campaign_id=campaign_id, message__campaign__incident_id=incident_id)
+    arrived = posted(request, "arrived")
+
+    def step() -> str:
+        if arrived not in {"yes", "no"}:
+            raise Refused("Say whether the letter arrived.")
+        settle_doubt(doubt=doubt, arrived=arrived == "yes", reason=posted(request, "reason"), author=officer(request))
+        return "The doubt is settled; how and by whom is in the log."
+
+    attempt(request, step)
+    return redirect("admin:doubts", incident_id, campaign_id)

@@ -1,0 +1,231 @@
+"""The first wave: one real letter for everyone of the staff, exactly once; nobody else is written to before it passed.
+
+`sending` is committed before the provider is called. Whatever stands there when nobody works on it any more is a doubt: the
+provider is asked, and when it cannot tell the letter counts as failed. It is never sent a second time by itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import F
+
+from incidents.audit.actions import Action
+from incidents.audit.log import database_now, record
+from incidents.dispatch.campaign import CampaignRefused, pause, resume
+from incidents.dispatch.channels.contract import SendError, SendErrorKind
+from incidents.dispatch.outcomes import backoff
+from incidents.dispatch.providers import Provider
+from incidents.dispatch.staff import canary_mail, opened, plan_wave
+from incidents.letters.mail import OutgoingMail
+from incidents.letters.tracking import foreign_content
+from incidents.models import Campaign, CampaignState, CanaryLetter
+from incidents.vault import CannotOpen
+
+PLANNED, SENDING, DOUBT, ACCEPTED, DELIVERED, FAILED = "planned", "sending", "doubt", "accepted", "delivered", "failed"
+DISPATCHER = "dispatcher"
+#: What an event about a letter proves of it; others are noted only.
+PROVES = {"delivered": DELIVERED, "complained": DELIVERED, "bounced_hard": FAILED, "bounced_soft": FAILED, "suppressed": FAILED}
+#: From which states an event may move a letter on; one that failed stays failed.
+OPEN_TO_EVENTS = {DELIVERED: (SENDING, DOUBT, ACCEPTED), FAILED: (SENDING, DOUBT, ACCEPTED, DELIVERED)}
+
+
+class CanaryRefused(CampaignRefused):
+    """The first wave cannot be sent again; nothing changed."""
+
+
+def step(*, campaign: Campaign, provider: Provider) -> None:
+    """Send what is planned of the first wave, and decide when all of it is known. Costs nothing when no wave waits."""
+    if campaign.canary != "waiting" or campaign.state != CampaignState.DISPATCHING:
+        return
+    now = database_now()
+    _find_left_behind(campaign, now)
+    for letter in _newest(campaign):
+        if letter.state == PLANNED and _is_due(letter, now):
+            _send(letter, provider)
+        elif letter.state == DOUBT:
+            _settle(letter, provider, now)
+    _decide(campaign, provider)
+
+
+def _newest(campaign: Campaign) -> list[CanaryLetter]:
+    """The letter that counts for each of the staff: where one failed, the one that was sent after it."""
+    found = campaign.canaries.select_related("campaign__incident", "staff", "letter").order_by("id")
+    newest = {letter.staff_id: letter for letter in found}.values()
+    # Whoever was removed meanwhile gets nothing more, and what failed for them counts no longer.
+    return [letter for letter in newest if not (letter.staff.removed_at and letter.state in (PLANNED, FAILED))]
+
+
+def _wait() -> timedelta:
+    return timedelta(minutes=settings.CANARY_MINUTES)
+
+
+def _find_left_behind(campaign: Campaign, now: datetime) -> None:
+    """Longer in `sending` than any call to a provider takes: whoever sent it has died."""
+    longest = timedelta(seconds=max(settings.LEASE_SECONDS, settings.PROVIDER_TIMEOUT_SECONDS))
+    left = campaign.canaries.filter(state=SENDING, sent_at__lt=now - longest)
+    left.update(state=DOUBT, detail="its worker died while it was handed over")
+
+
+def _is_due(letter: CanaryLetter, now: datetime) -> bool:
+    if letter.tries == 0 or letter.answered_at is None:
+        return True
+    seconds = backoff(attempts=letter.tries, drill=letter.campaign.incident.is_drill)
+    return letter.answered_at + timedelta(seconds=seconds) <= now
+
+
+def _send(letter: CanaryLetter, provider: Provider) -> None:
+    try:
+        mail = canary_mail(canary=letter, fields=opened(staff=letter.staff))
+        wrong = _wrong(letter, mail)
+    except (CannotOpen, ValueError, TypeError, KeyError) as error:
+        _answered(letter, FAILED, PLANNED, detail=f"its letter cannot be made: {type(error).__name__}")
+        return
+    if wrong:
+        _answered(letter, FAILED, PLANNED, detail=wrong)
+    elif _begun(letter, provider):
+        _hand_over(letter, mail, provider)
+
+
+def _wrong(letter: CanaryLetter, mail: OutgoingMail) -> str:
+    """What the bytes hold that was not planned."""
+    if mail.content_sha256 != letter.content_sha256:
+        return "the letter is not the one that was planned at the release"
+    return "; ".join(foreign_content(mail=mail))
+
+
+def _begun(letter: CanaryLetter, provider: Provider) -> bool:
+    """Commit that it is being sent: only whoever wrote this line may call the provider, and only once."""
+    with transaction.atomic(durable=True):
+        still = Campaign.objects.select_for_update(of=("self",), no_key=True).get(pk=letter.campaign_id)
+        if still.state != CampaignState.DISPATCHING or still.canary != "waiting":
+            return False
+        mine = CanaryLetter.objects.filter(pk=letter.pk, state=PLANNED)
+        return bool(mine.update(state=SENDING, provider=provider.name, sent_at=database_now(), tries=F("tries") + 1))
+
+
+def _hand_over(letter: CanaryLetter, mail: OutgoingMail, provider: Provider) -> None:
+    try:
+        provider_id = provider.send(mail=mail, incident=letter.campaign.incident)
+    except SendError as error:
+        _answered(letter, _after(error, letter), SENDING, detail=error.detail)
+    except ValueError as error:
+        # Raised while the mail is put into bytes, before anything was handed over.
+        _answered(letter, FAILED, SENDING, detail=f"the mail cannot be written as bytes: {type(error).__name__}")
+    else:
+        _answered(letter, ACCEPTED, SENDING, provider_id=provider_id)
+
+
+def _after(error: SendError, letter: CanaryLetter) -> str:
+    if error.kind == SendErrorKind.DOUBTFUL:
+        return DOUBT
+    patient = error.kind == SendErrorKind.NOT_SENT and database_now() - letter.planned_at < _wait()
+    return PLANNED if patient else FAILED
+
+
+@transaction.atomic
+def _answered(letter: CanaryLetter, state: str, before: str, *, detail: str = "", provider_id: str = "") -> None:
+    """Write what became of a letter, unless an event was faster."""
+    found = CanaryLetter.objects.filter(pk=letter.pk, state=before)
+    moved = found.update(state=state, detail=detail[:200], provider_id=provider_id[:200], answered_at=database_now())
+    if moved and state != PLANNED:
+        _log(letter, state, detail)
+
+
+def _log(letter: CanaryLetter, state: str, detail: str) -> None:
+    data = {
+        "campaign": letter.campaign.reference, "staff": letter.staff_id, "message": letter.message_ref, "state": state,
+        "content_sha256": letter.content_sha256, "detail": detail,
+    }  # fmt: skip
+    record(incident=letter.campaign.incident, action=Action.CANARY_SENT, actor=DISPATCHER, data=data)
+
+
+def _settle(letter: CanaryLetter, provider: Provider, now: datetime) -> None:
+    """A doubt ends when the provider says that it has the letter, or with the wait."""
+    if provider.name == letter.provider and provider.look_up(message_ref=letter.message_ref):
+        _answered(letter, ACCEPTED, DOUBT, detail="the provider has it")
+    elif letter.sent_at is None or now - letter.sent_at > _wait():
+        _answered(letter, FAILED, DOUBT, detail=f"nobody knows whether it was sent: {letter.detail}")
+
+
+def note_event(*, message_ref: str, kind: str) -> bool:
+    """What a provider told about a letter of the first wave; False when the name is not one of its letters.
+
+    Delivered may come before our own outcome is written; a bounce stands whatever came before it.
+    """
+    letter = CanaryLetter.objects.filter(message_ref=message_ref).select_related("campaign__incident").first()
+    if letter is None:
+        return False
+    state = PROVES.get(kind)
+    if state is not None:
+        with transaction.atomic():
+            found = CanaryLetter.objects.filter(pk=letter.pk, state__in=OPEN_TO_EVENTS[state])
+            if found.update(state=state, detail=f"the provider says: {kind}", answered_at=database_now()):
+                _log(letter, state, f"the provider says: {kind}")
+    return True
+
+
+def _decide(campaign: Campaign, provider: Provider) -> None:
+    letters = _newest(campaign)
+    states = {letter.state for letter in letters}
+    if states & {PLANNED, SENDING, DOUBT}:
+        return
+    if FAILED in states or not letters:
+        _stop_itself(campaign, [letter for letter in letters if letter.state == FAILED], len(letters))
+    elif states <= {DELIVERED} or not provider.reports_delivery or _waited(letters):
+        _pass(campaign, letters)
+
+
+def _waited(letters: list[CanaryLetter]) -> bool:
+    """Taken, and nothing bad was heard of it for long enough."""
+    now = database_now()
+    return all(letter.state == DELIVERED or (letter.answered_at or now) + _wait() <= now for letter in letters)
+
+
+@transaction.atomic
+def _pass(campaign: Campaign, letters: list[CanaryLetter]) -> None:
+    if not _still_waits(campaign):
+        return
+    Campaign.objects.filter(pk=campaign.pk).update(canary="passed")
+    data = {"campaign": campaign.reference, "n": len(letters), "delivered": sum(one.state == DELIVERED for one in letters)}
+    record(incident=campaign.incident, action=Action.CANARY_PASSED, actor=DISPATCHER, data=data)
+
+
+@transaction.atomic
+def _stop_itself(campaign: Campaign, failed: list[CanaryLetter], of: int) -> None:
+    if not _still_waits(campaign):
+        return
+    Campaign.objects.filter(pk=campaign.pk).update(canary="failed")
+    why = [{"staff": letter.staff_id, "detail": letter.detail} for letter in failed]
+    data = {"campaign": campaign.reference, "failed": why, "n": of}
+    record(incident=campaign.incident, action=Action.CANARY_FAILED, actor=DISPATCHER, data=data)
+    details = "; ".join(dict.fromkeys(letter.detail for letter in failed)) or "nobody of the staff is left"
+    pause(campaign=campaign, author=None, reason=f"the first wave failed: {len(failed)} of {of} letters to staff ({details})")
+
+
+def _still_waits(campaign: Campaign) -> bool:
+    locked = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+    return locked.canary == "waiting" and locked.state == CampaignState.DISPATCHING
+
+
+@transaction.atomic
+def retry_wave(*, campaign: Campaign, reason: str, author: User) -> Campaign:
+    """After a first wave that failed: one more letter each to those of the staff whose letter failed, and the campaign goes on.
+
+    There is no way around the wave. Raises CanaryRefused.
+    """
+    locked = Campaign.objects.select_for_update(of=("self",)).select_related("incident").get(pk=campaign.pk)
+    if locked.canary != "failed":
+        raise CanaryRefused("The first wave has not failed; there is nothing to send again.")
+    if not reason.strip():
+        raise CanaryRefused("Sending the first wave again needs its reason in words: what was wrong, and is not any more.")
+    locked.canary = plan_wave(campaign=locked, actor=author.username)
+    if locked.canary != "waiting":
+        raise CanaryRefused("Nobody of the staff is left to write to. Enter somebody for this brand first.")
+    locked.save(update_fields=["canary"])
+    if locked.state == CampaignState.PAUSED:
+        return resume(campaign=locked, author=author, reason=f"first wave again: {reason.strip()}")
+    return locked

@@ -1,0 +1,1 @@
+"""Channels: where a letter is handed over. One file a kind of provider; `contract` says what each must offer."""

@@ -1,0 +1,113 @@
+"""What a relay says (RFC 5321, 4.2; RFC 3463) and what that means for a letter.
+
+The words of a refusal are read and never kept, since they quote people; its codes are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from incidents.dispatch.channels.contract import Answer, SendErrorKind
+
+MOST_REPLY_BYTES: Final = 65_536
+LONGEST_PROVIDER_ID: Final = 120
+#: "The service is closing": may come in place of any answer (RFC 5321, 3.8).
+CLOSING: Final = 421
+
+_LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
+_ENHANCED: Final = re.compile(rb"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
+_ADDRESS: Final = re.compile(r"[^\s<>]*(?:@|%40|=40)[^\s<>]*")
+_TOO_FAST: Final = re.compile(rb"too (?:many|fast|much)|rate.?limit|rate exceeded|throttl|slow down|4\.7\.28", re.IGNORECASE)
+#: A refusal that says nothing of the person: the relay does not carry our mail at all.
+_OURS: Final = re.compile(
+    rb"relay(?:ing)? (?:access )?(?:denied|not permitted|prohibited|not allowed)|unable to relay|not permitted to relay"
+    rb"|authentication (?:is )?required|not authenticated|must (?:be )?authenticate"
+    rb"|not verified|sending (?:is )?(?:suspended|paused|disabled)|account (?:is |has been )?(?:suspended|disabled|blocked)",
+    re.IGNORECASE,
+)
+_OUR_CODES: Final = frozenset({530, 534, 535, 538})
+
+
+class GarbledReply(Exception):
+    """What came is no SMTP reply, or one without end."""
+
+
+class Reply(NamedTuple):
+    """One whole reply: its code, and the words of each of its lines."""
+
+    code: int
+    lines: tuple[bytes, ...]
+
+    @property
+    def named(self) -> str:
+        """Code and enhanced code, which hold nothing personal: '550 5.1.1'."""
+        enhanced = _ENHANCED.match(self.lines[-1])
+        return f"{self.code} {enhanced[0].decode()}" if enhanced else str(self.code)
+
+
+class ReplyReader:
+    """Cuts what arrives, in whatever pieces, into replies."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._lines: list[bytes] = []
+        self._code = b""
+        self._size = 0
+
+    @property
+    def in_the_middle(self) -> bool:
+        """Whether a reply has begun and not ended."""
+        return bool(self._rest or self._lines)
+
+    def feed(self, data: bytes) -> Iterator[Reply]:
+        """The replies that end within `data`. Raises GarbledReply, after those that came before it."""
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        for line in lines:
+            reply = self._line(line.removesuffix(b"\r"))
+            if reply is not None:
+                yield reply
+        if self._size + len(self._rest) > MOST_REPLY_BYTES:
+            raise GarbledReply
+
+    def _line(self, line: bytes) -> Reply | None:
+        found = _LINE.fullmatch(line)
+        self._size += len(line)
+        if found is None or self._size > MOST_REPLY_BYTES:
+            raise GarbledReply
+        code, mark, words = found.groups()
+        if self._lines and code != self._code:
+            raise GarbledReply  # RFC 5321, 4.2.1: each line of a reply has its code
+        if mark == b"-":
+            self._code = code
+            self._lines.append(words)
+            return None
+        reply = Reply(int(code), (*self._lines, words or b""))
+        self._lines.clear()
+        self._size = 0
+        return reply
+
+
+def taken_as(*, reply: Reply) -> str:
+    """The relay's words for a letter that it took: the provider's id. Printable ASCII, and no address in it."""
+    words = b" ".join(reply.lines).decode("ascii", "replace")
+    if "@" in words or "40" in words:
+        words = _ADDRESS.sub("(address)", words)
+    if not (words.isascii() and words.isprintable()):
+        words = re.sub(r"[^ -~]", "?", words)
+    return words[:LONGEST_PROVIDER_ID]
+
+
+def refusal(*, stage: str, reply: Reply, special: bool = False) -> Answer:
+    """What a 4xx or 5xx means. `stage`: MAIL, RCPT, DATA, DOT; `special`: MAIL asked for SMTPUTF8, for this letter alone."""
+    what = {"MAIL": "our sender", "RCPT": "the recipient"}.get(stage, "the letter")
+    words = b" ".join(reply.lines)
+    if reply.code < 500:
+        throttled = reply.code == CLOSING or _TOO_FAST.search(words) is not None
+        return Answer(error=SendErrorKind.NOT_SENT, detail=f"the relay put {what} off ({reply.named})", throttled=throttled)
+    # A sender refused is refused for everybody: the campaign pauses, before each person is struck off for it.
+    ours = (stage == "MAIL" and not special) or reply.code in _OUR_CODES or _OURS.search(words) is not None
+    kind = SendErrorKind.ACCOUNT if ours else SendErrorKind.REFUSED
+    return Answer(error=kind, detail=f"the relay refused {what} ({reply.named})")

@@ -1,0 +1,82 @@
+"""Doubts end: by the provider's own word, by a person, or by the deadline policy; and how is recorded.
+
+The policy: a second letter harms less than none, and the same Message-ID lets a mailbox recognise it. But a letter with which
+three processes died is not sent again before a person has looked at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from incidents.audit.actions import Action
+from incidents.audit.log import database_now, record
+from incidents.dispatch.channels.choose import UnknownProvider, provider_named
+from incidents.dispatch.channels.contract import Provider
+from incidents.models import Doubt, LateResult, Message
+from incidents.models import MessageState as S
+from incidents.people.moving import move
+
+BATCH = 500
+DEADLY = 3
+#: What a late answer of the fenced worker proves.
+LATE_PROOF = {"accepted": S.ACCEPTED, "failed": S.READY, "account": S.READY, "refused": S.NEEDS_OTHER_CHANNEL}
+
+
+def settle_doubts(*, provider_of: Callable[[str], Provider] = provider_named) -> int:
+    """Settle the open doubts of which something is known by now, or whose time is over; returns how many."""
+    settled, last = 0, 0
+    overdue = database_now() - timedelta(seconds=settings.SETTLE_AFTER_SECONDS)
+    while True:
+        found = Doubt.objects.filter(settled_at__isnull=True, pk__gt=last).select_related("message").order_by("id")
+        doubts = list(found[:BATCH])
+        for doubt in doubts:
+            to, how, by = _answer(doubt, provider_of)
+            if not how and doubt.opened_at < overdue:
+                to, how, by = S.READY, "deadline policy: sent again", "dispatcher"
+            settled += _settle(doubt, to, how, by) if how else 0
+        if len(doubts) < BATCH:
+            return settled
+        last = doubts[-1].pk
+
+
+def _answer(doubt: Doubt, provider_of: Callable[[str], Provider]) -> tuple[str, str, str]:
+    """The state that is proved, by what, and whose word it is; nothing when nobody knows."""
+    if doubt.message.state != S.IN_DOUBT:
+        return "", "provider event", "provider"
+    late = LateResult.objects.filter(chunk_id=doubt.chunk_id, message_id=doubt.message_id).first()
+    if late and late.outcome in LATE_PROOF:
+        return LATE_PROOF[late.outcome], "late answer", "dispatcher"
+    try:
+        known = provider_of(doubt.provider).look_up(message_ref=doubt.message.message_ref)
+    except UnknownProvider:
+        known = None
+    if known is None:
+        return "", "", ""
+    return (S.ACCEPTED if known else S.READY), "provider look-up", "dispatcher"
+
+
+def settle_by_hand(*, doubt: Doubt, arrived: bool, by: str) -> None:
+    """A person's answer to a doubt."""
+    _settle(doubt, S.ACCEPTED if arrived else S.READY, "a person's decision", by)
+
+
+def _settle(doubt: Doubt, to: str, how: str, by: str) -> int:
+    with transaction.atomic():
+        found = Message.objects.select_for_update(of=("self",)).select_related("campaign__incident", "entry__person")
+        message = found.get(pk=doubt.message_id)
+        still_open = Doubt.objects.filter(pk=doubt.pk, settled_at__isnull=True)
+        if not still_open.update(settled_at=database_now(), settled_how=how, settled_by=by):
+            return 0
+        if to == S.READY and message.deaths >= DEADLY and by == "dispatcher":
+            to, how = S.QUARANTINED, f"{message.deaths} processes died with it"
+        if to and message.state == S.IN_DOUBT:
+            move(campaign=message.campaign, messages=[message], to=to, actor=by, reason=how, action=Action.DOUBT_RESOLVED)
+            return 1
+        data = {"campaign": message.campaign.reference, "message": message.message_ref, "state": "", "reason": how}
+        subject = message.entry.person.subject
+        record(incident=message.campaign.incident, action=Action.DOUBT_RESOLVED, actor=by, data=data, subject=subject)
+    return 1

@@ -1,0 +1,369 @@
+"""When the letters will be out, and which deadline will be missed: at the rate of the last minutes, and at the rate allowed.
+
+Letters leave by the earliest legal deadline, then by how long they wait; so the letters of a deadline are out when those of all
+earlier ones are. Nothing is asked of single people: the letters left are counted by deadline on an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from incidents.dispatch import limits
+from incidents.dispatch.channels.choose import UnknownProvider, provider_named, providers
+from incidents.dispatch.pace_shown import Pace, pace_of, rate_in_words
+from incidents.models import Campaign, CampaignState, MessageState, Obligation
+
+#: The rate is that of the last so many seconds.
+WINDOW_SECONDS = 300
+#: Beyond so many days no end is named.
+HORIZON_DAYS = 400
+UNRELEASED = frozenset({CampaignState.FROZEN, CampaignState.CONTENT_APPROVED})
+OVER = frozenset({CampaignState.STOPPED, CampaignState.CLOSED})
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was handed over lately."""
+
+    letters: int
+    seconds: float
+    #: The provider of the newest piece of work; empty: nothing was sent yet.
+    provider: str = ""
+
+    @property
+    def per_second(self) -> float:
+        """Letters a second; 0 when nothing was."""
+        return self.letters / self.seconds if self.letters else 0.0
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The letters left that one deadline waits for, and when they will be out."""
+
+    #: The laws whose earliest deadline this is, by jurisdiction; empty: none is on record for it.
+    laws: tuple[str, ...]
+    #: The law's deadline; None: no law gives a date.
+    due_at: datetime | None
+    #: Our own target where no law gives a date. Never the law's.
+    ours_at: datetime | None
+    letters: int
+    #: Letters with an earlier deadline, which leave before.
+    before: int
+    #: When the last will have left, at the rate of the last minutes; None: not in sight.
+    ends_at: datetime | None
+    #: The same at the rate and the quotas that are allowed; None: not in sight, or nothing is limited.
+    ends_at_allowed: datetime | None
+    warning: str = ""
+
+    @property
+    def missed_by(self) -> timedelta | None:
+        """By how much the law's deadline will be missed at the rate of the last minutes; None: it is kept, or nobody knows."""
+        return _over(self.ends_at, self.due_at)
+
+    @property
+    def missed_by_allowed(self) -> timedelta | None:
+        """The same at the allowed rate."""
+        return _over(self.ends_at_allowed, self.due_at)
+
+    @property
+    def name(self) -> str:
+        """The laws in a line."""
+        return ", ".join(self.laws) or "no law on record"
+
+    def to_json(self) -> dict[str, Any]:
+        """Moments in ISO 8601 (UTC), spans in seconds."""
+        return {
+            "laws": list(self.laws), "due_at": _iso(self.due_at), "our_target_at": _iso(self.ours_at), "letters": self.letters,
+            "letters_before": self.before, "ends_at": _iso(self.ends_at), "ends_at_allowed": _iso(self.ends_at_allowed),
+            "missed_by_seconds": _seconds(self.missed_by), "missed_by_seconds_allowed": _seconds(self.missed_by_allowed),
+            "warning": self.warning,
+        }  # fmt: skip
+
+    def line(self, *, now: datetime) -> str:
+        """The deadline in a line of text."""
+        if self.due_at:
+            when = f"due {_moment(self.due_at)} ({in_words(self.due_at - now)})"
+        elif self.ours_at:
+            when = f"no date in the law; our own target {_moment(self.ours_at)} ({in_words(self.ours_at - now)})"
+        else:
+            when = "no date in the law"
+        end = f"out by {_moment(self.ends_at)}" if self.ends_at else "end not in sight"
+        allowed = f"; at the allowed rate by {_moment(self.ends_at_allowed)}" if self.ends_at_allowed else ""
+        return f"{self.name}: {_letters(self.letters)} left, {when}; {end}{allowed}"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A campaign's pace and its deadlines at one moment."""
+
+    campaign: str
+    state: str
+    as_of: datetime
+    measured: Measured
+    pace: Pace
+    deadlines: tuple[Deadline, ...]
+    #: Letters that may be doubtful on each connection when a worker is killed, and connections of each worker.
+    doubt_bound: int
+    connections: int
+
+    @property
+    def letters_left(self) -> int:
+        """Letters that have not left."""
+        return sum(one.letters for one in self.deadlines)
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When the last letter will have left at the rate of the last minutes."""
+        return self.deadlines[-1].ends_at if self.deadlines else None
+
+    @property
+    def doubt_sentence(self) -> str:
+        """What a killed worker costs at most, in a sentence."""
+        each = "1 letter" if self.doubt_bound == 1 else f"{self.doubt_bound} letters"
+        worker = "1 connection" if self.connections == 1 else f"{self.connections} connections"
+        return (
+            f"If a worker is killed, at most {each} on each of its connections can be doubtful (a worker has up to {worker}); "
+            "whatever is doubtful is listed before any second copy leaves."
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know now, the most urgent first."""
+        return tuple(one.warning for one in self.deadlines if one.warning) + tuple(_of_the_provider(self))
+
+    def to_json(self) -> dict[str, Any]:
+        """As `check_campaign --json` prints it."""
+        return {
+            "letters_left": self.letters_left, "letters_per_second": round(self.measured.per_second, 3),
+            "measured_over_seconds": round(self.measured.seconds, 1), "provider": self.pace.provider,
+            "allowed_per_second": self.pace.per_second, "left_today": self.pace.left_today, "breaker": self.pace.breaker,
+            "blocked_until": _iso(self.pace.blocked_until), "doubt_bound_per_connection": self.doubt_bound,
+            "deadlines": [one.to_json() for one in self.deadlines], "warnings": list(self.warnings), "as_of": _iso(self.as_of),
+        }  # fmt: skip
+
+    def lines(self) -> list[str]:
+        """As `check_campaign` prints it; warnings begin with "warning:"."""
+        found = [f"{_letters(self.letters_left)} left; {self.rate_in_words}; {self.allowed_in_words}"]
+        found += [one.line(now=self.as_of) for one in self.deadlines]
+        return [*found, *(f"warning: {line}" for line in self.warnings), self.doubt_sentence]
+
+    @property
+    def rate_in_words(self) -> str:
+        """The rate of the last minutes."""
+        if not self.measured.letters:
+            return f"nothing was handed over in the last {WINDOW_SECONDS // 60} min"
+        return f"{rate_in_words(per_second=self.measured.per_second)} over the last {_short(self.measured.seconds)}"
+
+    @property
+    def allowed_in_words(self) -> str:
+        """What the provider is allowed to be given."""
+        pace = self.pace
+        if not pace.is_limited:
+            return f"{pace.provider} is not limited"
+        rate = f"{pace.rate_text or 'any rate'}{' (lowered)' if pace.is_lowered else ''}"
+        left = "" if pace.left_today is None else f", {_letters(pace.left_today)} left today"
+        return f"{pace.provider} may be given {rate}{left}{' (warm-up)' if pace.is_warming_up else ''}"
+
+
+def forecast(*, campaign: Campaign) -> Forecast:
+    """The pace and the deadlines of a campaign now. Reads counts only; changes nothing."""
+    measured = measure(campaign=campaign)
+    provider = measured.provider or providers()[0]
+    pace = pace_of(provider=provider)
+    left = _letters_left(campaign)
+    bound = settings.MARKER_STEP * _batch(provider)
+    return Forecast(
+        campaign.reference, campaign.state, pace.as_of, measured, pace, tuple(_deadlines(campaign, left, measured, pace)), bound,
+        settings.LANES,
+    )  # fmt: skip
+
+
+def _batch(provider: str) -> int:
+    try:
+        return provider_named(provider).batch
+    except UnknownProvider:
+        return 1  # it sent lately, but no setting names it any more
+
+
+NEWEST = 500
+MEASURE = """
+WITH newest AS (SELECT id, state, confirmed, claimed_at, ended_at, provider FROM incidents_chunk WHERE campaign_id = %s
+                ORDER BY id DESC LIMIT %s),
+     recent AS (SELECT * FROM newest WHERE state = 'claimed' OR ended_at > clock_timestamp() - make_interval(secs => %s))
+SELECT (SELECT count(*) FROM incidents_attempt a WHERE a.outcome <> 'failed'
+          AND a.chunk_id IN (SELECT id FROM recent WHERE state <> 'claimed')),
+       coalesce(sum(confirmed) FILTER (WHERE state = 'claimed'), 0),
+       extract(epoch FROM clock_timestamp() - min(claimed_at)),
+       (SELECT provider FROM newest ORDER BY id DESC LIMIT 1)
+FROM recent"""
+
+
+def measure(*, campaign: Campaign) -> Measured:
+    """What was handed over in the last minutes: the attempts of the newest pieces of work, and what open ones have answered."""
+    with connection.cursor() as cursor:
+        cursor.execute(MEASURE, [campaign.pk, NEWEST, WINDOW_SECONDS])
+        ended, still, seconds, provider = cursor.fetchone()
+    return Measured(int(ended + still), max(1.0, float(seconds or 0)), provider or "")
+
+
+#: Each counts by deadline; the first on the index `message_ready` alone.
+LEFT = "SELECT due_at, count(*) FROM incidents_message WHERE campaign_id = %s AND state = '{state}' GROUP BY due_at"
+
+
+def _letters_left(campaign: Campaign) -> dict[datetime | None, int]:
+    if campaign.state in OVER:
+        return {}
+    states = [MessageState.PLANNED] if campaign.state in UNRELEASED else [MessageState.READY, MessageState.SENDING]
+    found: dict[datetime | None, int] = {}
+    with connection.cursor() as cursor:
+        for state in states:
+            cursor.execute(LEFT.format(state=state.value), [campaign.pk])
+            for due_at, letters in cursor.fetchall():
+                found[due_at] = found.get(due_at, 0) + letters
+    return found
+
+
+@dataclass
+class _Laws:
+    """Whose deadline it is: by moment, and our own target of those without one."""
+
+    of: dict[datetime | None, set[str]]
+    ours_at: datetime | None
+
+
+def _laws(campaign: Campaign) -> _Laws:
+    """The jurisdiction of each cohort's earliest deadline. What was superseded since the freeze names only its own moment."""
+    duties = Obligation.objects.filter(incident=campaign.incident_id, addressee="person", owed="yes", cohort__count__gt=0)
+    rows = duties.filter(cohort__amendment=campaign.amendment_id).values_list(
+        "cohort_id", "jurisdiction", "due_at", "internal_target_at", "superseded"
+    )
+    standing: dict[int, list[tuple[str, datetime | None, datetime | None]]] = {}
+    found, ours, former = dict[datetime | None, set[str]](), list[datetime](), dict[datetime | None, set[str]]()
+    for cohort, law, due_at, ours_at, superseded in rows:
+        if superseded:
+            former.setdefault(due_at, set()).add(law)
+        else:
+            standing.setdefault(cohort or 0, []).append((law, due_at, ours_at))
+    for duties_of_one in standing.values():
+        earliest = min((due for _, due, _ in duties_of_one if due), default=None)
+        found.setdefault(earliest, set()).update(law for law, due, _ in duties_of_one if due == earliest)
+        ours += [at for _, _, at in duties_of_one if at and earliest is None]
+    return _Laws({**former, **found}, min(ours, default=None))
+
+
+def _deadlines(campaign: Campaign, left: dict[datetime | None, int], measured: Measured, pace: Pace) -> list[Deadline]:
+    laws, before, found = _laws(campaign), 0, list[Deadline]()
+    far = datetime.max.replace(tzinfo=UTC)
+    for due_at in sorted(left, key=lambda due: due or far):
+        letters = before + left[due_at]
+        now_rate = end_of(letters=letters, per_second=measured.per_second, pace=pace) if measured.letters else None
+        allowed = end_of(letters=letters, per_second=pace.per_second, pace=pace) if pace.is_limited else None
+        names = tuple(sorted(laws.of.get(due_at, ())))
+        ours_at = laws.ours_at if due_at is None else None
+        one = Deadline(names, due_at, ours_at, left[due_at], before, now_rate, allowed)
+        found.append(_warned(one, campaign, measured, pace))
+        before = letters
+    return found
+
+
+def end_of(*, letters: int, per_second: float | None, pace: Pace) -> datetime | None:
+    """When so many letters will be out, at a rate (None: at once) within the quotas of each day; None: not within 400 days."""
+    at = max(pace.as_of, pace.blocked_until or pace.as_of)
+    quota = _quotas(pace)
+    for _ in range(HORIZON_DAYS):
+        midnight = at + timedelta(seconds=limits.until_midnight(at))
+        room = (midnight - at).total_seconds()
+        today = quota(at.astimezone(UTC).date())
+        most = float("inf") if per_second is None else per_second * room
+        if letters <= min(most, float("inf") if today is None else today):
+            return at if per_second is None else at + timedelta(seconds=letters / per_second)
+        letters -= int(min(most, float("inf") if today is None else today))
+        at = midnight
+    return None
+
+
+def _quotas(pace: Pace) -> Callable[[date], int | None]:
+    today = pace.as_of.astimezone(UTC).date()
+    return lambda day: pace.left_today if day == today else pace.quota_of(day=day)
+
+
+def _warned(one: Deadline, campaign: Campaign, measured: Measured, pace: Pace) -> Deadline:
+    """The deadline with its warning in words. Only the law's deadlines are warned of; our own target is no deadline."""
+    if one.due_at is None:
+        return one
+    whose, waiting = f"The deadline of {one.name} ({_moment(one.due_at)})", _letters(one.letters + one.before)
+    if one.due_at <= pace.as_of:
+        text = f"{whose} passed {_short((pace.as_of - one.due_at).total_seconds())} ago; {_letters(one.letters)} have not left."
+    elif pace.is_limited and (one.missed_by_allowed or one.ends_at_allowed is None):
+        by = f" by {_short(one.missed_by_allowed.total_seconds())}" if one.missed_by_allowed else ""
+        text = (
+            f"{whose} will be missed{by} even at all that {pace.provider} may be given. Raise the limit, or use another provider."
+        )
+    elif campaign.state == CampaignState.PAUSED:
+        text = f"{whose} runs on while the campaign is paused: {waiting} must leave before it."
+    elif one.missed_by:
+        text = f"{whose} will be missed by {_short(one.missed_by.total_seconds())} at the rate of the last minutes."
+    elif campaign.state == CampaignState.DISPATCHING and one.ends_at is None:
+        text = f"{whose} will be missed if this goes on: {waiting} must leave before it, {_stillness(measured)}."
+    else:
+        text = ""
+    return replace(one, warning=text)
+
+
+def _stillness(measured: Measured) -> str:
+    return "and the end is not in sight" if measured.letters else f"and nothing left in the last {WINDOW_SECONDS // 60} min"
+
+
+def _of_the_provider(now: Forecast) -> list[str]:
+    pace, until = now.pace, now.pace.blocked_until
+    if not now.letters_left or until is None:
+        return []
+    because = f": {pace.row.reason}" if pace.row.reason else ""
+    if pace.breaker == "paused":
+        return [f"{pace.provider} asked us to wait until {_moment(until)}."]
+    if pace.breaker == limits.HALF_OPEN:
+        return [f"{pace.provider} is being tried with one letter{because}."]
+    return [f"{pace.provider} is not asked until {_moment(until)}{because}."]
+
+
+def _over(end: datetime | None, due_at: datetime | None) -> timedelta | None:
+    return end - due_at if end and due_at and end > due_at else None
+
+
+def _iso(moment: datetime | None) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else ""
+
+
+def _seconds(span: timedelta | None) -> int | None:
+    return None if span is None else int(span.total_seconds())
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%a %-d %b %Y, %H:%M UTC")
+
+
+def _letters(number: int) -> str:
+    return f"{number:,} letter{'' if number == 1 else 's'}"
+
+
+def _short(seconds: float) -> str:
+    """'40 s', '12 min', '5 h 10 min', '3 d 4 h'."""
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return f"{int(seconds)} s"
+    days, hours, rest = minutes // 1440, minutes % 1440 // 60, minutes % 60
+    if days:
+        return f"{days:,} d {hours} h"
+    return f"{hours} h {rest} min" if hours else f"{rest} min"
+
+
+def in_words(left: timedelta) -> str:
+    """'in 5 h 10 min', '3 d 4 h ago'."""
+    text = _short(abs(left.total_seconds()))
+    return f"{text} ago" if left < timedelta() else f"in {text}"

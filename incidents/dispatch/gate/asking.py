@@ -1,0 +1,97 @@
+"""Asking the provider, without sending anything: does it know us, may we send under our address, how does the way there look?"""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+
+from incidents.dispatch.gate.findings import BLOCK, OK, WARN, Finding
+from incidents.dispatch.providers import MailAddress
+
+#: A call that takes longer than this is no answer.
+SECONDS = 8
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def stays_here(address: MailAddress) -> bool:
+    """Whether nothing leaves this machine: the local inbox, or a sink beside us, as in drills."""
+    return address.kind == "inbox" or (address.kind == "smtp" and address.host in LOOPBACK)
+
+
+def look_at_provider(*, address: MailAddress, sender: str) -> Iterator[Finding]:
+    """Credentials, sender and transport of one provider."""
+    ask = ASKERS.get(address.kind)
+    if ask is None:
+        text = f"{address.kind} cannot be asked about our account before a letter is sent."
+        yield Finding("credentials", WARN, text, "Sign in at the provider and look; then send a test letter to yourself.")
+        return
+    yield from ask(address, sender)
+
+
+def _inbox(address: MailAddress, sender: str) -> Iterator[Finding]:
+    yield Finding("credentials", OK, "The local inbox needs no sign-in; no letter leaves this machine.")
+    yield Finding("sender", OK, "The local inbox takes every sender.")
+
+
+def _smtp(address: MailAddress, sender: str) -> Iterator[Finding]:
+    yield _transport(address)
+    try:
+        server = _connected(address)
+    except smtplib.SMTPAuthenticationError as error:
+        text = f"The relay refuses our sign-in ({error.smtp_code})."
+        yield Finding("credentials", BLOCK, text, "Correct user and password in MAIL.")
+        return
+    except (OSError, smtplib.SMTPException) as error:
+        text = f"The relay {address.host}:{address.port} cannot be reached as MAIL says ({type(error).__name__})."
+        yield Finding("credentials", BLOCK, text, "Look at the relay, at MAIL (host, port, tls) and at the firewall between.")
+        return
+    how = "takes our sign-in" if address.user else "answers; it asks for no sign-in"
+    yield Finding("credentials", OK, f"The relay {how}.")
+    yield _sender_at(server, sender)
+
+
+def _transport(address: MailAddress) -> Finding:
+    if address.tls != "none" or address.host in LOOPBACK:
+        return Finding("transport", OK, "Letters go encrypted to the relay." if address.tls != "none" else "The relay is here.")
+    text = "Letters would go unencrypted to the relay; they hold personal data (Art 32 GDPR)."
+    return Finding("transport", BLOCK, text, "Add tls=starttls or tls=tls to MAIL.", acceptable=True)
+
+
+def _connected(address: MailAddress) -> smtplib.SMTP:
+    """Signed in. Raises OSError, SMTPException."""
+    context = ssl.create_default_context()
+    if address.tls == "tls":
+        server: smtplib.SMTP = smtplib.SMTP_SSL(address.host, address.port, timeout=SECONDS, context=context)
+    else:
+        server = smtplib.SMTP(address.host, address.port, timeout=SECONDS)
+    try:
+        if address.tls == "starttls":
+            server.starttls(context=context)
+        if address.user:
+            server.login(address.user, address.password)
+        server.ehlo_or_helo_if_needed()
+    except (OSError, smtplib.SMTPException):
+        server.close()
+        raise
+    return server
+
+
+def _sender_at(server: smtplib.SMTP, sender: str) -> Finding:
+    """Whether the relay lets us begin a mail under our address; nothing is sent."""
+    try:
+        code, _ = server.mail(sender)
+        server.rset()
+        server.quit()
+    except (OSError, smtplib.SMTPException, UnicodeEncodeError) as error:
+        server.close()
+        text = f"The relay did not answer to our sender ({type(error).__name__})."
+        return Finding("sender", BLOCK, text, "Look at the relay's log; then make the preflight again.")
+    if code >= 400:
+        text = f"The relay refuses our sender ({code})."
+        return Finding("sender", BLOCK, text, "Allow the controller's sender address at the relay, or correct it in the facts.")
+    return Finding("sender", OK, "The relay takes our sender.")
+
+
+Ask = Callable[[MailAddress, str], Iterator[Finding]]
+ASKERS: Mapping[str, Ask] = {"inbox": _inbox, "smtp": _smtp}

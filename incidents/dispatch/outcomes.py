@@ -1,0 +1,180 @@
+"""What may become of one try at a letter, and how that is written down: attempt, new state, doubt and entry, all at once."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import connection
+
+from incidents.audit.actions import Action
+from incidents.audit.alike import copied, record_alike
+from incidents.models import Campaign
+from incidents.models import MessageState as S
+
+DISPATCHER = "dispatcher"
+LONGEST_WAIT_SECONDS = 3600
+#: After so many attempts a soft bounce is one too many.
+MOST_ATTEMPTS = 8
+#: However near the deadline is, a letter that fails is tried for so long: another channel would not be faster.
+LEAST_HOURS_OF_TRYING = 4
+#: And so long where no deadline runs.
+MOST_DAYS_OF_TRYING = 7
+
+
+class Taken(NamedTuple):
+    """One message in a worker's hands, with all that its letter is made of; as `outbox.TAKE` gives it."""
+
+    id: int
+    message_ref: str
+    attempts: int
+    #: SHA-256 of the content as the register's line has it: that line is in the signed root and can never be changed.
+    approved: str
+    domain_key: str
+    subject: str
+    letter_id: int | None = None
+    sealed: bytes | None = None
+    wrapped_key: bytes | None = None
+    key_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one try. `kind` is a key of NEXT; `detail` holds no personal data; `wait`: seconds that we were told."""
+
+    kind: str
+    provider_id: str = ""
+    detail: str = ""
+    answered_at: datetime | None = None
+    wait: float | None = None
+    #: In doubt because its worker died with it.
+    died: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The form kept on the chunk beside the marker."""
+        kept: dict[str, Any] = {"kind": self.kind, "detail": self.detail, "provider_id": self.provider_id}
+        return kept if self.wait is None else {**kept, "wait": self.wait}
+
+
+#: Kind of outcome -> the message's next state, and the log's word for it. Every kind leads somewhere: nobody is dropped here.
+NEXT: dict[str, tuple[str, Action]] = {
+    "accepted": (S.ACCEPTED, Action.ATTEMPT_ACCEPTED),
+    "refused": (S.NEEDS_OTHER_CHANNEL, Action.ATTEMPT_REFUSED),
+    "failed": (S.READY, Action.ATTEMPT_FAILED),  # or, too near the deadline, S.NEEDS_OTHER_CHANNEL
+    "account": (S.READY, Action.ATTEMPT_FAILED),  # we are refused, not the letter
+    "doubt": (S.IN_DOUBT, Action.ATTEMPT_DOUBT),
+    "quarantined": (S.QUARANTINED, Action.MESSAGE_MOVED),
+    "unsent": (S.READY, Action.MESSAGE_MOVED),  # never begun: no attempt
+}
+#: What differs between the entries of a chunk.
+TOLD = ("message", "content_sha256", "provider_id", "detail", "answered_at")
+NULL = "\\N"  # as COPY has it
+Settled = Sequence[tuple[Taken, Outcome]]
+
+
+def write_outcomes(*, campaign: Campaign, chunk_id: int, provider: str, settled: Settled) -> None:
+    """Write what became of a chunk's messages, in the caller's transaction: all of them, or none when one is not SENDING."""
+    by_kind: dict[tuple[str, bool], list[tuple[Taken, Outcome]]] = {}
+    for letter, outcome in settled:
+        by_kind.setdefault((outcome.kind, outcome.died), []).append((letter, outcome))
+    _write_attempts(chunk_id, provider, settled)
+    states: dict[int, str] = {}
+    for (kind, died), group in by_kind.items():
+        states |= _move(campaign, kind, died, group)
+        if kind == "doubt":
+            _list_doubts(chunk_id, provider, group)
+    _record(campaign, chunk_id, provider, settled, states)
+
+
+def _write_attempts(chunk_id: int, provider: str, settled: Settled) -> None:
+    columns = "message_id, number, chunk_id, outcome, provider, provider_id, detail, content_sha256, answered_at"
+    rows = [
+        f"{letter.id}\t{letter.attempts}\t{chunk_id}\t{'failed' if outcome.kind == 'account' else outcome.kind}\t{provider}\t"
+        f"{copied(outcome.provider_id)}\t{copied(outcome.detail)}\t{letter.approved}\t{outcome.answered_at or NULL}\n"
+        for letter, outcome in settled
+        if outcome.kind != "unsent"
+    ]
+    with connection.cursor() as cursor, cursor.copy(f"COPY incidents_attempt ({columns}) FROM STDIN") as out:
+        out.write("".join(rows))
+
+
+#: State, seconds to wait, how many attempts and deaths are counted.
+MOVE = """
+UPDATE incidents_message m SET state = %s, provider_id = u.provider_id, state_reason = u.detail,
+  attempts = m.attempts - %s, deaths = m.deaths + %s
+FROM json_to_recordset(%s) AS u(id bigint, provider_id text, detail text) WHERE m.id = u.id AND m.state = 'sending'"""
+ACCEPT = """
+UPDATE incidents_message m SET state = 'accepted', provider_id = u.provider_id, state_reason = u.detail,
+  accepted_at = clock_timestamp()
+FROM json_to_recordset(%s) AS u(id bigint, provider_id text, detail text) WHERE m.id = u.id AND m.state = 'sending'"""
+#: Tried again after a while, unless too little time would be left for another channel then.
+RETRY = """
+UPDATE incidents_message m SET provider_id = '', state_reason = u.detail,
+  not_before = clock_timestamp() + make_interval(secs => u.wait),
+  state = CASE WHEN %s OR clock_timestamp() + make_interval(secs => u.wait) < greatest(
+      c.released_at + make_interval(hours => %s),
+      coalesce(m.due_at - make_interval(hours => %s), c.released_at + make_interval(days => %s)))
+    THEN 'ready' ELSE 'needs_other_channel' END
+FROM json_to_recordset(%s) AS u(id bigint, detail text, wait float), incidents_campaign c
+WHERE m.id = u.id AND m.state = 'sending' AND c.id = m.campaign_id RETURNING m.id, m.state"""
+
+
+def _move(campaign: Campaign, kind: str, died: bool, group: Settled) -> dict[int, str]:
+    """Move one group of messages; returns each one's new state."""
+    rows: list[dict[str, Any]] = [
+        {"id": letter.id, "provider_id": outcome.provider_id, "detail": outcome.detail} for letter, outcome in group
+    ]
+    with connection.cursor() as cursor:
+        if kind in ("failed", "account"):
+            for row, (letter, outcome) in zip(rows, group, strict=True):
+                row["wait"] = _wait(campaign, letter, outcome)
+            limits = [kind == "account", LEAST_HOURS_OF_TRYING, settings.CHANNEL_SWITCH_HOURS, MOST_DAYS_OF_TRYING]
+            cursor.execute(RETRY, (*limits, json.dumps(rows)))
+            states = dict(cursor.fetchall())
+        else:
+            if kind == "accepted":
+                cursor.execute(ACCEPT, [json.dumps(rows)])
+            else:
+                cursor.execute(MOVE, [NEXT[kind][0], int(kind == "unsent"), int(died), json.dumps(rows)])
+            states = {letter.id: NEXT[kind][0] for letter, _ in group}
+        if cursor.rowcount != len(rows):
+            raise RuntimeError(f"{len(rows) - cursor.rowcount} messages of a chunk were not being sent")
+    return states
+
+
+def _wait(campaign: Campaign, letter: Taken, outcome: Outcome) -> float:
+    if outcome.wait is not None:
+        return min(outcome.wait, LONGEST_WAIT_SECONDS)
+    return backoff(attempts=letter.attempts, drill=campaign.incident.is_drill)
+
+
+def backoff(*, attempts: int, drill: bool) -> float:
+    """Seconds until the next try: full jitter under a bound that doubles from the base up to an hour."""
+    base = 1 if drill else settings.RETRY_BASE_SECONDS
+    return random.uniform(0, min(LONGEST_WAIT_SECONDS, base * 2 ** min(attempts, 12)))  # noqa: S311  (jitter)
+
+
+def _list_doubts(chunk_id: int, provider: str, group: Settled) -> None:
+    columns = "(message_id, chunk_id, provider, reason, opened_at, settled_how, settled_by)"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO incidents_doubt {columns} SELECT u.id, %s, %s, u.reason, clock_timestamp(), '', '' "  # noqa: S608
+            "FROM unnest(%s::bigint[], %s::text[]) AS u(id, reason)",
+            [chunk_id, provider, [letter.id for letter, _ in group], [outcome.detail for _, outcome in group]],
+        )
+
+
+def _record(campaign: Campaign, chunk_id: int, provider: str, settled: Settled, states: dict[int, str]) -> None:
+    alike: dict[tuple[Action, str], list[tuple[str, tuple[str, ...]]]] = {}
+    for letter, outcome in settled:
+        at = outcome.answered_at.isoformat() if outcome.answered_at else ""
+        told = (letter.message_ref, letter.approved, outcome.provider_id, outcome.detail, at)
+        alike.setdefault((NEXT[outcome.kind][1], states[letter.id]), []).append((letter.subject, told))
+    for (action, state), rows in alike.items():
+        data = {"campaign": campaign.reference, "chunk": chunk_id, "state": state, "provider": provider}
+        record_alike(incident=campaign.incident, action=action, actor=DISPATCHER, data=data, holes=TOLD, rows=rows)

@@ -1,0 +1,91 @@
+"""One worker's identity: a connection of its own that holds an advisory lock for life and writes the markers.
+
+A killed process loses the lock at once, so that it is taken over at once. A crash of the database server takes the locks of the
+living too, and the last markers, which are not waited for; the table of owners is UNLOGGED, so that the same crash empties it:
+whose owner is not in it, of that chunk nobody but its worker knows how far it came.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import django.db
+import psycopg
+from django.db import connection
+
+logger = logging.getLogger(__name__)
+#: The database cannot be asked now: it restarts, is full, or hung up. What was asked last may have happened or not.
+AWAY = (psycopg.OperationalError, psycopg.InterfaceError, django.db.OperationalError, django.db.InterfaceError)
+
+
+@dataclass
+class Owner:
+    """Whoever enters it owns what is claimed under `lock`, until the process or the connection ends."""
+
+    lock: int = 0
+    connection: psycopg.Connection | None = None
+    #: Under which it owned before its connection was lost.
+    former: list[int] = field(default_factory=list)
+
+    def __enter__(self) -> Owner:
+        self.stand()
+        return self
+
+    def stand(self) -> None:
+        """Take a new connection and a new lock. Raises one of AWAY."""
+        self.leave()
+        parameters = {**connection.get_connection_params(), "autocommit": True}
+        for name in ("cursor_factory", "context", "prepare_threshold"):
+            parameters.pop(name, None)
+        mine = psycopg.connect(**parameters)
+        # A marker that is lost with the server only widens the doubt, which is listed like any other.
+        mine.execute("SET synchronous_commit = off")
+        lock = secrets.randbits(62)
+        mine.execute("SELECT pg_advisory_lock(%s)", [lock])
+        mine.execute("INSERT INTO incidents_presence (owner_lock) VALUES (%s)", [lock])
+        self.former += [self.lock] if self.lock else []
+        self.connection, self.lock = mine, lock
+
+    def execute(self, query: str, values: list[Any]) -> list[Any]:
+        """Run one statement on the owner's connection; its rows. Raises one of AWAY."""
+        if self.connection is None:
+            raise psycopg.InterfaceError("the owner stands on no connection")
+        return self.connection.execute(query, values).fetchall()
+
+    def alive(self) -> bool:
+        """Whether the connection, and so the lock, still stands: a restarted server has forgotten both."""
+        try:
+            return bool(self.execute("SELECT 1", []))
+        except psycopg.Error:
+            return False
+
+    def leave(self) -> None:
+        """Give the lock back, if it can be."""
+        if self.connection is not None:
+            with suppress(psycopg.Error):
+                # The server notices a closed connection only after a while; whoever leaves in order frees the lock at once.
+                self.connection.execute("SELECT pg_advisory_unlock(%s)", [self.lock])
+            with suppress(psycopg.Error):
+                self.connection.close()
+            self.connection = None
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+
+#: Who has left or died and owns nothing; a lock that is free is nobody's.
+FORGET = """
+DELETE FROM incidents_presence WHERE owner_lock IN (
+  SELECT p.owner_lock FROM incidents_presence p WHERE NOT EXISTS
+    (SELECT 1 FROM incidents_chunk c WHERE c.state = 'claimed' AND c.owner_lock = p.owner_lock)
+  OFFSET 0) AND pg_try_advisory_xact_lock(owner_lock)"""
+
+
+def forget_the_dead() -> None:
+    """Take former owners from the table of owners."""
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET)

@@ -1,0 +1,142 @@
+"""The pace of a provider, for people: what is allowed now, what is left of the day, what is shut; and opening it by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from incidents.audit.actions import Action
+from incidents.audit.log import database_now, record
+from incidents.dispatch import limits
+from incidents.dispatch.limits import CLOSED, Allowance
+from incidents.dispatch.pacing import WHOLE, limit_of
+from incidents.models import Incident, ProviderLimit
+from incidents.models.refusal import Refused
+
+
+class LimitRefused(Refused):
+    """A breaker was not closed; nothing changed."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What is allowed at one provider at one moment."""
+
+    provider: str
+    as_of: datetime
+    limit: Allowance
+    row: ProviderLimit
+
+    @property
+    def per_second(self) -> float | None:
+        """Letters a second that are allowed now; None: no limit."""
+        return limits.rate_now(row=self.row, limit=self.limit)
+
+    @property
+    def rate_text(self) -> str:
+        """The same in words; empty: no limit."""
+        return "" if self.per_second is None else rate_in_words(per_second=self.per_second)
+
+    @property
+    def is_lowered(self) -> bool:
+        """Whether the provider said "too fast" and the rate has not recovered."""
+        return self.row.rate is not None
+
+    @property
+    def left_today(self) -> int | None:
+        """Letters that may still leave today (UTC); None: no limit."""
+        return limits.quota_left(row=self.row, limit=self.limit)
+
+    def quota_of(self, *, day: date) -> int | None:
+        """Letters of a later day (UTC): quota and warm-up; None: no limit."""
+        return limits.quota_of(row=self.row, limit=self.limit, day=day)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything is limited at all."""
+        return self.per_second is not None or self.left_today is not None
+
+    @property
+    def is_warming_up(self) -> bool:
+        """Whether today is a day of the warm-up plan."""
+        return bool(self.limit.warm_up) and (self.row.day or self.as_of.date()) < self.warm_until
+
+    @property
+    def warm_until(self) -> date:
+        """The first day after the plan."""
+        return (self.row.warm_since or self.as_of.date()) + timedelta(days=len(self.limit.warm_up))
+
+    @property
+    def blocked_until(self) -> datetime | None:
+        """Until when nothing leaves by this provider: its breaker is open, or it asked us to wait."""
+        return self.row.open_until if limits.is_blocked(row=self.row, now=self.as_of) else None
+
+    @property
+    def breaker(self) -> str:
+        """closed, paused (it asked us to wait), open, or half_open (one letter tries)."""
+        if self.row.breaker == CLOSED and self.blocked_until:
+            return "paused"
+        return self.row.breaker
+
+
+def pace_of(*, provider: str) -> Pace:
+    """What is allowed now; changes nothing."""
+    now = database_now()
+    row = ProviderLimit.objects.filter(provider=provider, scope=WHOLE).first() or ProviderLimit(provider=provider)
+    limit = limit_of(row=row)
+    limits.refill(row=row, limit=limit, now=now)
+    return Pace(provider, now, limit, row)
+
+
+def rate_in_words(*, per_second: float) -> str:
+    """'120/s', '1.5/s', '12/min', '30/h': the unit in which a number can be pictured."""
+    for unit, seconds in (("s", 1), ("min", 60)):
+        if per_second * seconds >= 1:
+            return f"{per_second * seconds:,.{0 if per_second * seconds >= 10 else 1}f}/{unit}"
+    return f"{per_second * 3600:,.0f}/h"
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A recipient domain that was put aside. Its name is nowhere: the key stands for it."""
+
+    id: int
+    provider: str
+    key: str
+    breaker: str
+    until: datetime | None
+    reason: str
+
+
+def domains_aside(*, providers: list[str]) -> list[Aside]:
+    """The domains that are put aside now, the longest first; at most fifty."""
+    rows = ProviderLimit.objects.filter(provider__in=providers).exclude(scope=WHOLE).exclude(breaker=CLOSED)
+    return [
+        Aside(row.pk, row.provider, row.scope, row.breaker, row.open_until, row.reason)
+        for row in rows.order_by("-open_until", "id")[:50]
+    ]
+
+
+@transaction.atomic
+def close_breaker(*, limit_id: int, incident: Incident, author: User, reason: str) -> ProviderLimit:
+    """Close a breaker, end a pause, take a domain back, and lift a lowered rate, because a person knows better; it is logged.
+
+    Quotas and rates that are set stay. Raises LimitRefused without a reason, or where there is nothing to close.
+    """
+    if not reason.strip():
+        raise LimitRefused("Closing a breaker needs its reason in words.")
+    row = ProviderLimit.objects.select_for_update().filter(pk=limit_id).first()
+    if row is None or (row.breaker == CLOSED and row.rate is None and row.open_until is None):
+        raise LimitRefused("There is nothing to close: this breaker is closed already.")
+    data = {
+        "provider": row.provider, "domain_key": row.scope, "was": row.breaker, "because": row.reason,
+        "until": row.open_until.astimezone(UTC).isoformat() if row.open_until else "", "reason": reason.strip(),
+    }  # fmt: skip
+    limits.mend(row=row)
+    row.open_until, row.rate = None, None
+    row.save(update_fields=("breaker", "failures", "opened", "reason", "open_until", "rate"))
+    record(incident=incident, action=Action.BREAKER_CLOSED, actor=author.username, data=data)
+    return row

@@ -1,0 +1,116 @@
+"""From a claimed message to the letter that may be handed over: open the person, fill the letter, compare with the approved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from incidents import failpoints
+from incidents.dispatch.channels.contract import Prepared
+from incidents.dispatch.outbox import Claim
+from incidents.dispatch.outcomes import Outcome, Taken
+from incidents.dispatch.owner import AWAY
+from incidents.letters.in_their_place import address_of, read_in_their_place
+from incidents.letters.language import CompiledLetter, fill
+from incidents.letters.mail import OutgoingMail, mail_for
+from incidents.letters.mime import Skeleton, skeleton_for, slots_for
+from incidents.letters.render import compiled, personal_values
+from incidents.models import Campaign, Letter
+from incidents.vault import CannotOpen, PersonFields, Vault
+
+
+class Frozen(NamedTuple):
+    """A letter of the campaign as it is stored, read once for a slice of work."""
+
+    compiled: CompiledLetter
+    skeleton: Skeleton
+
+
+class Letters:
+    """Makes the letters of one campaign, each when its turn comes: a letter that kills its worker is known by its place."""
+
+    def __init__(self, *, campaign: Campaign) -> None:
+        self._headers, self._vault = campaign.headers, Vault(incident=campaign.incident)
+        self._frozen: dict[int, Frozen] = {}
+
+    def open(self, *, claimed: Claim) -> list[PersonFields | CannotOpen]:
+        """The records of a chunk's people, opened together."""
+        return self._vault.open_many([(one.subject, one.sealed, one.wrapped_key, one.key_version) for one in claimed.letters])
+
+    def make(self, *, claimed: Claim, letter: Taken, fields: PersonFields | CannotOpen) -> Prepared | Outcome:
+        """One person's letter, or why it is set aside for a person to look at."""
+        failpoints.reach("mid_render")
+        if isinstance(fields, CannotOpen):
+            return Outcome("quarantined", detail=str(fields)[:200])
+        try:
+            return self._make(claimed, letter, fields)
+        except CannotOpen as error:
+            return Outcome("quarantined", detail=str(error)[:200])
+        except AWAY:
+            raise
+        except Exception as error:
+            # Whatever it is, it is about this letter and holds up nobody else. Its words could hold what is personal.
+            return Outcome("quarantined", detail=f"the letter cannot be made as it is stored: {type(error).__name__}")
+
+    def _make(self, claimed: Claim, letter: Taken, fields: PersonFields) -> Prepared | Outcome:
+        frozen = self._letter(letter.letter_id)
+        values = values_of(fields=fields, letter=frozen.compiled, message_ref=letter.message_ref)
+        mail = _mail(fields, frozen.compiled, letter.message_ref, self._headers, values)
+        slots = slots_for(values=values)
+        if frozen.skeleton.content_sha256(mail=mail, slots=slots) != letter.approved:
+            return Outcome("quarantined", detail="the letter is not the one that was approved")
+        date = date_head(int(claimed.now().timestamp()))
+        made = Prepared(mail=mail, skeleton=frozen.skeleton, slots=slots, date=date, return_path=mail.sender)
+        assert made.raw  # written as bytes here, where what cannot be is set aside
+        return made
+
+    def _letter(self, letter_id: int | None) -> Frozen:
+        if letter_id is None:
+            raise CannotOpen("no letter was frozen for this person")
+        if letter_id not in self._frozen:
+            sha256, body = Letter.objects.values_list("sha256", "compiled").get(pk=letter_id)
+            skeleton = skeleton_for(letter_sha256=sha256, body=body, headers=self._headers)
+            self._frozen[letter_id] = Frozen(compiled(sha256, body), skeleton)
+        return self._frozen[letter_id]
+
+
+@lru_cache(maxsize=8)
+def date_head(second: int) -> str:
+    """A moment, in seconds since 1970, as the Date head has it (RFC 5322, 3.6.1)."""
+    return format_datetime(datetime.fromtimestamp(second, UTC))
+
+
+def person_mail(
+    *, fields: PersonFields, letter_sha256: str, body: str, message_ref: str, headers: Mapping[str, str]
+) -> OutgoingMail:
+    """Fill a stored letter for one person, or for whoever stands in for them. Raises CannotOpen."""
+    letter = compiled(letter_sha256, body)
+    return _mail(fields, letter, message_ref, headers, values_of(fields=fields, letter=letter, message_ref=message_ref))
+
+
+def values_of(*, fields: PersonFields, letter: CompiledLetter, message_ref: str) -> dict[str, str]:
+    """What differs from person to person in a letter."""
+    return personal_values(full_name=fields.full_name, language=letter.language, message_ref=message_ref)
+
+
+def _mail(
+    fields: PersonFields, letter: CompiledLetter, message_ref: str, headers: Mapping[str, str], values: Mapping[str, str]
+) -> OutgoingMail:
+    to = address_of(fields=fields)
+    if not to:
+        raise CannotOpen("no address to send to")
+    filled = read_in_their_place(letter=fill(letter=letter, values=values), fields=fields, language=letter.language)
+    return mail_for(letter=filled, language=letter.language, to=to, message_ref=message_ref, headers=headers)
+
+
+def campaign_headers(*, campaign_facts: dict[str, dict[str, str]]) -> dict[str, str]:
+    """The fixed heads of a campaign's mails, from the facts."""
+    controller = campaign_facts["controller"]
+    return {
+        "sender": controller["sender_email"],
+        "sender_name": controller["sender_name"],
+        "reply_to": controller["reply_to"] or controller["sender_email"],
+    }

@@ -1,0 +1,98 @@
+"""One worker's slice of work on one campaign: claims for its idle lanes, as pace and time allow, turn after turn."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from incidents.dispatch import pacing
+from incidents.dispatch.channels.contract import Lanes, Provider
+from incidents.dispatch.outbox import claim
+from incidents.dispatch.owner import Owner
+from incidents.dispatch.prepare import Letters
+from incidents.dispatch.send import Hands
+from incidents.models import Campaign
+
+#: Seconds past the end of a slice for which its chunks may still be sent; then what was not begun is given back.
+GRACE_SECONDS = 5.0
+#: Seconds after which a worker that found nothing to claim looks again, while it still sends.
+NOTHING_SECONDS = 0.5
+#: So many answers are told to the pacing at once, if none of them is a failure.
+TELL_AT = 200
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What one slice of work did; `more` says that something may be left."""
+
+    answered: int
+    more: bool
+    #: Why the provider refuses our account; empty: it does not.
+    account_refused: str = ""
+
+
+class Shift:
+    """Sends for at most `seconds` (and a little longer, to end what is begun)."""
+
+    def __init__(self, *, campaign: Campaign, owner: Owner, provider: Provider, lanes: Lanes, seconds: float) -> None:
+        self._campaign, self._owner, self._provider = campaign, owner, provider
+        self._hands = Hands(owner=owner, lanes=lanes, letters=Letters(campaign=campaign), batch=provider.batch)
+        self._began = time.monotonic()
+        self._end, self._look_again, self._open = self._began + seconds, 0.0, True
+
+    def run(self) -> Slice:
+        """Claim and send until nothing is left, or time is over."""
+        hands = self._hands
+        while True:
+            self._claim()
+            if not hands.busy:
+                break
+            hands.turn()
+            self._tell()
+            if time.monotonic() > self._end + GRACE_SECONDS:
+                hands.stop("its worker's time was over")
+        self._tell(all_of_it=True)
+        return Slice(hands.answered, time.monotonic() >= self._end or hands.database_was_away, hands.account_refused)
+
+    def _claim(self) -> None:
+        """Give every idle lane a chunk: as one claim, so that few letters are spread over all lanes."""
+        now, hands = time.monotonic(), self._hands
+        idle = [number for number in range(settings.LANES) if number not in hands.busy]
+        over = now >= self._end or hands.account_refused or hands.database_was_away or not self._open
+        if not idle or over or now < self._look_again:
+            return
+        size = self._size() * len(idle)
+        grant = pacing.grant(provider=self._provider.name, wanted=size, incident=self._campaign.incident)
+        claims = []
+        if grant.number:
+            claims = claim(
+                campaign=self._campaign, owner=self._owner, provider=self._provider.name, size=grant.number, pieces=len(idle),
+                step=settings.MARKER_STEP * self._provider.batch, avoid=grant.avoid, caps=grant.caps,
+            )  # fmt: skip
+            pacing.settle_up(grant=grant, claimed=[letter.domain_key for one in claims for letter in one.letters])
+        elif not hands.busy and now + grant.wait_seconds < self._end:
+            time.sleep(min(grant.wait_seconds, NOTHING_SECONDS))
+        for number, claimed in zip(idle, claims, strict=False):
+            hands.take(number=number, claimed=claimed)
+        if not claims:
+            self._look_again = time.monotonic() + NOTHING_SECONDS
+
+    def _size(self) -> int:
+        """Letters for one lane: a chunk, or what it can send in the time that is left."""
+        now = time.monotonic()
+        pace = self._hands.answered / settings.LANES / max(now - self._began, 0.1)
+        left = max(self._end - now, 0.0) * pace if self._hands.answered else settings.CHUNK_SIZE
+        return max(1, min(settings.CHUNK_SIZE, int(left) + 1))
+
+    def _tell(self, *, all_of_it: bool = False) -> None:
+        """Tell the pacing what was answered; when the provider's circuit opened, begin nothing more."""
+        heard = self._hands.heard
+        failed = any(answer.error for _, answer in heard)
+        if heard and (failed or all_of_it or len(heard) >= TELL_AT):
+            self._hands.heard = []
+            pacing.told(provider=self._provider.name, results=heard)
+        if failed and pacing.choose(providers=[self._provider.name]) is None:
+            self._open = False
+            self._hands.stop("the provider's circuit is open")

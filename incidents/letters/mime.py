@@ -1,0 +1,289 @@
+"""A letter's MIME form, built once by the standard library with placeholders, and filled per person by substitution.
+
+Quoted-printable (RFC 2045, 6.7) lets a value stand between two soft line breaks, on lines of its own: nothing around it moves,
+and it cannot reach out of its place. The boundary holds "=_", which no quoted-printable line can. Wherever substitution is not
+certain to say what the library would have said, the library builds the mail; so what comes out is always right, and mostly fast.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import unicodedata
+from binascii import b2a_qp
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from email.errors import MessageError
+from email.policy import SMTP, SMTPUTF8
+from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final
+
+import idna
+
+from incidents.audit.bundle_format import canonical_json
+from incidents.letters.language import CompiledLetter, clean_value
+from incidents.letters.mail import OutgoingMail
+from incidents.letters.render import compiled
+
+#: Personal slot of the letter -> the person's value as the letter says it (`slots_for`).
+Slots = Mapping[str, str]
+
+#: Behind this stand the lines that address whoever reads in the person's place (`in_their_place`); mostly there are none.
+_ABOVE_AFTER: Final = {"text": "\n\n", "html": "</header>\n"}
+#: RFC 2045, 6.7 (5): with the "=" of a soft break, no line is longer than 76.
+_LONGEST_BEFORE_A_SOFT_BREAK: Final = 75
+#: A mailbox that can stand in a head as it is: an ASCII dot-atom before and after the @ (RFC 5322, 3.4.1).
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_PLAIN_MAILBOX: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
+_PLAIN_REF: Final = re.compile(r"[0-9a-f]{32}")
+_PLAIN_DATE: Final = re.compile(r"[A-Za-z0-9,:+ -]{20,40}")
+_ANY_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+_SOME_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_in_json: Final = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def skeleton_for(*, letter_sha256: str, body: str, headers: Mapping[str, str]) -> Skeleton:
+    """The skeleton of a compiled letter (as stored) under a campaign's heads, kept in memory."""
+    return _skeleton(letter_sha256, body, headers["sender"], headers["sender_name"], headers["reply_to"])
+
+
+@lru_cache(maxsize=1024)
+def _skeleton(letter_sha256: str, body: str, sender: str, sender_name: str, reply_to: str) -> Skeleton:
+    return Skeleton(letter=compiled(letter_sha256, body), sender=sender, sender_name=sender_name, reply_to=reply_to)
+
+
+def slots_for(*, values: Mapping[str, str]) -> Slots:
+    """A person's values (`render.personal_values`) as the letter says them. ValueError when one is far too long."""
+    return {slot: clean_value(value=value) for slot, value in values.items()}
+
+
+def built(*, mail: OutgoingMail, date: str) -> bytes:
+    """A mail as bytes by the standard library alone, lines ended by CRLF; `date` is the Date head.
+
+    7-bit, unless the address itself needs SMTPUTF8 (RFC 6531). ValueError when the mail cannot be written.
+    """
+    mail = replace(mail, to=wire_address(address=mail.to))
+    policy = SMTP if mail.to.isascii() else SMTPUTF8
+    try:
+        raw = mail.build(date=parsedate_to_datetime(date)).as_bytes(policy=policy)
+    except (LookupError, AttributeError, TypeError, MessageError) as error:
+        # The library's own ways of saying that an address is none.
+        raise ValueError(f"the mail cannot be written: {type(error).__name__}") from None
+    # A line feed of its own could end the letter early for a relay that is lax about line ends.
+    return _ANY_LINE_END.sub(b"\r\n", raw)
+
+
+def wire_address(*, address: str) -> str:
+    """An address with its domain in ASCII (RFC 5891); as it is where that cannot be done."""
+    local, at, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    try:
+        return f"{local}{at}{idna.encode(domain, uts46=True).decode('ascii')}"
+    except idna.IDNAError:
+        return address
+
+
+class Skeleton:
+    """One compiled letter under one campaign's heads, as MIME bytes and as the bytes that are hashed, its places left open."""
+
+    def __init__(self, *, letter: CompiledLetter | None, sender: str = "", sender_name: str = "", reply_to: str = "") -> None:
+        """Without a letter: every mail is built by the library."""
+        self._wire: _Form | None = None
+        self._json: _Form | None = None
+        if letter is None:
+            return
+        self._heads = (sender, sender_name, reply_to, letter.language, letter.subject)
+        self._text, self._html = _Part("text", letter.text_pieces), _Part("html", letter.html_pieces)
+        self._slots = tuple((slot, f"text.{slot}", f"html.{slot}") for slot in sorted(letter.slots))
+        #: How many places there are in both parts.
+        self._inner = len(self._text.pieces) // 2 + len(self._html.pieces) // 2
+        marks = self._marks()
+        self._wire, self._json = self._mime_form(marks), self._json_form(marks)
+
+    def fill(self, *, mail: OutgoingMail, slots: Slots, date: str) -> bytes:
+        """The whole message of one person, lines ended by CRLF; `date` is the Date head. ValueError when it cannot be written."""
+        if not _PLAIN_DATE.fullmatch(date):
+            raise ValueError("this is no Date head")
+        said = self._said(mail, slots) if self._wire else None
+        if self._wire is None or said is None or "\r" in "".join(said.values()):
+            return built(mail=mail, date=date)
+        values = {place: _own_lines(value) for place, value in said.items()}
+        return self._wire.filled({**values, **_heads_of(mail), "date": date.encode("ascii")})
+
+    def content_sha256(self, *, mail: OutgoingMail, slots: Slots) -> str:
+        """The very same as `mail.content_sha256`, sooner."""
+        said = self._said(mail, slots) if self._json else None
+        if self._json is None or said is None:
+            return mail.content_sha256
+        escaped = {place: _in_json(value)[1:-1] for place, value in said.items()}
+        if not self._json.stays_composed(escaped):
+            return mail.content_sha256
+        values = {place: value.encode("utf-8") for place, value in escaped.items()}
+        return sha256(self._json.filled({**values, **_heads_of(mail)})).hexdigest()
+
+    def _said(self, mail: OutgoingMail, slots: Slots) -> dict[str, str] | None:
+        """Place -> what this mail says there; None when the mail is not this letter with these values in its places."""
+        if (mail.sender, mail.sender_name, mail.reply_to, mail.language, mail.subject) != self._heads:
+            return None
+        if not _PLAIN_MAILBOX.fullmatch(mail.to) or "=?" in mail.to or not _PLAIN_REF.fullmatch(mail.message_ref):
+            return None
+        said = {"text.above": "", "html.above": ""}
+        for slot, in_text, in_html in self._slots:
+            value = slots.get(slot, "")
+            said[in_text], said[in_html] = value, html.escape(value)
+        above_text, above_html = self._text.above(mail.text, said), self._html.above(mail.html, said)
+        if above_text is None or above_html is None:
+            return None
+        said["text.above"], said["html.above"] = above_text, above_html
+        return said
+
+    def _marks(self) -> dict[str, str]:
+        """Place -> letters and digits that stand for it and cannot occur in the letter, since they are made of its hash.
+
+        No accent melts with a Q, so that a mark stays itself when the whole is composed.
+        """
+        whole = repr((self._heads, self._text.pieces, self._html.pieces))
+        seed = sha256(whole.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+        inner = [place for _, *places in self._slots for place in places] + ["text.above", "html.above"]
+        numbered = {place: f"Mark{number}x{seed}Q" for number, place in enumerate([*inner, "text", "html", "date"])}
+        return {**numbered, "message_ref": seed[::-1], "to": f"{seed}@place.invalid"}
+
+    def _template(self, marks: Mapping[str, str], *, text: str, page: str) -> OutgoingMail:
+        return OutgoingMail(marks["message_ref"], marks["to"], *self._heads, text, page)
+
+    def _json_form(self, marks: Mapping[str, str]) -> _Form | None:
+        mail = self._template(marks, text=self._text.joined(marks), page=self._html.joined(marks))
+        form = _Form.of(canonical_json(asdict(mail)).decode(), marks)
+        return (
+            form
+            if len(form.places) == self._inner + 2
+            and all(_stands_alone(edge) for before, _, after in form.runs for edge in (before, after))
+            else None
+        )
+
+    def _mime_form(self, marks: Mapping[str, str]) -> _Form | None:
+        pieces = (*self._text.pieces, *self._html.pieces)
+        if any("\r" in piece for piece in pieces) or not (self._text.pieces[-1] and self._html.pieces[-1]):
+            return None  # a place at the very end: whether a line end is missing there depends on its value
+        message = self._template(marks, text=marks["text"], page=marks["html"]).build(date=_SOME_DAY)
+        message.set_boundary(f"=_{sha256(marks['to'].encode()).hexdigest()[:32]}")
+        raw, day = message.as_bytes(policy=SMTP).decode("ascii"), f"\r\nDate: {format_datetime(_SOME_DAY)}\r\n"
+        expected = (marks["message_ref"], marks["to"], marks["text"] + "\r\n", marks["html"] + "\r\n", day)
+        if any(raw.count(once) != 1 for once in expected):
+            return None  # folded or encoded so that no place is left to fill
+        raw = raw.replace(day, f"\r\nDate: {marks['date']}\r\n")
+        raw = raw.replace(marks["text"] + "\r\n", self._text.quoted(marks))
+        form = _Form.of(raw.replace(marks["html"] + "\r\n", self._html.quoted(marks)), marks)
+        return form if len(form.places) == self._inner + 3 else None
+
+
+def _heads_of(mail: OutgoingMail) -> dict[str, bytes]:
+    return {"to": mail.to.encode("ascii"), "message_ref": mail.message_ref.encode("ascii")}
+
+
+class _Part:
+    """The text or the HTML of a letter: words and names of places in turn."""
+
+    def __init__(self, name: str, pieces: tuple[str, ...]) -> None:
+        head, mark, rest = pieces[0].partition(_ABOVE_AFTER[name])
+        first, second = (head + mark, rest) if mark else ("", head)
+        others = (piece if at % 2 else f"{name}.{piece}" for at, piece in enumerate(pieces[1:]))
+        self.pieces = (first, f"{name}.above", second, *others)
+
+    def joined(self, values: Mapping[str, str]) -> str:
+        """The part with its places filled."""
+        parts = list(self.pieces)
+        for at in range(1, len(parts), 2):
+            parts[at] = values[parts[at]]
+        return "".join(parts)
+
+    def above(self, whole: str, said: Mapping[str, str]) -> str | None:
+        """What `whole` has in the place above the letter; None when it differs anywhere else."""
+        plain = self.joined(said)
+        if whole == plain:
+            return ""
+        start, end = len(self.pieces[0]), len(self.pieces[0]) + len(whole) - len(plain)
+        fits = end > start and whole[:start] == plain[:start] and whole[end:] == plain[start:]
+        return whole[start:end] if fits else None
+
+    def quoted(self, marks: Mapping[str, str]) -> str:
+        """The part in quoted-printable, a mark in each place; ends with a line end, as the library has it."""
+        *parts, last = self.pieces
+        whole = [marks[part] if at % 2 else _own_lines(part).decode("ascii") for at, part in enumerate(parts)]
+        end = last if last.endswith("\n") else last + "\n"
+        return "".join(whole) + _quoted(end).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """Fixed bytes with places between them."""
+
+    pieces: tuple[bytes, ...]
+    places: tuple[tuple[int, str], ...]
+    #: Neighbouring places with nothing between them, and the characters right before and right after them, for each such run.
+    runs: tuple[tuple[str, tuple[str, ...], str], ...]
+
+    @classmethod
+    def of(cls, whole: str, marks: Mapping[str, str]) -> _Form:
+        """Split where the marks stand."""
+        place_of = {mark: place for place, mark in marks.items()}
+        parts = re.split("(" + "|".join(re.escape(mark) for mark in place_of) + ")", whole)
+        places = tuple((at, place_of[parts[at]]) for at in range(1, len(parts), 2))
+        return cls(tuple(part.encode("utf-8") for part in parts), places, tuple(_runs(parts, place_of)))
+
+    def filled(self, values: Mapping[str, bytes]) -> bytes:
+        """The whole with each place filled."""
+        parts = list(self.pieces)
+        for at, place in self.places:
+            parts[at] = values[place]
+        return b"".join(parts)
+
+    def stays_composed(self, values: Mapping[str, str]) -> bool:
+        """Whether the whole is in Unicode's composed form (NFC) with these values, given that the pieces are."""
+        for before, places, after in self.runs:
+            words = "".join([values[place] for place in places if place in values])
+            if not words.isascii() and not unicodedata.is_normalized("NFC", before + words + after):
+                return False
+        return True
+
+
+def _runs(parts: list[str], place_of: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    run: tuple[str, ...] = ()
+    before = ""
+    for at in range(1, len(parts), 2):
+        before = before if run else parts[at - 1][-1:]
+        run = (*run, place_of[parts[at]])
+        if parts[at + 1]:
+            yield before, run, parts[at + 1][0]
+            run = ()
+
+
+def _stands_alone(edge: str) -> bool:
+    """Whether a character is sure never to melt into what stands before it (UAX 15, 9.1: stable code points)."""
+    if edge.isascii():
+        return edge != ""  # where a place is the first or the last of all there is nothing to lean on
+    plain = not unicodedata.category(edge).startswith("M") and not unicodedata.combining(edge)
+    return plain and ord(edge) <= 0xFFFF and not 0x1100 <= ord(edge) <= 0x11FF  # Hangul jamo and young scripts: not sure
+
+
+def _quoted(words: str) -> bytes:
+    return b2a_qp(words.encode("utf-8"), istext=True).replace(b"\n", b"\r\n")
+
+
+def _own_lines(words: str) -> bytes:
+    """In quoted-printable, ending where a line ends, by a soft break if need be: what follows begins a line."""
+    quoted = _quoted(words)
+    if not quoted or quoted.endswith(b"\n"):
+        return quoted
+    if len(quoted) - quoted.rfind(b"\n") - 1 > _LONGEST_BEFORE_A_SOFT_BREAK:
+        return _own_lines(words[:-1]) + _own_lines(words[-1])
+    return quoted + b"=\r\n"
+
+
+#: For a single mail that is no person's letter: built by the library.
+NO_SKELETON: Final = Skeleton(letter=None)

@@ -1,0 +1,197 @@
+"""The gate on the desk: preflight, staff, first wave, and the letters that wait for a person."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django import Settings
+
+from incidents.audit.log import database_now
+from incidents.dispatch.campaign import release
+from incidents.dispatch.staff import staff_of
+from incidents.letters.approving import approve_content
+from incidents.models import Campaign, CampaignState, CanaryLetter, Chunk, Doubt, Message, MessageState, StaffRecipient
+from tests.admin.case import at, posted, signed_in
+
+ADA = {
+    "brand": "Cartier",
+    "full_name": "Ada Ames",
+    "email": "ada@staff.example.com",
+    "language": "fr",
+    "reason": "call centre lead",
+}
+
+
+@pytest.fixture
+def released(campaign: Campaign, officer: User, counsel: User) -> Campaign:
+    approve_content(campaign=campaign, author=counsel, reason="read")
+    campaign.refresh_from_db()
+    return release(campaign=campaign, author=officer, reason="go")
+
+
+def shown(client: Client, name: str, *where: object) -> str:
+    response = client.get(at(name, *where))
+    assert response.status_code == 200
+    policy = response["Content-Security-Policy"]
+    page = response.content.decode()
+    assert "default-src 'self'" in policy and "style=" not in page and "<script>" not in page
+    return page
+
+
+def put(campaign: Campaign, reference: str, *states: str) -> Message:
+    message = campaign.messages.get(entry__person__reference=reference)
+    for state in states:
+        Message.objects.filter(pk=message.pk).update(state=state, state_reason="as the test needs it")
+    message.refresh_from_db()
+    return message
+
+
+# -- staff -------------------------------------------------------------------------------------------------------------
+
+
+def test_staff_are_entered_shown_masked_and_removed_with_a_reason(desk: Client, campaign: Campaign) -> None:
+    assert "Entered for Cartier" in posted(desk, "staff_act", "add", **ADA)
+    page = shown(desk, "staff")
+    assert "Ames" not in page and "ada@staff" not in page and "A" in page and "officer" in page
+    assert "already" in posted(desk, "staff_act", "add", **ADA)
+    assert "reason" in posted(desk, "staff_act", "add", **{**ADA, "email": "b@example.com", "reason": ""})
+    (ada,) = staff_of(brand="Cartier")
+    assert "reason" in posted(desk, "staff_act", "remove", staff=ada.pk, reason=" ")
+    assert "destroyed" in posted(desk, "staff_act", "remove", staff=ada.pk, reason="left")
+    assert not StaffRecipient.objects.filter(removed_at=None).exists()
+    assert "Nobody is entered yet" in shown(desk, "staff")
+
+
+def test_an_act_on_the_staff_that_does_not_exist_is_no_page(desk: Client, campaign: Campaign) -> None:
+    assert desk.post(at("staff_act", "change"), ADA).status_code == 404
+    assert desk.post(at("staff_act", "remove"), {"staff": "x", "reason": "y"}).status_code == 404
+
+
+# -- preflight ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_preflight_is_made_from_the_desk_and_stands_beside_the_release(
+    desk: Client, campaign: Campaign, counsel: User
+) -> None:  # fmt: skip
+    where = (campaign.incident_id, campaign.pk)
+    assert "Nobody has looked yet" in shown(desk, "preflight", *where)
+    assert "nothing stops the release" in posted(desk, "preflight_make", *where)
+    page = shown(desk, "preflight", *where)
+    assert "nothing stops the release" in page and "No tracking in the bytes" in page and "look at it" in page
+    approve_content(campaign=campaign, author=counsel, reason="read")
+    assert "Open the preflight" in shown(desk, "campaign", *where)
+
+
+def test_what_stops_the_release_is_accepted_only_where_it_may_be_and_with_a_reason(
+    desk: Client, campaign: Campaign, settings: Settings
+) -> None:  # fmt: skip
+    settings.MAIL, where = "smtp://192.0.2.1:1", (campaign.incident_id, campaign.pk)
+    settings.PROVIDER_TIMEOUT_SECONDS = 1
+    posted(desk, "preflight_make", *where)
+    page = shown(desk, "preflight", *where)
+    assert "stops the release" in page and 'name="accept" value="transport"' in page
+    assert 'value="credentials"' not in page
+    assert "reason" in posted(desk, "preflight_make", *where, accept=["transport"], reason="")
+    assert "cannot be accepted" in posted(desk, "preflight_make", *where, accept=["credentials"], reason="please")
+    posted(desk, "preflight_make", *where, accept=["transport"], reason="a closed network, see ticket 7")
+    assert "accepted by officer: a closed network, see ticket 7" in shown(desk, "preflight", *where)
+
+
+# -- the first wave ----------------------------------------------------------------------------------------------------
+
+
+def test_the_first_wave_is_shown_and_sent_again_after_a_failure(
+    desk: Client, campaign: Campaign, officer: User, counsel: User
+) -> None:  # fmt: skip
+    posted(desk, "staff_act", "add", **ADA)
+    approve_content(campaign=campaign, author=counsel, reason="read")
+    assert "releases the campaign" in posted(desk, "move", campaign.incident_id, campaign.pk, "release", reason="go")
+    campaign.refresh_from_db()
+    where = (campaign.incident_id, campaign.pk)
+    # A real incident takes every address: only a drill keeps to reserved names.
+    assert campaign.canary == "waiting" and "Nobody else is written to" in shown(desk, "campaign", *where)
+    CanaryLetter.objects.update(state="failed", detail="the relay refused the recipient (550)")
+    Campaign.objects.update(canary="failed", state=CampaignState.PAUSED, pause_reason="the first wave failed")
+    page = shown(desk, "campaign", *where)
+    assert "the relay refused the recipient (550)" in page and "Send the first wave again" in page and "Ames" not in page
+    assert "first wave" in posted(desk, "move", *where, "resume", reason="go on")
+    assert "reason" in posted(desk, "canary_again", *where, reason=" ")
+    assert "one more" in posted(desk, "canary_again", *where, reason="the allow list was mended")
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.canary) == (CampaignState.DISPATCHING, "waiting")
+    assert sorted(CanaryLetter.objects.values_list("state", flat=True)) == ["failed", "planned"]
+
+
+# -- letters that wait for a person ------------------------------------------------------------------------------------
+
+
+def test_who_needs_another_channel_is_listed_masked_with_the_time_left(desk: Client, released: Campaign) -> None:
+    message = put(released, "claire", "sending", "needs_other_channel")
+    page = shown(desk, "waiting_letters", released.incident_id, released.pk, "another-channel")
+    assert "1 wait for a decision" in page and "as the test needs it" in page and "Dubois" not in page
+    assert "no date in law" in page or " left" in page or " late" in page
+    assert f'value="{message.pk}"' in page
+
+
+def test_ticked_letters_are_sent_again_with_one_reason(desk: Client, released: Campaign) -> None:
+    message, where = (
+        put(released, "claire", "sending", "needs_other_channel"),
+        (released.incident_id, released.pk, "another-channel"),
+    )
+    assert "Tick at least one" in posted(desk, "decide_letters", *where, do="again", reason="x")
+    assert "Choose what" in posted(desk, "decide_letters", *where, message=message.pk, do="let-out", reason="x")
+    assert "reason" in posted(desk, "decide_letters", *where, message=message.pk, do="again", reason=" ")
+    assert "1 letter: sent again" in posted(desk, "decide_letters", *where, message=message.pk, do="again", reason="it works")
+    message.refresh_from_db()
+    assert message.state == MessageState.READY
+
+
+def test_giving_up_takes_two_people_on_the_desk(desk: Client, released: Campaign, counsel: User) -> None:
+    message, where = (
+        put(released, "claire", "sending", "needs_other_channel"),
+        (released.incident_id, released.pk, "another-channel"),
+    )
+    assert "second person" in posted(desk, "decide_letters", *where, message=message.pk, do="unreachable", reason="all tried")
+    proposal = message.unreachables.get()
+    assert "cannot confirm" in posted(desk, "decide_unreachable", released.incident_id, proposal.pk, "confirm")
+    assert "Withdraw" in posted(desk, "decide_letters", *where, message=message.pk, do="again", reason="it works")
+    assert "reason" in posted(desk, "decide_unreachable", released.incident_id, proposal.pk, "withdraw", reason="")
+    assert "said by two" in posted(signed_in(counsel), "decide_unreachable", released.incident_id, proposal.pk, "confirm")
+    message.refresh_from_db()
+    assert message.state == MessageState.UNREACHABLE
+    assert "officer and counsel" in shown(desk, "waiting_letters", *where)
+
+
+def test_quarantine_has_its_own_page_and_decisions(desk: Client, released: Campaign) -> None:
+    message, where = put(released, "claire", "sending", "quarantined"), (released.incident_id, released.pk, "quarantine")
+    assert "I have looked" in shown(desk, "waiting_letters", *where)
+    posted(desk, "decide_letters", *where, message=message.pk, do="other-channel", reason="cannot be written")
+    message.refresh_from_db()
+    assert message.state == MessageState.NEEDS_OTHER_CHANNEL
+    assert desk.get(at("waiting_letters", *where[:2], "elsewhere")).status_code == 404
+
+
+def test_a_doubt_is_settled_by_hand_with_a_reason_and_stays_on_the_list(desk: Client, released: Campaign) -> None:
+    message = put(released, "claire", "sending", "in_doubt")
+    chunk = Chunk.objects.create(
+        campaign=released, message_ids=[message.pk], token=1, owner_lock=1, lease_until=database_now(), claimed_at=database_now(),
+        state="taken_over",
+    )  # fmt: skip
+    doubt = Doubt.objects.create(message=message, chunk=chunk, reason="its worker died", opened_at=database_now())
+    where = (released.incident_id, released.pk)
+    assert "1</strong> open of 1 ever" in shown(desk, "doubts", *where)
+    assert "how do you know" in posted(desk, "settle", *where, doubt.pk, arrived="yes", reason="")
+    assert "Say whether" in posted(desk, "settle", *where, doubt.pk, arrived="perhaps", reason="x")
+    assert "settled" in posted(desk, "settle", *where, doubt.pk, arrived="yes", reason="she rang us")
+    message.refresh_from_db()
+    assert message.state == MessageState.ACCEPTED and "by officer" in shown(desk, "doubts", *where)
+
+
+@pytest.mark.parametrize("name", ["staff", "preflight", "doubts", "waiting_letters"])
+def test_nobody_sees_these_pages_without_signing_in(released: Campaign, name: str) -> None:
+    where = (
+        () if name == "staff" else (released.incident_id, released.pk) + (("quarantine",) if name == "waiting_letters" else ())
+    )
+    response = Client().get(at(name, *where))
+    assert response.status_code == 302 and "login" in response["Location"]

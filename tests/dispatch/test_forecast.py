@@ -1,0 +1,273 @@
+"""When the letters will be out, and which deadline will be missed."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from pytest_django import Settings
+from pytest_django.fixtures import DjangoAssertNumQueries
+
+from incidents.dispatch import pacing
+from incidents.dispatch.channels.contract import Answer, SendErrorKind
+from incidents.dispatch.forecast import LEFT, end_of, forecast, measure
+from incidents.dispatch.pace_shown import LimitRefused, Pace, close_breaker, domains_aside, pace_of
+from incidents.models import AuditEvent, Campaign, Chunk, Cohort, Incident, Message, Obligation, ProviderLimit
+from notifier.rates import Limit, domain_limits, provider_limits
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+UNREACHED = Answer(error=SendErrorKind.NOT_SENT, detail="connection refused", unreached=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    pacing.forget()
+
+
+@pytest.fixture
+def limited(settings: Settings) -> Any:
+    """Set limits of the inbox, which these campaigns send by, as the environment would."""
+
+    def set_(rates: str = "", *, warm_up: str = "") -> None:
+        settings.PROVIDER_LIMITS = provider_limits(rates=rates, warm_up=warm_up)
+        settings.DOMAIN_LIMITS = domain_limits(rates="")
+
+    return set_
+
+
+def pace(limit: Limit, *, at: datetime = NOON, **row: Any) -> Pace:
+    made = ProviderLimit(provider="smtp", **{"day": at.date(), "refilled_at": at, **row})
+    return Pace("smtp", at, limit, made)
+
+
+def due(campaign: Campaign, *hours: float | None) -> list[datetime | None]:
+    """Give the campaign's messages these deadlines, in hours from now, in turn; returns the moments."""
+    moments = [None if h is None else datetime.now(UTC) + timedelta(hours=h) for h in hours]
+    for at, message in enumerate(campaign.messages.order_by("id")):
+        Message.objects.filter(pk=message.pk).update(due_at=moments[at % len(moments)])
+    return moments
+
+
+def sent(campaign: Campaign, *, letters: int, seconds_ago: float, confirmed: int | None = None) -> None:
+    """An open piece of work that has answered so many letters since it was claimed."""
+    claimed = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    Chunk.objects.create(
+        campaign=campaign, message_ids=[0] * letters, state="claimed", token=1, owner_lock=1, lease_until=claimed + HOUR,
+        confirmed=letters if confirmed is None else confirmed, provider="inbox", claimed_at=claimed,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("limit", "row", "letters", "per_second", "ends"),
+    [
+        (Limit(), {}, 3600, 1.0, NOON + HOUR),
+        (Limit(), {}, 3600, None, NOON),
+        (Limit(per_day=1000), {"sent_today": 400}, 600, 1.0, NOON + timedelta(seconds=600)),
+        (Limit(per_day=1000), {"sent_today": 400}, 601, 1.0, datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=1)),
+        (Limit(per_day=1000), {"sent_today": 1000}, 2500, None, datetime(2026, 11, 25, tzinfo=UTC)),
+        (Limit(per_day=1000, warm_up=(10, 20, 30)), {"warm_since": NOON.date()}, 1060, None, datetime(2026, 11, 25, tzinfo=UTC)),
+        (Limit(per_day=1), {}, 500, None, None),
+        (Limit(), {"breaker": "open", "open_until": NOON + HOUR}, 3600, 1.0, NOON + 2 * HOUR),
+        (Limit(), {}, 43_200 + 3600, 1.0, datetime(2026, 11, 23, 1, tzinfo=UTC)),
+    ],
+    ids=["rate", "no limit", "within today", "one over today", "days of quota", "warm-up", "never", "breaker open", "over midnight"],
+)  # fmt: skip
+def test_the_end_follows_rate_and_quota_day_by_day(
+    limit: Limit, row: dict[str, Any], letters: int, per_second: float | None, ends: datetime | None
+) -> None:
+    found = end_of(letters=letters, per_second=per_second, pace=pace(limit, **row))
+    assert found == ends
+
+
+def test_letters_left_are_counted_by_deadline_the_earliest_first_and_without_one_last(released: Campaign) -> None:
+    late, none, soon = due(released, 48, None, 5)
+    found = forecast(campaign=released)
+    assert [(one.due_at, one.letters, one.before) for one in found.deadlines] == [(soon, 1, 0), (late, 1, 1), (none, 1, 2)]
+    assert found.letters_left == 3 == released.people
+
+
+def test_a_deadline_names_the_laws_whose_earliest_it_is(released: Campaign) -> None:
+    soon, late = datetime.now(UTC) + HOUR, datetime.now(UTC) + 9 * HOUR
+    cohorts = list(Cohort.objects.filter(incident=released.incident, count__gt=0).order_by("id"))[:2]
+    for cohort, jurisdiction, due_at in ((0, "FR", soon), (0, "EU", late), (1, "JP", soon), (1, "US-CA", None)):
+        law(released, cohorts[cohort], jurisdiction, due_at)
+    Message.objects.filter(campaign=released).update(due_at=soon)
+    (only,) = forecast(campaign=released).deadlines
+    assert only.laws == ("FR", "JP") and only.name == "FR, JP"
+
+
+def law(campaign: Campaign, cohort: Cohort, jurisdiction: str, due_at: datetime | None, **more: Any) -> Obligation:
+    """A duty towards the people of a cohort; those that the law pack found there do not count any more."""
+    Obligation.objects.filter(incident=campaign.incident).exclude(regime="of the test").update(owed="no")
+    return Obligation.objects.create(
+        incident=campaign.incident, cohort=cohort, jurisdiction=jurisdiction, addressee="person", regime="of the test",
+        owed="yes", due_at=due_at, duty={}, facts=campaign.facts, **more,
+    )  # fmt: skip
+
+
+def test_our_own_target_is_shown_as_ours_and_never_as_the_laws_and_never_warned_of(released: Campaign) -> None:
+    cohort = Cohort.objects.filter(incident=released.incident, count__gt=0).first()
+    assert cohort is not None
+    passed = datetime.now(UTC) - HOUR
+    law(released, cohort, "FR", None, internal_target_at=passed)
+    Message.objects.filter(campaign=released).update(due_at=None)
+    found = forecast(campaign=released)
+    (only,) = found.deadlines
+    assert (only.due_at, only.ours_at, only.laws, only.warning) == (None, passed, ("FR",), "")
+    assert only.to_json()["due_at"] == "" and only.missed_by is None and not found.warnings
+    assert "no date in the law; our own target" in found.lines()[1]
+
+
+def test_a_law_that_was_superseded_since_the_freeze_still_names_its_deadline(released: Campaign) -> None:
+    cohort = Cohort.objects.filter(incident=released.incident, count__gt=0).first()
+    assert cohort is not None
+    then, now = datetime.now(UTC) + HOUR, datetime.now(UTC) + 2 * HOUR
+    law(released, cohort, "FR", then, superseded=True)
+    law(released, cohort, "DE", now)
+    Message.objects.filter(campaign=released).update(due_at=then)
+    assert [one.laws for one in forecast(campaign=released).deadlines] == [("FR",)]
+
+
+def test_the_rate_is_what_left_in_the_last_minutes(released: Campaign) -> None:
+    assert measure(campaign=released).per_second == 0
+    sent(released, letters=200, seconds_ago=100)
+    sent(released, letters=200, seconds_ago=50, confirmed=100)
+    found = measure(campaign=released)
+    assert found.letters == 300 and found.per_second == pytest.approx(3, rel=0.05) and found.provider == "inbox"
+
+
+def test_work_that_ended_long_ago_says_nothing_of_the_rate(released: Campaign) -> None:
+    sent(released, letters=200, seconds_ago=900)
+    Chunk.objects.update(state="done", ended_at=datetime.now(UTC) - timedelta(minutes=6))
+    assert measure(campaign=released).per_second == 0 and "nothing was handed over" in forecast(campaign=released).lines()[0]
+
+
+def test_a_deadline_that_will_be_missed_is_warned_of_with_by_how_much(released: Campaign, limited: Any) -> None:
+    limited("inbox 1/s")
+    due(released, 0.01)  # 36 s
+    sent(released, letters=2, seconds_ago=120)  # one a minute: three letters take three minutes
+    found = forecast(campaign=released)
+    (only,) = found.deadlines
+    assert only.missed_by is not None and 120 < only.missed_by.total_seconds() < 160 and only.missed_by_allowed is None
+    assert found.warnings == (only.warning,) and "will be missed by 2 min at the rate of the last minutes" in only.warning
+
+
+def test_a_deadline_that_the_quota_cannot_keep_is_warned_of_before_anything_is_sent(frozen: Campaign, limited: Any) -> None:
+    limited("inbox 1000/s 1/day")
+    due(frozen, 2)
+    (only,) = forecast(campaign=frozen).deadlines
+    assert only.letters == 3 and only.missed_by_allowed is not None and only.ends_at is None
+    assert "even at all that inbox may be given" in only.warning and "Raise the limit" in only.warning
+
+
+def test_a_deadline_that_passed_a_pause_and_a_standstill_are_told_in_words(released: Campaign) -> None:
+    due(released, -3)
+    assert "passed 3 h 0 min ago; 3 letters have not left" in forecast(campaign=released).warnings[0]
+    due(released, 3)
+    assert "nothing left in the last 5 min" in forecast(campaign=released).warnings[0]
+    Campaign.objects.update(state="paused")
+    released.refresh_from_db()
+    assert "runs on while the campaign is paused" in forecast(campaign=released).warnings[0]
+
+
+def test_a_deadline_that_is_kept_is_not_warned_of(released: Campaign) -> None:
+    due(released, 48)
+    sent(released, letters=200, seconds_ago=10)
+    assert forecast(campaign=released).warnings == ()
+
+
+def test_an_open_breaker_is_told_with_its_reason(released: Campaign) -> None:
+    pacing.told(provider="inbox", results=[("", UNREACHED)] * 5)
+    found = forecast(campaign=released)
+    assert any("inbox is not asked until" in line and "connection refused" in line for line in found.warnings)
+    assert found.to_json()["breaker"] == "open" and found.to_json()["blocked_until"]
+
+
+def test_a_campaign_that_is_over_waits_for_nothing(released: Campaign) -> None:
+    due(released, -3)
+    Campaign.objects.update(state="stopped")
+    released.refresh_from_db()
+    found = forecast(campaign=released)
+    assert (found.deadlines, found.warnings, found.letters_left) == ((), (), 0) and found.ends_at is None
+
+
+def test_the_doubt_bound_is_said_in_a_sentence(released: Campaign, settings: Settings) -> None:
+    assert "at most 1 letter on each of its connections" in forecast(campaign=released).doubt_sentence
+    settings.MARKER_STEP, settings.LANES = 10, 1
+    assert "at most 10 letters" in forecast(campaign=released).doubt_sentence
+    assert "up to 1 connection)" in forecast(campaign=released).doubt_sentence
+
+
+def test_the_forecast_is_json_and_lines_without_anybody(released: Campaign) -> None:
+    due(released, 5, None)
+    sent(released, letters=60, seconds_ago=60)
+    found = forecast(campaign=released)
+    text = json.dumps(found.to_json()) + "\n".join(found.lines())
+    assert json.loads(json.dumps(found.to_json()))["letters_left"] == 3
+    assert not any(word in text.lower() for word in ("claire", "carl", "yuki", "example.org", "c1"))
+
+
+def test_no_number_of_people_makes_more_statements_and_the_count_is_one_of_an_index(
+    released: Campaign, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    due(released, 5, 6, None)
+    with django_assert_num_queries(6):
+        forecast(campaign=released)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN " + LEFT.format(state="ready"), [released.pk])
+        assert "message_ready" in "\n".join(row[0] for row in cursor.fetchall())
+
+
+def test_a_person_closes_a_breaker_with_a_reason_that_is_logged(released: Campaign, officer: User) -> None:
+    pacing.told(provider="smtp", results=[("", UNREACHED)] * 5)
+    row = ProviderLimit.objects.get()
+    with pytest.raises(LimitRefused, match="reason"):
+        close_breaker(limit_id=row.pk, incident=released.incident, author=officer, reason="  ")
+    assert pacing.grant(provider="smtp", wanted=5).number == 0
+    close_breaker(limit_id=row.pk, incident=released.incident, author=officer, reason="the relay is back")
+    assert pacing.grant(provider="smtp", wanted=5).number == 5
+    entry = AuditEvent.objects.filter(line__contains="breaker.closed").get()
+    assert all(word in entry.line for word in ("the relay is back", "connection refused", "officer", "smtp"))
+    with pytest.raises(LimitRefused, match="closed already"):
+        close_breaker(limit_id=row.pk, incident=released.incident, author=officer, reason="again")
+
+
+def test_closing_by_hand_ends_a_wait_and_lifts_a_lowered_rate_but_no_quota(
+    incident: Incident, officer: User, limited: Any
+) -> None:
+    limited("smtp 100/s 3/day")
+    assert pacing.grant(provider="smtp", wanted=2).number == 2
+    throttled = Answer(error=SendErrorKind.NOT_SENT, detail="429", throttled=True, retry_after=3000)
+    pacing.told(provider="smtp", results=[("", throttled)])
+    before = pace_of(provider="smtp")
+    assert (before.breaker, before.per_second, before.is_lowered, before.left_today) == (
+        "paused",
+        pytest.approx(50, rel=0.01),
+        True,
+        1,
+    )
+    close_breaker(limit_id=ProviderLimit.objects.get().pk, incident=incident, author=officer, reason="cleared by telephone")
+    after = pace_of(provider="smtp")
+    assert (after.breaker, after.per_second, after.is_lowered, after.left_today) == ("closed", 100, False, 1)
+
+
+def test_a_domain_that_was_put_aside_is_listed_under_its_key_and_taken_back(incident: Incident, officer: User) -> None:
+    refused = Answer(error=SendErrorKind.REFUSED, detail="550")
+    pacing.told(provider="smtp", results=[("d" * 16, refused)] * 20)
+    (aside,) = domains_aside(providers=["smtp", "ses"])
+    assert (aside.key, aside.breaker) == ("d" * 16, "open") and "20 letters to this domain failed running" in aside.reason
+    close_breaker(limit_id=aside.id, incident=incident, author=officer, reason="their MX is back")
+    assert pacing.grant(provider="smtp", wanted=5).avoid == () and not domains_aside(providers=["smtp"])
+
+
+def test_looking_at_the_pace_changes_nothing(incident: Incident, limited: Any) -> None:
+    limited("smtp 5/s 10/day", warm_up="smtp 3 5")
+    found = pace_of(provider="smtp")
+    assert (found.left_today, found.is_warming_up, found.quota_of(day=found.as_of.date() + timedelta(days=1))) == (3, True, 5)
+    assert found.quota_of(day=date(2999, 1, 1)) == 10 and not ProviderLimit.objects.exists()
