@@ -7,8 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 from celery import shared_task
+from django.conf import settings
 from django.db import connection
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from incidents.audit import log
 from incidents.dispatch import work
@@ -114,10 +116,18 @@ def wake_campaign(campaign_id: int) -> bool:
     return _sent(wake, campaign_id)
 
 
+#: Seconds that whoever wakes somebody waits for the broker; a broker that stands still must not hold up a desk.
+PATIENCE_SECONDS = 1
+
+
 def _sent(task: Any, key: int) -> bool:
+    brief = {
+        **settings.CELERY_BROKER_TRANSPORT_OPTIONS, "socket_timeout": PATIENCE_SECONDS, "socket_connect_timeout": PATIENCE_SECONDS,
+    }  # fmt: skip
     try:
-        task.apply_async((key,), retry=False)
-    except (OperationalError, OSError):
+        with task.app.connection_for_write(transport_options=brief) as own:
+            task.apply_async((key,), retry=False, connection=own)
+    except (OperationalError, OSError, RedisError):
         logger.warning("no broker: a wake-up was not sent; 'dispatch' sends and 'import_people --resume' imports without one")
         return False
     return True

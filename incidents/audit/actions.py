@@ -77,4 +77,5 @@ class Action(StrEnum):
     HOLD_LIFTED = "legal_hold.lifted"
     RETENTION_CHANGED = "retention.changed"
     RETENTION_APPLIED = "retention.applied"
+    DATABASE_RESTORED = "database.restored"  # an older one was put back; names the signed head that went with the other
     CHECK_FAILED = "check.failed"

@@ -26,10 +26,10 @@ from django.db import connection, transaction
 
 from incidents import failpoints
 from incidents.acting import acting_as, can_act_as
+from incidents.audit import witness
 from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json, checkpoint_text, fingerprint, sign_note
 from incidents.audit.merkle import Frontier, leaf_hash
-from incidents.audit.merkle import root as tree_root
 from incidents.models import AuditCheckpoint, AuditEvent, AuditLeaf, AuditLog, Incident
 from incidents.refusal import Refused
 
@@ -45,6 +45,7 @@ WAIT_SECONDS = 20
 DECISIVE = (
     Action.SOURCE_IMPORTED, Action.REGISTER_FROZEN, Action.CONTENT_APPROVED, Action.RELEASE_APPROVED, Action.CAMPAIGN_STOPPED,
     Action.CAMPAIGN_DRAINED, Action.CAMPAIGN_CLOSED, Action.ANCHOR_SENT, Action.ACCESS_EXPORTED,
+    Action.DATABASE_RESTORED,
 )  # fmt: skip
 
 
@@ -318,7 +319,7 @@ def _sign(log_id: int) -> AuditCheckpoint:
         _refuse_to_go_back(log, root)
         text = checkpoint_text(origin=log.origin, size=log.size, root=bytes.fromhex(root))
         note = sign_note(text=text, key_name=log.origin, private_key=signing_key())
-        _remember_head(log, root)
+        witness.remember_head(log, root)
         failpoints.reach("mid_checkpoint")
         return AuditCheckpoint.objects.create(log=log, size=log.size, root=root, note=note, signed_at=database_now())
 
@@ -339,38 +340,20 @@ def _await_head(log: AuditLog) -> AuditCheckpoint:
     )
 
 
-def _head_file(log: AuditLog) -> Path:
-    folder: Path = settings.AUDIT_KEY_FILE.parent / "heads"
-    return folder / log.origin.rsplit("/", 1)[-1]
-
-
 def _refuse_to_go_back(log: AuditLog, root: str) -> None:
     """The last signed head is kept outside the database too: that is what shows a restored backup, also one that grew on."""
     try:
-        size, known = _head_file(log).read_text().split()
+        head = witness.read_head(log)
     except OSError:
         return
-    if int(size) > log.size or known != (root if int(size) == log.size else _root_at(log, int(size), known)):
+    if head.size <= log.size and head.root == (root if head.size == log.size else witness.root_at(log, head)):
+        return
+    # What was lost may be signed over once it is named, and the name is under this very signature.
+    if not witness.is_answered_for(log, head, below=log.size):
         raise TreeWentBack(
-            f"The log {log.origin} holds {log.size} entries, but {size} were signed before. The database was restored "
-            "or changed; nothing is signed until this is explained."
+            f"The log {log.origin} holds {log.size} entries, but {head.size} were signed before. The database was restored "
+            "or changed; nothing is signed until this is explained (docs/operations.md: recover)."
         )
-
-
-def _root_at(log: AuditLog, size: int, known: str) -> str:
-    """The root of the first `size` entries: as signed, or (the signer died before its commit) from the leaves."""
-    if log.checkpoints.filter(size=size, root=known).exists():
-        return known
-    leaves = log.leaves.filter(seq__lt=size).order_by("seq").values_list("leaf_hash", flat=True)
-    return tree_root(bytes(leaf) for leaf in leaves.iterator(chunk_size=5000)).hex()
-
-
-def _remember_head(log: AuditLog, root: str) -> None:
-    path = _head_file(log)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
-    temporary.write_text(f"{log.size} {root}")
-    temporary.replace(path)  # a crash leaves the old head or the new one, never half of one
 
 
 def events_of(*, incident: Incident, subject: str) -> list[AuditEvent]:

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 from incidents.dispatch import limits
@@ -187,8 +188,8 @@ def forecast(*, campaign: Campaign) -> Forecast:
 def _batch(provider: str) -> int:
     try:
         return provider_named(provider).batch
-    except UnknownProvider:
-        return 1  # it sent lately, but no setting names it any more
+    except (UnknownProvider, ImproperlyConfigured):
+        return 1  # it sent lately, but no setting names it any more, or this process has no key for it
 
 
 NEWEST = 500

@@ -14,18 +14,21 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
+from incidents.dispatch.channels.address import MailAddress, read_mail_setting
+from incidents.dispatch.channels.choose import providers
 from incidents.dispatch.conservation import changed_since_freeze
+from incidents.dispatch.events.bounces import return_path
 from incidents.dispatch.forecast import forecast
 from incidents.dispatch.gate.asking import look_at_provider, stays_here
 from incidents.dispatch.gate.findings import ACCEPTED, BLOCK, OK, WARN, Finding
 from incidents.dispatch.gate.machine import look_at_machine
 from incidents.dispatch.gate.sender_dns import NoDns, Resolver, Told, look_at_sender, txt_records
 from incidents.dispatch.prepare import person_mail
-from incidents.dispatch.providers import MailAddress, provider_for, read_mail_setting
 from incidents.dispatch.staff import brand_of, wave_of
 from incidents.letters.tracking import foreign_content
 from incidents.models import Campaign, Letter, PreflightReport
@@ -35,7 +38,8 @@ from incidents.record import PersonFields
 #: A report older than this says nothing about today.
 FRESH = timedelta(hours=24)
 SECONDS = 5
-#: A reader who is nobody, in place of the people whose records the gate has no reason to open.
+#: A letter that is nobody's, and a reader who is nobody, in place of the people whose records the gate has no reason to open.
+NO_REF = "0" * 32
 NOBODY = PersonFields.of(full_name="Nobody", emails=("nobody@example.org",))
 
 
@@ -55,7 +59,7 @@ def preflight(
     taken_on = {finding.name: finding.reason for finding in findings if finding.level == ACCEPTED}
     with transaction.atomic():
         report = PreflightReport.objects.create(
-            campaign=campaign, provider=provider_for().name, findings=[asdict(finding) for finding in findings],
+            campaign=campaign, provider=_provider(), findings=[asdict(finding) for finding in findings],
             blocked=bool(blocked), made_at=database_now(), made_by=author.username,
         )  # fmt: skip
         data = {"campaign": campaign.reference, "report": report.pk, "blocked": blocked, "accepted": taken_on}
@@ -65,8 +69,13 @@ def preflight(
 
 def fresh_report(*, campaign: Campaign) -> PreflightReport | None:
     """The newest report of the last 24 hours about the provider that `MAIL` names now."""
-    found = campaign.preflights.filter(made_at__gt=database_now() - FRESH, provider=provider_for().name)
+    found = campaign.preflights.filter(made_at__gt=database_now() - FRESH, provider=_provider())
     return found.order_by("-id").first()
+
+
+def _provider() -> str:
+    """What `MAIL` calls its provider. It is not made: that would need its key, which who only reads reports may not have."""
+    return read_mail_setting(settings.MAIL).known_as
 
 
 def gate_obstacle(*, campaign: Campaign, author: User) -> str:
@@ -82,8 +91,8 @@ def findings_of(*, campaign: Campaign, resolver: Resolver = txt_records) -> list
     """Everything that the gate looks at, in the order of the way of a letter."""
     address, sender = read_mail_setting(settings.MAIL), str(campaign.headers["sender"])
     found = [*_content(campaign), *look_at_provider(address=address, sender=sender)]
-    found += _sender_domain(address, sender, campaign.headers, resolver)
-    found += [_webhook(address), _quota(campaign)]
+    found += _sender_domain(address, sender, resolver)
+    found += [_webhook(address), *_fallback(sender), _quota(campaign)]
     found += look_at_machine(people=campaign.people)
     found.append(_first_wave(campaign))
     return found
@@ -123,7 +132,7 @@ def _tracking(campaign: Campaign) -> Finding:
     letters, wrong = list(Letter.objects.filter(pk__in=used)), dict[str, None]()
     for letter in letters:
         mail = person_mail(
-            fields=NOBODY, letter_sha256=letter.sha256, body=letter.compiled, message_ref="0" * 32, headers=campaign.headers
+            fields=NOBODY, letter_sha256=letter.sha256, body=letter.compiled, message_ref=NO_REF, headers=campaign.headers
         )
         wrong |= dict.fromkeys(foreign_content(mail=mail))
     if wrong:
@@ -135,14 +144,13 @@ def _tracking(campaign: Campaign) -> Finding:
 # -- the sender's name in the world ------------------------------------------------------------------------------------
 
 
-def _sender_domain(
-    address: MailAddress, sender: str, headers: Mapping[str, str], resolver: Resolver
-) -> Iterator[Finding]:  # fmt: skip
+def _sender_domain(address: MailAddress, sender: str, resolver: Resolver) -> Iterator[Finding]:
     if stays_here(address):
         for name in ("spf", "dkim", "dmarc", "alignment"):
             yield Finding(name, OK, "Not applicable: letters stay on this machine.")
         return
-    envelope = (headers.get("bounces") or sender).rpartition("@")[2].lower()
+    bounces_to = return_path(message_ref=NO_REF, sender=sender) if address.kind == "smtp" else sender
+    envelope = bounces_to.rpartition("@")[2].lower()
     try:
         told = list(look_at_sender(sender=sender, envelope=envelope, selectors=settings.DKIM_SELECTORS, resolver=resolver))
     except NoDns as error:
@@ -197,7 +205,10 @@ def webhook_answer(*, url: str, provider: str) -> int:
 
 def _quota(campaign: Campaign) -> Finding:
     """Whether all that the provider may be given is enough for the deadlines. A late letter is better than none: a warning."""
-    now = forecast(campaign=campaign)
+    try:
+        now = forecast(campaign=campaign)
+    except ImproperlyConfigured as error:
+        return Finding("quota", WARN, f"Nothing can be forecast: {error}", "Mend that first; then make the preflight again.")
     ahead = [one for one in now.deadlines if one.due_at and one.due_at > now.as_of]
     missed = [one for one in ahead if now.pace.is_limited and (one.missed_by_allowed or one.ends_at_allowed is None)]
     text = f"{now.letters_left} letters wait; {now.allowed_in_words}."
@@ -208,6 +219,24 @@ def _quota(campaign: Campaign) -> Finding:
         text += f" It takes nothing before {now.pace.blocked_until:%Y-%m-%d %H:%M} UTC."
         return Finding("quota", WARN, text, "Look at the provider.")
     return Finding("quota", OK, text)
+
+
+# -- the second provider -----------------------------------------------------------------------------------------------
+
+
+def _fallback(sender: str) -> Iterator[Finding]:
+    """The one that takes over is asked the same. Letters can leave without it, so it only warns."""
+    if not settings.MAIL_FALLBACK:
+        return
+    try:
+        providers()  # two of one name cannot be told apart
+        address = read_mail_setting(settings.MAIL_FALLBACK, "MAIL_FALLBACK")
+    except ImproperlyConfigured as error:
+        found = [Finding("credentials", WARN, str(error), "Correct MAIL_FALLBACK.")]
+    else:
+        found = [*look_at_provider(address=address, sender=sender), _webhook(address)]
+    for one in found:
+        yield replace(one, name=f"fallback {one.name}", level=WARN if one.level == BLOCK else one.level, acceptable=False)
 
 
 # -- the first wave ----------------------------------------------------------------------------------------------------

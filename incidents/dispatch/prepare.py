@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from incidents import failpoints
 from incidents.dispatch.channels.contract import Prepared
+from incidents.dispatch.events.bounces import return_path
 from incidents.dispatch.outbox import Claim
 from incidents.dispatch.outcomes import Outcome, Taken
 from incidents.dispatch.owner import AWAY
@@ -63,7 +64,8 @@ class Letters:
         if frozen.skeleton.content_sha256(mail=mail, slots=slots) != letter.approved:
             return Outcome("quarantined", detail="the letter is not the one that was approved")
         date = date_head(int(claimed.now().timestamp()))
-        made = Prepared(mail=mail, skeleton=frozen.skeleton, slots=slots, date=date, return_path=mail.sender)
+        back = return_path(message_ref=letter.message_ref, sender=mail.sender)
+        made = Prepared(mail=mail, skeleton=frozen.skeleton, slots=slots, date=date, return_path=back)
         assert made.raw  # written as bytes here, where what cannot be is set aside
         return made
 

@@ -41,12 +41,16 @@ class Shift:
         self._hands = Hands(owner=owner, lanes=lanes, letters=Letters(campaign=campaign), batch=provider.batch)
         self._began = time.monotonic()
         self._end, self._look_again, self._open = self._began + seconds, 0.0, True
+        #: Nothing may be claimed for a moment, but there is something.
+        self._paced = False
 
     def run(self) -> Slice:
         """Claim and send until nothing is left, or time is over."""
         hands = self._hands
         while True:
             self._claim()
+            if not hands.busy and self._paced:
+                continue
             if not hands.busy:
                 break
             hands.turn()
@@ -58,7 +62,7 @@ class Shift:
 
     def _claim(self) -> None:
         """Give every idle lane a chunk: as one claim, so that few letters are spread over all lanes."""
-        now, hands = time.monotonic(), self._hands
+        now, hands, self._paced = time.monotonic(), self._hands, False
         idle = [number for number in range(settings.LANES) if number not in hands.busy]
         over = now >= self._end or hands.account_refused or hands.database_was_away or not self._open
         if not idle or over or now < self._look_again:
@@ -72,12 +76,18 @@ class Shift:
                 step=settings.MARKER_STEP * self._provider.batch, avoid=grant.avoid, caps=grant.caps,
             )  # fmt: skip
             pacing.settle_up(grant=grant, claimed=[letter.domain_key for one in claims for letter in one.letters])
-        elif not hands.busy and now + grant.wait_seconds < self._end:
-            time.sleep(min(grant.wait_seconds, NOTHING_SECONDS))
         for number, claimed in zip(idle, claims, strict=False):
             hands.take(number=number, claimed=claimed)
         if not claims:
-            self._look_again = time.monotonic() + NOTHING_SECONDS
+            self._wait(min(grant.wait_seconds or NOTHING_SECONDS, NOTHING_SECONDS), paced=not grant.number)
+
+    def _wait(self, seconds: float, *, paced: bool) -> None:
+        """Look again after a while: with nothing in hand, and if it is only the pace that says wait, by waiting here."""
+        self._paced = paced and not self._hands.busy and time.monotonic() + seconds < self._end
+        if self._paced:
+            time.sleep(seconds)
+        else:
+            self._look_again = time.monotonic() + seconds
 
     def _size(self) -> int:
         """Letters for one lane: a chunk, or what it can send in the time that is left."""
@@ -93,6 +103,6 @@ class Shift:
         if heard and (failed or all_of_it or len(heard) >= TELL_AT):
             self._hands.heard = []
             pacing.told(provider=self._provider.name, results=heard)
-        if failed and pacing.choose(providers=[self._provider.name]) is None:
+        if failed and not pacing.may_go_on(provider=self._provider.name):
             self._open = False
-            self._hands.stop("the provider's circuit is open")
+            self._hands.stop("the provider asked us to wait, or its circuit is open")

@@ -15,6 +15,7 @@ from incidents.audit import log
 from incidents.audit.actions import Action
 from incidents.audit.log import record
 from incidents.dispatch import canary, pacing, receive
+from incidents.dispatch.aside import switch_channel
 from incidents.dispatch.campaign import CampaignRefused, drain_if_done, pause
 from incidents.dispatch.channels.choose import provider_for, provider_named, providers
 from incidents.dispatch.channels.contract import Provider
@@ -134,6 +135,7 @@ def _tidy() -> None:
     for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING).select_related("incident").order_by("id"):
         with closing(provider_for()) as provider:
             canary.step(campaign=campaign, provider=provider)
+        switch_channel(campaign=campaign, providers=providers())
         drain_if_done(campaign=campaign)
 
 

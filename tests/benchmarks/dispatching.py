@@ -23,7 +23,8 @@ from typing import Any
 from notifier import embedded
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.receiving import ROOT, Receiver, peer, receiver, smtp_source, timed_source
-from tests.faults.stage import CAMPAIGN, Ground, Stage, ground, ready_django, stage, until
+from tests.faults.ground import CAMPAIGN, Ground, ground, ready_django, until
+from tests.faults.stage import Stage, stage
 
 PEOPLE = 20_000
 #: Letters of the peers, which are slow; a rate does not depend on it at these sizes. And how often all are run.

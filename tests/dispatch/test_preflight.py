@@ -22,11 +22,11 @@ from pytest_django import Settings
 
 from incidents.audit.actions import Action
 from incidents.dispatch.campaign import release
+from incidents.dispatch.channels.address import read_mail_setting
 from incidents.dispatch.gate import machine
 from incidents.dispatch.gate.asking import look_at_provider
 from incidents.dispatch.gate.sender_dns import NoDns, look_at_sender
 from incidents.dispatch.preflight import PreflightRefused, findings_of, fresh_report, gate_obstacle, preflight
-from incidents.dispatch.providers import read_mail_setting
 from incidents.letters.approving import ApprovalRefused, approve_content
 from incidents.letters.mail import OutgoingMail
 from incidents.letters.tracking import foreign_content, foreign_in_bytes
@@ -319,6 +319,28 @@ def test_a_report_about_another_provider_opens_nothing(five_frozen: Campaign, se
     settings.MAIL = f"smtp://127.0.0.1:{free_port()}"
     assert fresh_report(campaign=five_frozen) is None
     assert "cannot be reached" in gate_obstacle(campaign=five_frozen, author=officer())
+
+
+def test_who_only_looks_needs_no_key_and_hears_which_one_is_missing(five_frozen: Campaign, settings: Settings) -> None:
+    settings.MAIL = "postmark:?name=first"
+    report = preflight(campaign=five_frozen, author=officer(), resolver=no_dns)
+    found = {one["name"]: one for one in report.findings}
+    assert report.provider == "first" and fresh_report(campaign=five_frozen) == report
+    assert found["credentials"]["level"] == "block" and "POSTMARK_SERVER_TOKEN is not set" in found["credentials"]["text"]
+
+
+def test_the_second_provider_is_asked_the_same_and_only_warns(five_frozen: Campaign, settings: Settings) -> None:
+    settings.MAIL_FALLBACK = "resend:"
+    found = levels(five_frozen)
+    assert (found["fallback credentials"], found["fallback webhook"], found["credentials"]) == ("warn", "warn", "ok")
+    settings.MAIL_FALLBACK = "inbox:"  # of the same name as the first
+    assert [one.level for one in findings_of(campaign=five_frozen) if one.name.startswith("fallback")] == ["warn"]
+
+
+def test_spf_is_looked_for_where_a_relay_sends_bounces_to(five_frozen: Campaign, settings: Settings) -> None:
+    settings.MAIL, settings.BOUNCE_ADDRESS = f"smtp://192.0.2.1:{free_port()}?tls=tls", "b@bounces.example"
+    found = {one.name: one for one in findings_of(campaign=five_frozen, resolver=dns_of({}))}
+    assert found["spf"].text.startswith("bounces.example ")
 
 
 # -- the webhook -------------------------------------------------------------------------------------------------------

@@ -273,7 +273,7 @@ def test_an_event_settles_a_doubt(five: Campaign, kind: str, state: str) -> None
     receive.apply_events()
     assert state_of(message) == state
     settle_doubts(provider_of=lambda _: Mute())
-    assert Doubt.objects.values_list("settled_how", "settled_by").get() == ("provider event", "provider")
+    assert Doubt.objects.values_list("settled_how", "settled_by").get() == ("provider event", f"inbox: {kind}")
 
 
 @pytest.mark.parametrize(("arrived", "state"), [(True, S.ACCEPTED), (False, S.READY)])

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 
 from incidents import tasks
 from incidents.dispatch.conservation import check_campaign
@@ -100,8 +101,8 @@ def test_a_lost_broker_loses_no_wake_up_that_matters(five: Campaign, monkeypatch
 def test_a_wake_up_for_nobody_or_for_a_finished_campaign_does_nothing(five: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks._owner.cache_clear()
     monkeypatch.setattr(tasks, "wake_campaign", lambda campaign_id: pytest.fail("nothing is left"))
-    wake(five.pk + 999)
     Campaign.objects.filter(pk=five.pk).update(state=CampaignState.STOPPED)
+    wake(five.pk + 999)
     wake(five.pk)
     assert not Chunk.objects.exists()
     tasks._owner().__exit__()
@@ -109,7 +110,7 @@ def test_a_wake_up_for_nobody_or_for_a_finished_campaign_does_nothing(five: Camp
 
 
 def test_a_celery_worker_sends_a_whole_campaign_and_survives_the_death_of_a_child(crowd: Campaign, queue: str) -> None:
-    """One of two children is killed in the middle: nobody is lost, at most one letter is in doubt, and it is settled."""
+    """One of two children is killed in the middle: nobody is lost, at most one letter a lane is in doubt, and it is settled."""
     worker = start_worker(queue, processes=2, MAIL="inbox:?delay_ms=10", CHUNK_SIZE="25")
     try:
         for _ in range(30):  # far more wake-ups than needed, and stale ones
@@ -126,18 +127,18 @@ def test_a_celery_worker_sends_a_whole_campaign_and_survives_the_death_of_a_chil
         until("not everybody was told", all_sent)
     finally:
         ended(worker)
-    assert Doubt.objects.count() <= 1
+    assert Doubt.objects.count() <= settings.LANES
     assert Doubt.objects.filter(settled_at=None).count() == 0
     assert InboxMessage.objects.count() == InboxMessage.objects.values("message_ref").distinct().count() == 200
     assert check_campaign(campaign=crowd).holds
 
 
 def test_a_worker_that_is_asked_to_end_finishes_what_it_holds_and_leaves_no_doubt(five: Campaign, queue: str) -> None:
-    worker = start_worker(queue, processes=1, MAIL="inbox:?delay_ms=200", CHUNK_SIZE="5")
+    worker = start_worker(queue, processes=1, MAIL="inbox:?delay_ms=800", CHUNK_SIZE="5")
     try:
         wake_campaign(five.pk)
         until("nobody began", lambda: InboxMessage.objects.count() > 0)
-        assert states(five) == {S.SENDING: 5}
+        assert S.SENDING in states(five)
     finally:
         ended(worker)
     assert take_over() == 0

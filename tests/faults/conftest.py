@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.faults.stage import Ground, Stage, ground, stage
+from tests.faults.ground import Ground, ground
+from tests.faults.stage import Stage, stage
 
 MakeStage = Callable[..., Stage]
 

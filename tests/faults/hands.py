@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import django
 
-from tests.faults.stage import CAMPAIGN, INCIDENT
+from tests.faults.ground import CAMPAIGN, INCIDENT
 
 
 def house(_: int) -> None:

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.faults import checker
-from tests.faults.stage import Stage, TooLate, flush, ground, ready_django, stage
+from tests.faults.ground import TooLate, flush, ground, ready_django
+from tests.faults.stage import Stage, stage
 
 #: Seconds between two faults, and how long one that lasts may last.
 PAUSE, LASTING = (1.0, 6.0), (0.5, 8.0)

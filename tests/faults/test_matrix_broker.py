@@ -11,7 +11,8 @@ import pytest
 import redis
 
 from tests.faults.conftest import MakeStage
-from tests.faults.stage import Stage, flush
+from tests.faults.ground import flush
+from tests.faults.stage import Stage
 
 pytestmark = pytest.mark.matrix
 

@@ -16,7 +16,8 @@ import psycopg
 import pytest
 
 from tests.faults.conftest import MakeStage
-from tests.faults.stage import NAME, Ground, Stage, TooLate, stage, until
+from tests.faults.ground import NAME, Ground, TooLate, until
+from tests.faults.stage import Stage, stage
 
 pytestmark = pytest.mark.matrix
 

@@ -13,7 +13,7 @@ import pytest
 
 from notifier.processes import Child, sequencer_command, worker_command
 from tests.faults.conftest import MakeStage
-from tests.faults.stage import CAMPAIGN, until
+from tests.faults.ground import CAMPAIGN, until
 
 pytestmark = pytest.mark.matrix
 

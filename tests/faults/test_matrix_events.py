@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import MakeStage
-from tests.faults.stage import Stage, until
+from tests.faults.ground import until
+from tests.faults.stage import Stage
 
 pytestmark = pytest.mark.matrix
 PATH, AUTH = "only-for-tests-and-long-enough", "hook:only-for-tests-and-long-enough"

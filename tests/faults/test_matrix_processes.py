@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import MakeStage
-from tests.faults.stage import until
+from tests.faults.ground import until
 from tests.faults.storm import storm
 
 pytestmark = pytest.mark.matrix

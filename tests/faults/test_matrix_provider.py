@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import MakeStage
-from tests.faults.stage import CAMPAIGN, Stage, until
+from tests.faults.ground import CAMPAIGN, until
+from tests.faults.stage import Stage
 
 pytestmark = pytest.mark.matrix
 

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from tests.faults.conftest import MakeStage
-from tests.faults.stage import ROOT, Stage, until
+from tests.faults.ground import ROOT, until
+from tests.faults.stage import Stage
 from tests.faults.storm import Storm
 
 PEOPLE = 60

@@ -18,7 +18,8 @@ import pytest
 from incidents import failpoints
 from tests.faults import checker
 from tests.faults.conftest import MakeStage
-from tests.faults.stage import Stage, fingerprint, flush
+from tests.faults.ground import flush
+from tests.faults.stage import Stage, fingerprint
 
 Line = dict[str, Any]
 

@@ -219,7 +219,9 @@ class SmtpLanes:
             # A session kept too long for the relay's taste says nothing of this letter, of which nothing has left.
             at.again = True
         else:
-            self._answer(at, Answer(error=SendErrorKind.NOT_SENT, detail=lost.how, throttled=lost.throttled))
+            self._answer(
+                at, Answer(error=SendErrorKind.NOT_SENT, detail=lost.how, throttled=lost.throttled, unreached=not lost.throttled)
+            )
 
     def _expire(self, now: float) -> None:
         for at in self._lanes:
@@ -267,7 +269,7 @@ class SmtpLanes:
         try:
             connected = done.result()
         except SendError as error:
-            self._answer(at, Answer(error=error.kind, detail=error.detail, throttled=error.throttled))
+            self._answer(at, Answer(error=error.kind, detail=error.detail, throttled=error.throttled, unreached=error.unreached))
             return
         at.session, at.writes = Session(connected=connected), False
         self._by_fd[at.session.fileno()] = at

@@ -34,7 +34,7 @@ def connect(*, at: MailAddress, seconds: float) -> Connected:
     except BaseException as error:
         attempt.hang_up()
         if isinstance(error, OSError | GarbledReply):
-            raise SendError(kind=SendErrorKind.NOT_SENT, detail=_in_words(error)) from None
+            raise SendError(kind=SendErrorKind.NOT_SENT, detail=_in_words(error), unreached=True) from None
         raise
 
 

@@ -6,11 +6,11 @@ import smtplib
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 
+from incidents.dispatch.channels.address import MailAddress
+from incidents.dispatch.gate.api import LOOK_THERE, QUESTIONS, SECONDS, ask_api
 from incidents.dispatch.gate.findings import BLOCK, OK, WARN, Finding
-from incidents.dispatch.providers import MailAddress
+from incidents.dispatch.gate.ses import ask_ses
 
-#: A call that takes longer than this is no answer.
-SECONDS = 8
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -24,7 +24,7 @@ def look_at_provider(*, address: MailAddress, sender: str) -> Iterator[Finding]:
     ask = ASKERS.get(address.kind)
     if ask is None:
         text = f"{address.kind} cannot be asked about our account before a letter is sent."
-        yield Finding("credentials", WARN, text, "Sign in at the provider and look; then send a test letter to yourself.")
+        yield Finding("credentials", WARN, text, LOOK_THERE)
         return
     yield from ask(address, sender)
 
@@ -94,4 +94,4 @@ def _sender_at(server: smtplib.SMTP, sender: str) -> Finding:
 
 
 Ask = Callable[[MailAddress, str], Iterator[Finding]]
-ASKERS: Mapping[str, Ask] = {"inbox": _inbox, "smtp": _smtp}
+ASKERS: Mapping[str, Ask] = {"inbox": _inbox, "smtp": _smtp, "ses": ask_ses, **dict.fromkeys(QUESTIONS, ask_api)}
