@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
 from functools import lru_cache
 from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_process_init
 from django.conf import settings
 from django.db import connection
 from kombu.exceptions import OperationalError
@@ -15,6 +17,7 @@ from redis.exceptions import RedisError
 from incidents.audit import log
 from incidents.dispatch import work
 from incidents.dispatch.owner import AWAY, Owner
+from incidents.dispatch.recovering import pause_older
 from incidents.models import ImportBatch
 from incidents.people import retention
 from incidents.people.importing import Busy, carry_on, difference, unfinished
@@ -31,6 +34,12 @@ def _owner() -> Owner:
     return Owner()
 
 
+@worker_process_init.connect
+def leave_ending_to_the_parent(**_: Any) -> None:
+    """Who asks a whole group of processes to end asks us too: the slice in hand is ended, and the parent starts no other."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 @shared_task(ignore_result=True, expires=60)
 def wake(campaign_id: int) -> None:
     """Somebody found something to send in this campaign: send what is most urgent, of whichever, for one slice of time."""
@@ -38,6 +47,7 @@ def wake(campaign_id: int) -> None:
         owner = _owner()
         if not owner.alive():
             owner.stand()  # the database was restarted, or this is the first time
+            pause_older()  # it may be another one
         done = work.send_due(owner=owner, seconds=SLICE_SECONDS)
     except AWAY as error:
         # What was known is written by now or will be taken over; the next tick that reaches the database wakes us again.
@@ -121,9 +131,8 @@ PATIENCE_SECONDS = 1
 
 
 def _sent(task: Any, key: int) -> bool:
-    brief = {
-        **settings.CELERY_BROKER_TRANSPORT_OPTIONS, "socket_timeout": PATIENCE_SECONDS, "socket_connect_timeout": PATIENCE_SECONDS,
-    }  # fmt: skip
+    usual = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+    brief = {**usual, "socket_timeout": PATIENCE_SECONDS, "socket_connect_timeout": PATIENCE_SECONDS}
     try:
         with task.app.connection_for_write(transport_options=brief) as own:
             task.apply_async((key,), retry=False, connection=own)

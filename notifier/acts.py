@@ -22,6 +22,8 @@ ROLES_OF_COMMANDS: dict[str, tuple[str, ...]] = {
     # What is decided or taken away is signed at once, also where no sequencer runs.
     **dict.fromkeys(("freeze", "release", "stop", "export_evidence"), ("web", "sequencer")),
     "dispatch": ("worker", "sequencer"),
+    # In a person's name (whom only the desk knows) it lists what workers may have sent, and signs that at once.
+    "recover": ("web", "worker", "sequencer"),
     "import_people": ("importer",),
     # What a mail server or a provider tells is the worker's to note.
     **dict.fromkeys(("read_bounces", "reconcile"), ("worker",)),

@@ -14,10 +14,11 @@ from django.conf import settings
 from django.db.models import Count, Exists, Max, OuterRef
 from email_validator import EmailNotValidError, validate_email
 
+from incidents.dispatch.channels.address import read_mail_setting
+from incidents.dispatch.channels.choose import provider_for
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.forecast import forecast
 from incidents.dispatch.gate.asking import stays_here
-from incidents.dispatch.providers import provider_for, read_mail_setting
 from incidents.models import Attempt, Campaign, CampaignState, Doubt, ImportRow, Incident, Message
 from incidents.models.refusal import Refused
 from incidents.scenarios.catalog import Scenario, UnknownScenario, load_scenario, people_in

@@ -22,6 +22,8 @@ WORDS = {
     "sender": "Sender allowed", "transport": "Encrypted on the way", "spf": "SPF", "dkim": "DKIM", "dmarc": "DMARC",
     "alignment": "DMARC alignment", "dns": "DNS", "webhook": "Events come back", "clock": "Clocks", "disk": "Room: state folder",
     "database_disk": "Room: database", "first_wave": "First wave", "quota": "Quota and forecast",
+    "fallback credentials": "Second provider knows us", "fallback sender": "Second provider: sender",
+    "fallback transport": "Second provider: encrypted", "fallback webhook": "Second provider: events",
 }  # fmt: skip
 PILLS = {"ok": "met", "warn": "ask", "block": "bad", "accepted": "ask"}
 LEVELS = {"ok": "fine", "warn": "look at it", "block": "stops the release", "accepted": "accepted"}

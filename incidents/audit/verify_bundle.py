@@ -319,8 +319,9 @@ class Log:
             self.marks.discard(("", late))
         elif action == "letter.edited":
             self.editors.add((data.get("campaign") or incident, actor))
-        elif action == "anchor.sent":
+        elif action in ("anchor.sent", "database.restored"):
             require(data["size"] < len(self.ids), "anchors entries that were not there yet")
+            place += f" (which says that a signed log of {data['lost_size']} was lost)" if action != "anchor.sent" else ""
             self.anchors.append((place, data["size"], data["root"]))
         elif action in ("person.excluded", "queue.rejected"):
             require(actor and data.get("second") not in ("", None, actor), "needs two different people")

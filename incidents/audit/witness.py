@@ -71,7 +71,7 @@ def is_answered_for(log: AuditLog, head: Head, *, below: int | None = None) -> b
     return any((data["lost_size"], data["lost_root"]) == (head.size, head.root) for data in named)
 
 
-def lost_head(*, incident: Incident) -> Head | None:
+def lost_head(*, incident: Incident | None) -> Head | None:
     """The signed head that this database does not reach, though nobody has answered for it: then it is an older one, put back.
 
     None: it reaches it, nothing was signed yet, or the head is kept on another host (said once).
@@ -93,6 +93,7 @@ def _reaches(log: AuditLog, head: Head) -> bool:
     for _ in range(PATIENCE):
         if signed.exists():
             return True
+        log.refresh_from_db(fields=["size"])  # never as it was before the head was read
         if log.size < head.size:
             return False
         time.sleep(0.1)
@@ -110,7 +111,7 @@ def refusal(*, incident: Incident, campaign: str, lost: Head) -> str:
     """Why nothing is sent from such a database, and what to do."""
     held = AuditLog.objects.get(incident=incident).size
     return (
-        f"The database is older than the log's last signed head: {lost.size} entries of {incident.reference} were signed, and of "
-        f"these it does not hold all (it has {held} now). It was put back from a backup, and letters may have left since. Nothing "
-        f"is sent until 'manage.py recover {campaign} --as USER --reason TEXT' has listed them as doubts (docs/operations.md)."
+        f"The database is older than the log's last signed head: {lost.size} entries of {incident.reference} were signed, and it "
+        f"does not hold all of these (it has {held} now). It was put back from a backup, and letters may have left since. "
+        f"Nothing is sent until 'manage.py recover {campaign} --as USER --reason TEXT' has listed them as doubts."
     )

@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from incidents.audit import log
+from incidents.audit import log, witness
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
 from incidents.dispatch.channels.choose import UnknownProvider, provider_for, provider_named
@@ -175,7 +175,10 @@ def pause(*, campaign: Campaign, author: User | None, reason: str) -> Campaign:
 
 @transaction.atomic
 def resume(*, campaign: Campaign, author: User, reason: str) -> Campaign:
-    """Go on after a pause; not past a first wave that failed."""
+    """Go on after a pause; not past a first wave that failed, nor with an older database that was put back."""
+    lost = witness.lost_head(incident=campaign.incident)
+    if lost:
+        raise CampaignRefused(witness.refusal(incident=campaign.incident, campaign=campaign.reference, lost=lost))
     if Campaign.objects.filter(pk=campaign.pk, canary="failed").exists():
         raise CampaignRefused("The first wave, to the staff, failed. Mend what was wrong, then send it again.")
     return _switch(campaign, CampaignState.DISPATCHING, Action.CAMPAIGN_RESUMED, author.username, reason, (CampaignState.PAUSED,))

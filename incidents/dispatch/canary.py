@@ -16,9 +16,8 @@ from django.db.models import F
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
 from incidents.dispatch.campaign import CampaignRefused, pause, resume
-from incidents.dispatch.channels.contract import SendError, SendErrorKind
+from incidents.dispatch.channels.contract import Provider, SendError, SendErrorKind
 from incidents.dispatch.outcomes import backoff
-from incidents.dispatch.providers import Provider
 from incidents.dispatch.staff import canary_mail, opened, plan_wave
 from incidents.letters.mail import OutgoingMail
 from incidents.letters.tracking import foreign_content

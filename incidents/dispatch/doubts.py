@@ -47,7 +47,7 @@ def _answer(doubt: Doubt, provider_of: Callable[[str], Provider]) -> tuple[str, 
     """The state that is proved, by what, and whose word it is; nothing when nobody knows."""
     if doubt.message.state != S.IN_DOUBT:
         return "", "provider event", "provider"
-    late = LateResult.objects.filter(chunk_id=doubt.chunk_id, message_id=doubt.message_id).first()
+    late = LateResult.objects.filter(chunk_id=doubt.chunk_id, message_id=doubt.message_id).first() if doubt.chunk_id else None
     if late and late.outcome in LATE_PROOF:
         return LATE_PROOF[late.outcome], "late answer", "dispatcher"
     try:

@@ -23,7 +23,7 @@ from django.db import connection, transaction
 from incidents import failpoints
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, record, record_many
-from incidents.dispatch.outcomes import DISPATCHER, MOST_ATTEMPTS, Outcome, Taken, backoff, write_outcomes  # noqa: F401
+from incidents.dispatch.outcomes import DISPATCHER, Outcome, Taken, write_outcomes
 from incidents.dispatch.owner import Owner
 from incidents.models import Campaign, CampaignState, Chunk, ChunkState
 
@@ -125,6 +125,7 @@ def claim(
         return claims
 
     claims = again(deed)
+    owner.heard.update(one.chunk_id for one in claims)
     if claims:
         failpoints.reach("after_intent_commit")
     return claims
@@ -291,10 +292,13 @@ def after_death(chunk: Chunk, at: int, *, marker_is_whole: bool = True) -> Outco
     return Outcome("unsent", detail="its worker died before its turn")
 
 
-def give_back_strays(*, owner: Owner, known: Sequence[int]) -> None:
-    """Give back what this very worker claimed without hearing of it (the connection was cut at the commit): nothing was begun."""
-    strays = Chunk.objects.filter(owner_lock__in=[*owner.former, owner.lock], state=ChunkState.CLAIMED).exclude(pk__in=known)
-    for chunk_id in list(strays.values_list("id", flat=True)):
+def give_back_strays(*, owner: Owner) -> None:
+    """Give back what this very worker claimed without hearing of it (the connection was cut at the commit): nothing was begun.
+
+    A chunk of which it heard may have been begun, even where it has it no longer in hand: that one is left to the take-over.
+    """
+    mine = Chunk.objects.filter(owner_lock__in=[*owner.former, owner.lock], state=ChunkState.CLAIMED)
+    for chunk_id in set(mine.values_list("id", flat=True)) - owner.heard:
         with transaction.atomic():
             chunk = Chunk.objects.select_for_update().filter(pk=chunk_id, state=ChunkState.CLAIMED).first()
             if chunk is not None:

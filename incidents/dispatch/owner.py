@@ -30,6 +30,8 @@ class Owner:
     connection: psycopg.Connection | None = None
     #: Under which it owned before its connection was lost.
     former: list[int] = field(default_factory=list)
+    #: Chunks that a claim told it of and that it has not ended. Some of their letters may have left.
+    heard: set[int] = field(default_factory=set)
 
     def __enter__(self) -> Owner:
         self.stand()

@@ -335,12 +335,13 @@ def _trip(row: ProviderLimit, fuse: limits.Fuse, at: datetime, reason: str) -> N
 
 
 RECENT = """
-SELECT coalesce(sum(confirmed), 0)::float / 60 FROM (SELECT confirmed, claimed_at FROM incidents_chunk WHERE provider = %s
+SELECT coalesce(sum(confirmed), 0)::float / greatest(1, extract(epoch FROM clock_timestamp() - min(claimed_at))) FROM (
+  SELECT confirmed, claimed_at FROM incidents_chunk WHERE provider = %s
   ORDER BY id DESC LIMIT 2000) newest WHERE claimed_at > clock_timestamp() - interval '60 seconds'"""
 
 
 def _rate_of_the_last_minute(provider: str) -> float:
-    """Letters a second that were handed over: what "too fast" means where no rate is set."""
+    """Letters a second that were handed over in the last minute, since the first of them: what "too fast" means."""
     with connection.cursor() as cursor:
         cursor.execute(RECENT, [provider])
         return float(cursor.fetchone()[0]) or ASSUMED_RATE

@@ -20,7 +20,7 @@ from incidents.dispatch.channels.contract import Answer, Lanes, Prepared, SendEr
 from incidents.dispatch.outbox import Claim, Fenced, Mark, finish, give_back_strays, keep_late, mark_many
 from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import AWAY, Owner
-from incidents.dispatch.prepare import Letters, campaign_headers, person_mail  # noqa: F401
+from incidents.dispatch.prepare import Letters
 from incidents.vault import CannotOpen, PersonFields
 
 logger = logging.getLogger(__name__)
@@ -210,6 +210,7 @@ class Hands:
             except Fenced:
                 self._fenced(lane)
             else:
+                self._owner.heard.discard(lane.claimed.chunk_id)
                 del self.busy[lane.number]
             failpoints.reach("after_commit_before_wake")
 
@@ -218,6 +219,7 @@ class Hands:
         lane.stopped = lane.stopped or "taken over"
         if not lane.flying:
             keep_late(claimed=lane.claimed, outcomes=lane.outcomes)
+            self._owner.heard.discard(lane.claimed.chunk_id)
             self._lanes.rest(lane=lane.number)
             self.busy.pop(lane.number, None)
 
@@ -241,7 +243,7 @@ class Hands:
                 connection.close()
                 self._owner.stand()
             self._end()
-            give_back_strays(owner=self._owner, known=[lane.claimed.chunk_id for lane in self.busy.values()])
+            give_back_strays(owner=self._owner)
         except AWAY:
             connection.close()
             return False

@@ -45,7 +45,17 @@ class Shift:
         self._paced = False
 
     def run(self) -> Slice:
-        """Claim and send until nothing is left, or time is over."""
+        """Claim and send until nothing is left, or time is over. Leaves nothing in hand, whatever fails."""
+        hands = self._hands
+        try:
+            self._work()
+        except Exception:
+            # The database may be away just for a claim or for the pacing: what is on its way is heard and written all the same.
+            hands.bring_home("its worker failed")
+            raise
+        return Slice(hands.answered, time.monotonic() >= self._end or hands.database_was_away, hands.account_refused)
+
+    def _work(self) -> None:
         hands = self._hands
         while True:
             self._claim()
@@ -58,7 +68,6 @@ class Shift:
             if time.monotonic() > self._end + GRACE_SECONDS:
                 hands.stop("its worker's time was over")
         self._tell(all_of_it=True)
-        return Slice(hands.answered, time.monotonic() >= self._end or hands.database_was_away, hands.account_refused)
 
     def _claim(self) -> None:
         """Give every idle lane a chunk: as one claim, so that few letters are spread over all lanes."""

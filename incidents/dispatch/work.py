@@ -24,6 +24,7 @@ from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.doubts import settle_doubts
 from incidents.dispatch.outbox import take_over
 from incidents.dispatch.owner import AWAY, Owner, forget_the_dead
+from incidents.dispatch.recovering import DatabaseOlder, pause_older, refuse_older
 from incidents.dispatch.shift import Shift, Slice
 from incidents.dispatch.sweeping import cancel_unsent, end_quiet, make_ready
 from incidents.models import Campaign, CampaignState, Message
@@ -81,13 +82,15 @@ def send_ready(*, campaign_id: int, owner: Owner, provider: Provider, seconds: f
 
 
 def _may_send(campaign: Campaign) -> bool:
-    """Before anything is claimed: our master key opens the incident, and nobody who was erased is back in the database."""
+    """Before anything is claimed: the database is no older one, our master key opens the incident, and nobody who was erased is
+    back."""
     try:
+        refuse_older(campaign=campaign)
         refuse_returned(incident=campaign.incident)
         Vault(incident=campaign.incident)
     except MasterKeyUnreachable as down:
         logger.error("%s", down)  # it may come back: the next tick asks again
-    except (NotReplayed, MasterKeyWrong) as refused:
+    except (DatabaseOlder, NotReplayed, MasterKeyWrong) as refused:
         _pause(campaign, str(refused))
     else:
         return True
@@ -120,6 +123,7 @@ def keep_house() -> list[int]:
 
 
 def _tidy() -> None:
+    pause_older()
     take_over()
     forget_the_dead()
     with transaction.atomic():

@@ -295,7 +295,8 @@ class Doubt(models.Model):
     """A send of which nobody knows whether it happened. Listed before any second copy leaves; settled, and how."""
 
     message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="doubts")
-    chunk = models.ForeignKey(Chunk, on_delete=models.PROTECT, related_name="doubts")
+    #: None: the work itself was lost with a database that an older one took the place of.
+    chunk = models.ForeignKey(Chunk, on_delete=models.PROTECT, null=True, related_name="doubts")
     reason = models.CharField(max_length=200)
     #: Who may have it, and can be asked.
     provider = models.CharField(max_length=30, blank=True, db_default="")

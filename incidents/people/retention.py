@@ -120,7 +120,7 @@ def _letters(incident: Incident) -> Any:
 
 def _events(incident: Incident) -> Any:
     refs = Message.objects.filter(campaign__incident=incident).values("message_ref")
-    return ProviderEvent.objects.filter(message_ref__in=refs).exclude(detail="")
+    return ProviderEvent.objects.filter(message_ref__in=refs).exclude(detail="", recipient_hash="")
 
 
 def _uploads(incident: Incident) -> Any:
@@ -217,7 +217,7 @@ def _erase_letters(_: Incident, keys: list[int], __: str) -> int:
 
 
 def _erase_events(_: Incident, keys: list[int], __: str) -> int:
-    return ProviderEvent.objects.filter(pk__in=keys).update(detail="")
+    return ProviderEvent.objects.filter(pk__in=keys).update(detail="", recipient_hash="")
 
 
 def _erase_uploads(_: Incident, keys: list[int], __: str) -> int:

@@ -47,7 +47,8 @@ REST = (
     "WHERE person_id = ANY(%(people)s) OR other_id = ANY(%(people)s)",
     f"UPDATE incidents_inboxmessage SET sealed = '' WHERE sealed <> '' AND message_ref IN ({MAILS})",  # noqa: S608
     "UPDATE incidents_inboxmessage SET sealed = '' WHERE sealed <> '' AND incident_id = %(incident)s AND is_test",
-    f"UPDATE incidents_providerevent SET detail = '' WHERE detail <> '' AND message_ref IN ({MAILS})",  # noqa: S608
+    "UPDATE incidents_providerevent SET detail = '', recipient_hash = '' "  # noqa: S608
+    f"WHERE (detail <> '' OR recipient_hash <> '') AND message_ref IN ({MAILS})",
     "UPDATE incidents_erasure SET state = 'done', done_at = clock_timestamp(), waits_for = '' "
     "WHERE person_id = ANY(%(people)s) AND state = 'waiting'",
 )

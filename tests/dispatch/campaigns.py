@@ -18,10 +18,11 @@ from django.contrib.auth.models import User
 from django.db import connection, connections
 
 from incidents.dispatch.campaign import freeze, release
+from incidents.dispatch.channels.contract import SendError
+from incidents.dispatch.channels.inbox import InboxProvider
 from incidents.dispatch.outbox import Claim, Mark, claim, mark_many
 from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import Owner
-from incidents.dispatch.providers import InboxProvider, SendError
 from incidents.letters.approving import approve_content
 from incidents.letters.mail import OutgoingMail
 from incidents.letters.render import make_letters

@@ -21,9 +21,9 @@ from incidents.dispatch.campaign import (
     send_test,
     stop,
 )
+from incidents.dispatch.channels.inbox import read_inbox_message
 from incidents.dispatch.conservation import count_states
 from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
-from incidents.dispatch.providers import read_inbox_message
 from incidents.dispatch.work import dispatch
 from incidents.letters.approving import ApprovalRefused, approve_content
 from incidents.letters.render import make_letters

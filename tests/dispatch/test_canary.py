@@ -16,8 +16,9 @@ from incidents.dispatch import canary
 from incidents.dispatch.campaign import CampaignRefused, release, resume
 from incidents.dispatch.canary import CanaryRefused, note_event, retry_wave, step
 from incidents.dispatch.channels.contract import SendError, SendErrorKind
-from incidents.dispatch.outbox import Owner, claim
-from incidents.dispatch.providers import InboxProvider, read_inbox_message
+from incidents.dispatch.channels.inbox import InboxProvider, read_inbox_message
+from incidents.dispatch.outbox import claim
+from incidents.dispatch.owner import Owner
 from incidents.dispatch.staff import StaffRefused, add_staff, opened, remove_staff, staff_of
 from incidents.letters.approving import approve_content
 from incidents.letters.mail import OutgoingMail

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import psycopg
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test import override_settings
 
+from incidents.dispatch import pacing
+from incidents.dispatch.channels.inbox import InboxProvider
 from incidents.dispatch.conservation import check_campaign
-from incidents.dispatch.outbox import Fenced, claim, finish, take_over
+from incidents.dispatch.outbox import Fenced, claim, finish, give_back_strays, take_over
 from incidents.dispatch.outcomes import Outcome, backoff
 from incidents.dispatch.owner import Owner
-from incidents.models import Attempt, AuditEvent, Campaign, CampaignState, Chunk, ChunkState, Doubt, Message
+from incidents.dispatch.work import send_ready
+from incidents.models import Attempt, AuditEvent, Campaign, CampaignState, Chunk, ChunkState, Doubt, InboxMessage, Message
 from incidents.models import MessageState as S
 from tests.dispatch.campaigns import answer, marked, sql, states, taken
 
@@ -215,3 +219,35 @@ def test_a_chunk_is_taken_over_once(five: Campaign) -> None:
         taken(five, dying)
     assert [take_over(), take_over()] == [1, 0]
     assert Doubt.objects.count() == 1
+
+
+# A database that is away for a moment
+
+
+def test_only_what_was_claimed_without_hearing_of_it_is_given_back_as_not_begun(five: Campaign, owner: Owner) -> None:
+    heard, unheard = taken(five, owner, size=3), taken(five, owner, size=2)
+    owner.heard.discard(unheard.chunk_id)  # as if the connection had been cut at the commit
+    give_back_strays(owner=owner)
+    assert states_in_order(heard.message_ids) == [S.SENDING] * 3
+    assert states_in_order(unheard.message_ids) == [S.READY] * 2
+
+
+@override_settings(LANES=2)
+def test_a_database_that_is_away_between_two_chunks_leaves_nothing_in_hand(
+    five: Campaign, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two lanes with three letters and two: when the shorter one asks for more, the other one's letters are on their way."""
+    real, asked = pacing.grant, list[int]()
+
+    def grant(**given: Any) -> pacing.Grant:
+        asked.append(given["wanted"])
+        if len(asked) == 2:
+            raise OperationalError("gone")
+        return real(**given)
+
+    monkeypatch.setattr(pacing, "grant", grant)
+    with pytest.raises(OperationalError):
+        send_ready(campaign_id=five.pk, owner=owner, provider=InboxProvider(), seconds=5)
+    assert not Chunk.objects.filter(state=ChunkState.CLAIMED).exists() and not owner.heard
+    told = five.messages.filter(state=S.ACCEPTED)
+    assert set(InboxMessage.objects.values_list("message_ref", flat=True)) == set(told.values_list("message_ref", flat=True))

@@ -22,7 +22,7 @@ from incidents.dispatch.channels.contract import Answer, Prepared, SendError, Se
 from incidents.dispatch.channels.inbox import InboxProvider, open_inbox_message, read_inbox_message, simulated_events
 from incidents.dispatch.channels.smtp import SmtpProvider
 from incidents.dispatch.conservation import check_campaign
-from incidents.dispatch.outbox import Owner
+from incidents.dispatch.owner import Owner
 from incidents.dispatch.work import dispatch, send_ready
 from incidents.letters.mail import OutgoingMail
 from incidents.letters.mime import NO_SKELETON

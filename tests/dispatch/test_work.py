@@ -13,12 +13,13 @@ from pytest_django import Settings
 
 from incidents.dispatch import prepare, receive, send, work
 from incidents.dispatch.campaign import pause, resume, stop
+from incidents.dispatch.channels.contract import Provider, SendError, SendErrorKind
+from incidents.dispatch.channels.inbox import InboxProvider, read_inbox_message
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.doubts import settle_by_hand, settle_doubts
 from incidents.dispatch.outbox import claim, take_over
 from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import Owner
-from incidents.dispatch.providers import InboxProvider, Provider, SendError, SendErrorKind, read_inbox_message
 from incidents.dispatch.work import check_running_campaigns, dispatch, keep_house, send_ready
 from incidents.models import (
     AffectedPerson,
@@ -470,7 +471,7 @@ def test_threads_on_one_campaign_never_send_a_letter_twice(crowd: Campaign, sett
 
 WORKER = """
 from incidents.dispatch.owner import Owner
-from incidents.dispatch.providers import InboxProvider
+from incidents.dispatch.channels.inbox import InboxProvider
 from incidents.dispatch.work import send_ready
 with Owner() as owner:
     send_ready(campaign_id=%d, owner=owner, provider=InboxProvider(delay_ms=5), seconds=60)

@@ -1,6 +1,6 @@
 """Processes that do one thing of ours again and again and may die at any moment: a parent that forks, so that dying costs nothing.
 
-    python -m tests.faults.hands house|sequencer|freeze|store_events|wake [NUMBER]
+    python -m tests.faults.hands house|sequencer|freeze|store_events|wake|stale [NUMBER]
 
 Prints how often it died. Used where a whole Celery process for each death would take too long, and where there is no Celery.
 """
@@ -76,8 +76,20 @@ def wake(number: int) -> None:
     print(f"sent={sent} slowest={slowest:.3f}", flush=True)
 
 
+def stale(number: int) -> None:
+    """Put so many wake-ups into the broker over one connection: nobody was awake to take them."""
+    from incidents.models import Campaign
+    from incidents.tasks import wake as task
+
+    campaign = Campaign.objects.get(reference=CAMPAIGN).pk
+    with task.app.connection_for_write() as line:
+        for _ in range(number):
+            task.apply_async((campaign,), retry=False, connection=line)
+    print(f"sent={number}", flush=True)
+
+
 DEEDS: dict[str, Callable[[int], None]] = {
-    "house": house, "sequencer": sequencer, "freeze": freeze, "store_events": store_events, "wake": wake,
+    "house": house, "sequencer": sequencer, "freeze": freeze, "store_events": store_events, "wake": wake, "stale": stale,
 }  # fmt: skip
 
 

@@ -340,7 +340,8 @@ def stage(
     name = on.prepare(people, state)
     var = on.folder / f"run-{random.getrandbits(40):x}"
     var.mkdir()
-    shutil.copytree(on.ready[name] / "keys", var / "keys")
+    if (keys := on.ready[name] / "keys").is_dir():  # before a freeze nothing was signed, and there is no key yet
+        shutil.copytree(keys, var / "keys")
     made = Stage(on, var, on.copy(name), extra, mail=mail)
     sockets = on.place.runtime
     targets = {"postgres": str(sockets / ".s.PGSQL.5432"), "valkey": str(sockets / "valkey.sock"),
