@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from tests.installation import Installation
 
@@ -110,7 +111,7 @@ def test_workers_are_killed_in_the_middle_and_the_check_holds_at_every_moment(sl
 
     found = wait_until_drained(slow_mail)
 
-    assert_everybody_is_accounted_for(slow_mail, found, doubts=killed)
+    assert_everybody_is_accounted_for(slow_mail, found, doubts=killed * settings.LANES)
     slow_mail.wait_for("The desk:")
     assert "FAILS" not in slow_mail.said()
 
@@ -130,7 +131,7 @@ def test_ctrl_c_in_the_middle_stops_at_once_and_the_rest_is_sent_without_any_bro
     (slow_mail.var / "out.log").unlink()
     slow_mail.start("up", "--services-only")
     slow_mail.wait_for("Database and broker run")
-    assert_everybody_is_accounted_for(slow_mail, check(slow_mail), doubts=2)
+    assert_everybody_is_accounted_for(slow_mail, check(slow_mail), doubts=2 * settings.LANES)
 
 
 @pytest.mark.slow
@@ -143,7 +144,7 @@ def test_the_broker_is_killed_and_emptied_and_then_the_database_is_killed(slow_m
     kill_server(slow_mail, "postgres_pid")
 
     found = wait_until_drained(slow_mail)
-    # The two senders at the kill, and those that came back before their sessions knew that the server was another.
-    assert_everybody_is_accounted_for(slow_mail, found, doubts=4)
+    # One on each connection of the two senders at the kill, and of those that came back before their sessions knew that the server was another.
+    assert_everybody_is_accounted_for(slow_mail, found, doubts=4 * settings.LANES)
     slow_mail.wait_for("The desk:")
     assert "FAILS" not in slow_mail.said() and "Traceback" not in slow_mail.said()

@@ -186,15 +186,15 @@ class ProviderContract:
     def test_a_provider_that_is_not_there_means_not_sent(self, way: str, stub: Stub, settings: Settings) -> None:
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
-            closed = nobody.getsockname()[1]
-        tls_to_plain = stub.url.replace("http://", "https://")
-        for url in (f"http://127.0.0.1:{closed}/v3.1/", "https://provider.invalid/v3.1/", tls_to_plain):
-            point_at(settings, way, url)
-            lanes = provider_for(way).lanes(incident=None, number=1)  # type: ignore[arg-type]
-            [answer] = handed_over(lanes, prepared(mail_to()))
-            assert answer.error == K.NOT_SENT
-            lanes.close()
-        assert not stub.requests
+            closed = nobody.getsockname()[1]  # bound and not listening: nobody else gets it
+            tls_to_plain = stub.url.replace("http://", "https://")
+            for url in (f"http://127.0.0.1:{closed}/v3.1/", "https://provider.invalid/v3.1/", tls_to_plain):
+                point_at(settings, way, url)
+                lanes = provider_for(way).lanes(incident=None, number=1)  # type: ignore[arg-type]
+                [answer] = handed_over(lanes, prepared(mail_to()))
+                assert answer.error == K.NOT_SENT
+                lanes.close()
+            assert not stub.requests
 
     def test_proxies_of_the_environment_are_not_used(self, stub: Stub, lanes: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
