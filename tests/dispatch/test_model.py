@@ -51,11 +51,15 @@ class Model:
             self.given(pk, self.said[at] if at < len(self.said) else "unsent")
         self.out = []
 
-    def died(self) -> None:
-        """Without its worker: what was marked is known, so much past it is in doubt, the rest was not begun."""
+    def died(self, *, with_the_server: bool = False) -> None:
+        """Without its worker: what was marked is known, so much past it is in doubt, the rest was not begun.
+
+        With the server its last markers may be lost as well: all that is not marked is in doubt.
+        """
         for at, pk in enumerate(self.out):
             dead = self.marked <= at < self.marked + self.step
-            self.given(pk, self.said[at] if at < self.marked else "doubt" if dead else "unsent")
+            lost = with_the_server and at >= self.marked
+            self.given(pk, self.said[at] if at < self.marked else "doubt" if dead or lost else "unsent")
             self.deaths[pk] += dead
         self.out = []
 
@@ -73,6 +77,10 @@ class Here(Owner):
         with connection.cursor() as cursor:
             cursor.execute(query, values)
             return list(cursor.fetchall())
+
+
+def present() -> None:
+    sql("INSERT INTO incidents_presence (owner_lock) VALUES (1)")
 
 
 class World:
@@ -120,11 +128,20 @@ class World:
 
     def crash(self, number: int) -> None:
         """The worker stalls past its lease and is taken over; it may come back late with what it knows."""
+        self.gone(number, with_the_server=False)
+
+    def flood(self, number: int) -> None:
+        """The database server crashes as well: the table of owners, which is not logged, is empty when it stands again."""
+        sql("DELETE FROM incidents_presence")
+        self.gone(number, with_the_server=True)
+        present()
+
+    def gone(self, number: int, *, with_the_server: bool) -> None:
         if self.claim:
             dead, outcomes, said = self.claim, self.outcomes(), len(self.model.said)
             sql("UPDATE incidents_chunk SET lease_until = clock_timestamp() - interval '1 second' WHERE state = 'claimed'")
             assert take_over() == 1
-            self.model.died()
+            self.model.died(with_the_server=with_the_server)
             self.claim = None
             if number % 2:
                 assert marked(self.owner, dead, said) is None
@@ -162,10 +179,10 @@ class World:
 
 DEEDS: dict[str, Callable[[World, int], None]] = {
     "take": World.take, "answer": World.answer, "mark": World.mark, "end": World.end, "crash": World.crash,
-    "settle": World.settle, "pause": World.pause,
+    "flood": World.flood, "settle": World.settle, "pause": World.pause,
 }  # fmt: skip
 #: Mostly the way of a letter; a crash is among what may come next at every step.
-OFTEN = [*["take"] * 3, *["answer"] * 4, *["mark"] * 4, "end", "crash", "settle", "pause"]
+OFTEN = [*["take"] * 3, *["answer"] * 4, *["mark"] * 4, "end", "crash", "flood", "settle", "pause"]
 
 
 def test_the_machine_and_the_model_agree_after_every_step_of_every_story(five: Campaign) -> None:
@@ -175,6 +192,7 @@ def test_the_machine_and_the_model_agree_after_every_step_of_every_story(five: C
     @given(st.lists(st.tuples(st.sampled_from(OFTEN), st.integers(0, 59)), min_size=STEPS_IN_A_STORY, max_size=STEPS_IN_A_STORY))
     def story(steps: list[tuple[str, int]]) -> None:
         with transaction.atomic():
+            present()
             world = World(five, Here(lock=1))
             for name, number in steps:
                 DEEDS[name](world, number)

@@ -134,7 +134,7 @@ def test_a_celery_worker_sends_a_whole_campaign_and_survives_the_death_of_a_chil
 
 
 def test_a_worker_that_is_asked_to_end_finishes_what_it_holds_and_leaves_no_doubt(five: Campaign, queue: str) -> None:
-    worker = start_worker(queue, processes=1, MAIL="inbox:?delay_ms=800", CHUNK_SIZE="5")
+    worker = start_worker(queue, processes=1, MAIL="inbox:?delay_ms=800", CHUNK_SIZE="5", LANES="1")
     try:
         wake_campaign(five.pk)
         until("nobody began", lambda: InboxMessage.objects.count() > 0)
