@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -310,6 +312,11 @@ class Doubt(models.Model):
 
     def __str__(self) -> str:
         return f"doubt about {self.message}"
+
+    @property
+    def ends_by_itself(self) -> datetime:
+        """When the deadline policy ends it, unless something is known earlier (`dispatch.doubts`)."""
+        return self.opened_at + timedelta(seconds=settings.SETTLE_AFTER_SECONDS)
 
 
 class ProviderEvent(models.Model):

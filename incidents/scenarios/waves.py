@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from django.conf import settings
@@ -14,7 +14,7 @@ from incidents.dispatch import campaign as campaigns
 from incidents.dispatch.conservation import count_states
 from incidents.letters.approving import approve_content
 from incidents.letters.render import make_letters
-from incidents.models import AffectedPerson, AuditEvent, Campaign, CampaignState, Incident, Message, PersonStatus
+from incidents.models import AffectedPerson, AuditEvent, Campaign, CampaignState, Doubt, Incident, Message, PersonStatus
 from incidents.models.messages import MessageState
 from incidents.models.refusal import Refused
 from incidents.people import amending
@@ -84,7 +84,8 @@ def _sent(campaign: Campaign, progress: Progress) -> None:
         campaign.refresh_from_db()
         states = count_states(campaign=campaign)
         settled = sum(n for state, n in states.items() if state not in (*_WAITING, *_NOT_SENT))
-        progress("send the letters", settled, campaign.people - sum(states.get(state, 0) for state in _NOT_SENT))
+        step = doubts_left(campaign, states) or "send the letters"
+        progress(step, settled, campaign.people - sum(states.get(state, 0) for state in _NOT_SENT))
         if campaign.state != CampaignState.DISPATCHING and not _waits_for_witness(campaign):
             return
         if settled != seen:
@@ -97,6 +98,14 @@ def _sent(campaign: Campaign, progress: Progress) -> None:
                 f"send without workers: manage.py dispatch {campaign.reference}"
             )
         time.sleep(0.5)
+
+
+def doubts_left(campaign: Campaign, states: Mapping[str, int]) -> str:
+    """What is waited for when nothing but doubts is left; else empty."""
+    waiting = sum(states.get(state, 0) for state in _WAITING)
+    doubts = Doubt.objects.filter(message__campaign=campaign, settled_at=None).order_by("opened_at")
+    first = doubts.first() if waiting and waiting == states.get(MessageState.IN_DOUBT) else None
+    return f"wait for {waiting} in doubt, the first until {first.ends_by_itself:%H:%M:%S} UTC" if first else ""
 
 
 def _waits_for_witness(campaign: Campaign) -> bool:

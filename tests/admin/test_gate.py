@@ -12,6 +12,7 @@ from incidents.dispatch.campaign import release
 from incidents.dispatch.staff import staff_of
 from incidents.letters.approving import approve_content
 from incidents.models import Campaign, CampaignState, CanaryLetter, Chunk, Doubt, Message, MessageState, StaffRecipient
+from incidents.scenarios.waves import doubts_left
 from tests.admin.case import at, posted, signed_in
 
 ADA = {
@@ -180,7 +181,10 @@ def test_a_doubt_is_settled_by_hand_with_a_reason_and_stays_on_the_list(desk: Cl
     )  # fmt: skip
     doubt = Doubt.objects.create(message=message, chunk=chunk, reason="its worker died", opened_at=database_now())
     where = (released.incident_id, released.pk)
-    assert "1</strong> open of 1 ever" in shown(desk, "doubts", *where)
+    page = shown(desk, "doubts", *where)
+    assert "1</strong> open of 1 ever" in page and f"ends with the wait at {doubt.ends_by_itself:%-d %b %Y}" in page
+    assert doubts_left(released, {"in_doubt": 1}) == f"wait for 1 in doubt, the first until {doubt.ends_by_itself:%H:%M:%S} UTC"
+    assert doubts_left(released, {"in_doubt": 1, "ready": 1}) == "", "others are on their way"
     assert "how do you know" in posted(desk, "settle", *where, doubt.pk, arrived="yes", reason="")
     assert "Say whether" in posted(desk, "settle", *where, doubt.pk, arrived="perhaps", reason="x")
     assert "settled" in posted(desk, "settle", *where, doubt.pk, arrived="yes", reason="she rang us")
