@@ -52,17 +52,25 @@ class Joining(models.Model):
         return f"{self.person} in {self.amendment}"
 
 
-class Exclusion(models.Model):
-    """The only removal after a freeze: with a reason, by two people. The register keeps its line."""
+class SaidByTwo(models.Model):
+    """What one person proposes about somebody, with a reason, and a second one confirms; until then it changes nothing."""
 
-    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="exclusions")
-    person = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, related_name="exclusions")
     reason = models.TextField()
     proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     proposed_at = models.DateTimeField()
     confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     confirmed_at = models.DateTimeField(null=True)
     withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        abstract = True
+
+
+class Exclusion(SaidByTwo):
+    """The only removal after a freeze. The register keeps its line."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="exclusions")
+    person = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, related_name="exclusions")
 
     class Meta:
         constraints = [

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from incidents.models.incident import Incident
+from incidents.models.keeping import SaidByTwo
 from incidents.models.letters import Letter
 from incidents.models.messages import Campaign, Chunk, Message
 from incidents.models.people import AffectedPerson
@@ -131,18 +132,12 @@ class Reconciliation(models.Model):
         return f"reconciliation {self.pk} of {self.campaign}"
 
 
-class Unreachable(models.Model):
-    """Nobody can reach this person by any channel: the reason, by two people. Moves the message to its final state."""
+class Unreachable(SaidByTwo):
+    """Nobody can reach this person by any channel. Moves the message to its final state."""
 
     incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="unreachables")
     person = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, related_name="unreachables")
     message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="unreachables")
-    reason = models.TextField()
-    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    proposed_at = models.DateTimeField()
-    confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
-    confirmed_at = models.DateTimeField(null=True)
-    withdrawn_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.core.management.base import CommandParser
+from django.contrib.auth.models import User
 
 from incidents.dispatch.unreachable import (
     confirm_unreachable,
@@ -12,48 +10,31 @@ from incidents.dispatch.unreachable import (
     propose_unreachable,
     withdraw_unreachable,
 )
-from incidents.management.operator import OperatorCommand, campaign_named, message_of, user_named
+from incidents.management.by_two import ByTwoCommand
+from incidents.management.operator import campaign_named, message_of
 from incidents.models import Message, Unreachable
-from incidents.models.refusal import Refused
-
-_DONE = {
-    "propose": "proposed; somebody else confirms it",
-    "confirm": "cannot be reached, said by two; the line is final",
-    "withdraw": "the proposal is withdrawn",
-}
 
 
-class Command(OperatorCommand):
+class Command(ByTwoCommand):
     help = "Give somebody up by two: unreachable propose|confirm|withdraw CAMPAIGN PERSON_REF --as USER [--reason TEXT]"
+    scope, proposing = "campaign", "say what was tried, and why nothing is left"
+    done = {
+        "propose": "proposed; somebody else confirms it",
+        "confirm": "cannot be reached, said by two; the line is final",
+        "withdraw": "the proposal is withdrawn",
+    }
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        steps = parser.add_subparsers(dest="step", required=True)
-        for name, text in (
-            ("propose", "first of two: say what was tried, and why nothing is left"),
-            ("confirm", "second of two: somebody else"),
-            ("withdraw", "take a proposal back"),
-        ):
-            step = steps.add_parser(name, help=text)
-            step.add_argument("campaign")
-            step.add_argument("person_ref")
-            step.add_argument("--as", dest="user", required=True, help="who decides")
-            if name != "confirm":
-                step.add_argument("--reason", required=True, help="in words, without personal data; it is kept in the log")
+    def about(self, scope: str, person_ref: str) -> Message:
+        return message_of(campaign_named(scope), person_ref)
 
-    def work(self, *, step: str, campaign: str, person_ref: str, user: str, reason: str = "", **_: Any) -> int | None:
-        message, author = message_of(campaign_named(campaign), person_ref), user_named(user)
-        if step == "propose":
-            propose_unreachable(message=message, reason=reason, author=author)
-        elif step == "confirm":
-            confirm_unreachable(proposal=_open(message, person_ref), author=author)
-        else:
-            withdraw_unreachable(proposal=_open(message, person_ref), reason=reason, author=author)
-        self.say(f"{person_ref}: {_DONE[step]}")
-        return None
+    def propose(self, about: Message, reason: str, author: User) -> Unreachable:
+        return propose_unreachable(message=about, reason=reason, author=author)
 
+    def waiting(self, about: Message) -> Unreachable | None:
+        return open_proposal(message=about)
 
-def _open(message: Message, person_ref: str) -> Unreachable:
-    found = open_proposal(message=message)
-    if found is None:
-        raise Refused(f"No proposal about {person_ref} waits for a second person. Propose it first.")
-    return found
+    def confirm(self, proposal: Unreachable, author: User) -> Unreachable:
+        return confirm_unreachable(proposal=proposal, author=author)
+
+    def withdraw(self, proposal: Unreachable, reason: str, author: User) -> Unreachable:
+        return withdraw_unreachable(proposal=proposal, reason=reason, author=author)
