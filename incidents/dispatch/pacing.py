@@ -33,8 +33,9 @@ WHOLE = ""  # the scope of a provider as a whole
 #: Below so many failures running a domain is counted in this process only: no row for each mailbox that is gone.
 WRITTEN_FROM = 5
 FORGET_ABOVE = 50_000
-#: Rate that is assumed where none is set and nothing was sent before the provider said "too fast".
-ASSUMED_RATE = 20.0
+#: Rate that is assumed where none is set and too little was sent before the provider said "too fast" to tell one: half of what a
+#: campaign's first letters came to would be a crawl that lasts for an hour.
+ASSUMED_RATE, LEAST_SAMPLE_SECONDS = 20.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -335,7 +336,7 @@ def _trip(row: ProviderLimit, fuse: limits.Fuse, at: datetime, reason: str) -> N
 
 
 RECENT = """
-SELECT coalesce(sum(confirmed), 0)::float / greatest(1, extract(epoch FROM clock_timestamp() - min(claimed_at))) FROM (
+SELECT coalesce(sum(confirmed), 0), coalesce(extract(epoch FROM clock_timestamp() - min(claimed_at)), 0)::float FROM (
   SELECT confirmed, claimed_at FROM incidents_chunk WHERE provider = %s
   ORDER BY id DESC LIMIT 2000) newest WHERE claimed_at > clock_timestamp() - interval '60 seconds'"""
 
@@ -344,7 +345,9 @@ def _rate_of_the_last_minute(provider: str) -> float:
     """Letters a second that were handed over in the last minute, since the first of them: what "too fast" means."""
     with connection.cursor() as cursor:
         cursor.execute(RECENT, [provider])
-        return float(cursor.fetchone()[0]) or ASSUMED_RATE
+        letters, seconds = cursor.fetchone()
+    measured = float(letters / max(1.0, seconds))
+    return measured if seconds >= LEAST_SAMPLE_SECONDS and letters else max(measured, ASSUMED_RATE)
 
 
 def choose(*, providers: Sequence[str], now: datetime | None = None) -> str | None:

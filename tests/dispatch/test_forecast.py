@@ -141,6 +141,16 @@ def test_the_rate_is_what_left_in_the_last_minutes(released: Campaign) -> None:
     assert found.letters == 300 and found.per_second == pytest.approx(3, rel=0.05) and found.provider == "inbox"
 
 
+def test_too_fast_in_the_first_seconds_of_a_campaign_does_not_make_it_crawl(released: Campaign) -> None:
+    sent(released, letters=10, seconds_ago=3)
+    too_fast = Answer(error=SendErrorKind.NOT_SENT, detail="421", throttled=True)
+    for seconds, rate in ((3, pacing.ASSUMED_RATE / 2), (20, 0.25)):
+        ProviderLimit.objects.all().delete()
+        Chunk.objects.update(claimed_at=datetime.now(UTC) - timedelta(seconds=seconds))
+        pacing.told(provider="inbox", results=[("", too_fast)])
+        assert ProviderLimit.objects.get(provider="inbox").rate == pytest.approx(rate, rel=0.1)
+
+
 def test_work_that_ended_long_ago_says_nothing_of_the_rate(released: Campaign) -> None:
     sent(released, letters=200, seconds_ago=900)
     Chunk.objects.update(state="done", ended_at=datetime.now(UTC) - timedelta(minutes=6))
