@@ -60,7 +60,7 @@ def test_row_01_events_are_stored_once_however_often_their_reader_is_killed(make
     teller = run.hands("store_events", 60, role="web", BREACH_FAILPOINTS=f"mid_event_store=kill@2*{KILLS}")
     assert teller.wait(timeout=120) == 0, run.said()
     assert run.met("mid_event_store") == KILLS
-    assert run.value("SELECT count(*) FROM incidents_providerevent WHERE provider = 'sink'") == 60
+    assert run.value("SELECT count(*) FROM incidents_providerevent WHERE provider = 'smtp'") == 60
     until(lambda: run.states().get("delivered") == 60, seconds=30)
     run.ends_well(doubts=0, duplicates=0)
 
