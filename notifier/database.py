@@ -21,6 +21,10 @@ ATTRIBUTES = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRL
 NOT_SET_UP = ("password authentication failed", "does not exist", "no password supplied")
 
 
+class DatabaseAway(ServiceDown):
+    """It cannot be reached now; where somebody starts it again it may be there in a moment."""
+
+
 def with_user(url: str, *, user: str, password: str) -> str:
     """The same address for another role."""
     parts = urlsplit(url)
@@ -71,12 +75,12 @@ def prepare_database(url: str, *, passwords: Mapping[str, str], again: bool = Fa
     return found
 
 
-def unreachable(url: str, error: Exception) -> ServiceDown:
+def unreachable(url: str, error: Exception) -> DatabaseAway:
     """A plain message for a database that does not answer; the password of the address is left out."""
     parts = urlsplit(url)
     place = parts.netloc.rsplit("@", 1)[-1] or parts.query
     first = str(error).strip().split("\n")[0]
-    return ServiceDown(
+    return DatabaseAway(
         f"The database at {place}{parts.path} does not answer ({first}). Start it, correct DATABASE_URL, "
         "or unset DATABASE_URL to use the embedded PostgreSQL."
     )

@@ -12,9 +12,9 @@ from typing import TextIO, TypeVar
 
 from django.conf import settings
 from django.db import connections
-from django.db.utils import InterfaceError, OperationalError
 
 from incidents.audit.log import fingerprint_of_key
+from incidents.dispatch.owner import AWAY
 from incidents.models import ImportRow, Incident
 from incidents.models.refusal import Refused
 from incidents.scenarios.catalog import Scenario, UnknownScenario, load_scenario, people_in, size_label
@@ -144,7 +144,7 @@ def through_restarts(step: Callable[[], Step], progress: Story, *, interruptions
     for left in range(interruptions, -1, -1):
         try:
             return step()
-        except (OperationalError, InterfaceError):
+        except AWAY:
             if not left:
                 raise
             connections.close_all()

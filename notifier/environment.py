@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -33,6 +33,8 @@ OWNERS = frozenset(command for command, roles in acts.ROLES_OF_COMMANDS.items() 
 NEED_BROKER = frozenset({"up", "demo", "drill"})
 #: Commands that start an embedded server again when it dies under them.
 LONG_RUNNING = frozenset({"up", "demo", "drill"})
+#: For so long they set up again what was cut short by that.
+SET_UP_SECONDS = 300
 
 
 def command_of(arguments: list[str]) -> str:
@@ -102,15 +104,34 @@ def services(command: str) -> Iterator[None]:
             stack.enter_context(embedded.servers(here, password=word, **wanted))
             if command in LONG_RUNNING:
                 stack.enter_context(embedded.kept_alive(here, password=word, **wanted))
-        owner = _provide_database(here, known, command, own=own_database)
+        restarted = own_database and command in LONG_RUNNING
+        patiently(lambda: _set_up(here, known, command, own=own_database), seconds=SET_UP_SECONDS if restarted else 0)
         _provide_broker(here, own_broker, needed=command in NEED_BROKER)
-        if command not in SET_UP:
-            seen = schema.look(os.environ["DATABASE_URL"])
-            if command not in OWNERS:
-                schema.refuse_wrong_role(seen)
-            if command not in SCHEMA_AS_IT_IS and not seen.current:
-                schema.bring_up_to_date(here, owner=owner)
         yield
+
+
+def patiently(step: Callable[[], None], *, seconds: float) -> None:
+    """Do a step that may be done twice, for so long again and again where the database goes away under it."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return step()
+        except (database.DatabaseAway, psycopg.OperationalError):
+            if time.monotonic() >= end:
+                raise
+        time.sleep(0.5)
+
+
+def _set_up(here: Place, known: dict[str, str], command: str, *, own: bool) -> None:
+    """The database is there with the code's schema and rights, under the addresses that the command needs."""
+    owner = _provide_database(here, known, command, own=own)
+    if command in SET_UP:
+        return
+    seen = schema.look(os.environ["DATABASE_URL"])
+    if command not in OWNERS:
+        schema.refuse_wrong_role(seen)
+    if command not in SCHEMA_AS_IT_IS and not seen.current:
+        schema.bring_up_to_date(here, owner=owner)
 
 
 def _provide_database(here: Place, known: dict[str, str], command: str, *, own: bool) -> str | None:

@@ -100,7 +100,9 @@ def read_rehearsal(*, scenario: str, people: int, domain: str, keep: bool, out: 
     if plot_of(scenario=found).ends != "sent":
         raise Refused(f"The scenario {scenario} ends without a letter: choose another.")
     refuse_way_out(domain=domain)
-    reference = _reference(found.id, people, keep, out)
+    reference = drill.through_restarts(
+        lambda: _reference(found.id, people, keep, out), drill.Progress(out), interruptions=INTERRUPTIONS
+    )
     return Rehearsal(_as_drill(found, reference, domain), people, reference)
 
 

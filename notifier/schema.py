@@ -21,6 +21,8 @@ from notifier.embedded import Place, ServiceDown
 from notifier.privileges import ROLES, fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
+#: The exit code of a command whose database went away (`manage.py`).
+SERVICE_IS_DOWN = 3
 APPS = (
     "django.contrib.admin",
     "django.contrib.auth",
@@ -106,4 +108,5 @@ def migrate(owner: str) -> None:
         command, env={**environment, "DATABASE_URL": owner}, capture_output=True, text=True, check=False
     )  # fmt: skip
     if done.returncode:
-        raise ServiceDown(f"The database could not be migrated: {done.stderr.strip()[-600:]}")
+        what = database.DatabaseAway if done.returncode == SERVICE_IS_DOWN else ServiceDown
+        raise what(f"The database could not be migrated: {done.stderr.strip()[-600:]}")

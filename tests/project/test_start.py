@@ -1,12 +1,21 @@
-"""What a command of plain Python loads: neither the desk, nor the queue, nor the broker's client."""
+"""What a command of plain Python loads: neither the desk, nor the queue, nor the broker's client; and what a start lives through."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import django.db
+import psycopg
+import pytest
+
+from notifier import environment
+from notifier.database import DatabaseAway
+from notifier.drill import Progress, through_restarts
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ["anymail", "celery", "incidents.admin", "incidents.tasks", "kombu", "redis"]
@@ -31,3 +40,40 @@ def test_law_cases_load_neither_the_desk_nor_the_queue(tmp_path: Path) -> None:
         check=True,
     )
     assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
+
+
+class Interrupted:
+    """A step under which the database goes away so many times."""
+
+    def __init__(self, times: int, error: type[Exception] = DatabaseAway) -> None:
+        self.left, self.error, self.done = times, error, 0
+
+    def __call__(self) -> None:
+        self.done += 1
+        if self.left:
+            self.left -= 1
+            raise self.error("gone")
+
+
+def test_a_set_up_that_was_cut_short_is_done_again_where_the_server_is_kept_alive() -> None:
+    step = Interrupted(2)
+    environment.patiently(step, seconds=60)
+    assert step.done == 3
+
+
+def test_a_database_that_nobody_starts_again_is_named_at_once() -> None:
+    step = Interrupted(1)
+    with pytest.raises(DatabaseAway):
+        environment.patiently(step, seconds=0)
+    assert step.done == 1
+
+
+def test_a_drill_goes_on_whoever_says_that_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(environment, "wait_for_database", lambda _, *, seconds: waited.append(seconds))
+    monkeypatch.setenv("DATABASE_URL", "postgresql:///x")
+    for error in (psycopg.OperationalError, django.db.InterfaceError):
+        step = Interrupted(1, error)
+        through_restarts(step, Progress(io.StringIO()))
+        assert step.done == 2
+    assert len(waited) == 2
