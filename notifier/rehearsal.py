@@ -188,8 +188,9 @@ def _report(rehearsal: Rehearsal, outcome: Outcome, watch: Watch) -> Report:
     )  # fmt: skip
 
 
-def _last_answer(campaign: Campaign) -> datetime | None:
-    found: datetime | None = Attempt.objects.filter(message__campaign=campaign).aggregate(last=Max("answered_at"))["last"]
+def _last_answer(campaign: Campaign, **which: int) -> datetime | None:
+    tries = Attempt.objects.filter(message__campaign=campaign, **which)
+    found: datetime | None = tries.aggregate(last=Max("answered_at"))["last"]
     return found
 
 
@@ -213,8 +214,11 @@ def _second_copies(incident: Incident, *, listed: bool) -> int:
 
 
 def _forecast_error(watch: Watch, campaigns: list[Campaign]) -> float | None:
-    """By how much the end that was foretold was off, in per cent of the time that was left then."""
-    ended = _last_answer(campaigns[-1]) if campaigns else None
+    """By how much the end that was foretold was off, in per cent of the time that was left then.
+
+    Its end is that of the first tries: when a doubt ends is not foretold.
+    """
+    ended = _last_answer(campaigns[-1], number=1) if campaigns else None
     if ended is None or watch.foretold_at is None or watch.foretold_end is None or ended <= watch.foretold_at:
         return None
     left = (ended - watch.foretold_at).total_seconds()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,8 +17,10 @@ from incidents.dispatch import pacing
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
 from incidents.dispatch.forecast import LEFT, end_of, forecast, measure
 from incidents.dispatch.pace_shown import LimitRefused, Pace, close_breaker, domains_aside, pace_of
-from incidents.models import AuditEvent, Campaign, Chunk, Cohort, Incident, Message, Obligation, ProviderLimit
+from incidents.models import Attempt, AuditEvent, Campaign, Chunk, Cohort, Incident, Message, Obligation, ProviderLimit
+from notifier.drill import Progress
 from notifier.rates import Limit, domain_limits, provider_limits
+from notifier.rehearsal import Watch, _forecast_error
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -149,6 +152,18 @@ def test_too_fast_in_the_first_seconds_of_a_campaign_does_not_make_it_crawl(rele
         Chunk.objects.update(claimed_at=datetime.now(UTC) - timedelta(seconds=seconds))
         pacing.told(provider="inbox", results=[("", too_fast)])
         assert ProviderLimit.objects.get(provider="inbox").rate == pytest.approx(rate, rel=0.1)
+
+
+def test_a_drill_holds_its_forecast_against_the_first_tries_whenever_doubts_end(released: Campaign) -> None:
+    sent(released, letters=1, seconds_ago=60)
+    letter, chunk, released_at = Message.objects.filter(campaign=released).first(), Chunk.objects.get(), datetime.now(UTC)
+    for number, seconds in ((1, 100), (2, 1000)):
+        answered = released_at + timedelta(seconds=seconds)
+        Attempt.objects.create(
+            message=letter, number=number, chunk=chunk, outcome="accepted", provider="inbox", answered_at=answered
+        )
+    watch = Watch(Progress(io.StringIO()), "", foretold_at=released_at, foretold_end=released_at + timedelta(seconds=110))
+    assert _forecast_error(watch, [released]) == 10.0
 
 
 def test_work_that_ended_long_ago_says_nothing_of_the_rate(released: Campaign) -> None:
