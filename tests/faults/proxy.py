@@ -111,8 +111,8 @@ class Proxy:
             self._open.add(there[1])
             await self._between(_Wire(reader, writer, *there))
             self._open.discard(there[1])
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # cancelled only at the end of all
         finally:
             self._open.discard(writer)
             with contextlib.suppress(Exception):
