@@ -81,16 +81,18 @@ def test_row_01_a_freeze_that_is_killed_leaves_no_half_register(make_stage: Make
 
 def test_row_02_whole_groups_killed_twenty_times_at_random(make_stage: MakeStage) -> None:
     run, chance, killed = make_stage(people=300), random.Random(2), 0
-    run.sink.tell(delay=0.5)
+    run.sink.tell(delay=0.9)
     run.start(workers=2)
     lanes = 3
     for _ in range(20):
-        time.sleep(chance.uniform(1, 4))
+        # Each kill hits workers that send, however slowly they come back on a busy machine.
+        before = run.sink.letters
+        until(lambda before=before: run.sink.letters > before, seconds=30, why=run.said)
+        time.sleep(chance.uniform(0, 1))
         killed += run.kill(chance.choice(("worker0", "worker1"))) - 1
-        run.sink.tell(delay=0.5 if run.sink.letters < 200 else 0.9)
     run.sink.tell(delay=0.0)
     found = run.ends_well(seconds=120)
-    assert found.duplicates <= found.doubts <= killed * lanes
+    assert found.duplicates <= found.doubts <= killed * lanes and found.doubts
 
 
 @pytest.mark.parametrize("place", ["after_intent_commit", "after_bytes_sent"])
