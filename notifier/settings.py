@@ -53,7 +53,8 @@ def database(url: str) -> dict[str, Any]:
         "PORT": options.pop("port", parts.port or ""),
         "CONN_HEALTH_CHECKS": True,
         "CONN_MAX_AGE": 60,
-        "OPTIONS": {"connect_timeout": 5, "application_name": "breach-notifier", **options},
+        # What is asked with `prepare=True` is prepared; Django's own queries never are.
+        "OPTIONS": {"connect_timeout": 5, "application_name": "breach-notifier", "prepare_threshold": 5, **options},
     }
 
 
@@ -217,6 +218,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "incidents.pages.events.ProvidersPassBy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -14,11 +14,11 @@ admin.autodiscover()
 admin.site.unregister([User, Group])
 
 urlpatterns = [
+    # Where providers tell what became of letters (docs/events.md).
+    path("events/<slug:provider>/<str:path>/", provider_events, name="provider_events"),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     # The admin's first page, with a card for each incident; its other pages follow.
     path("admin/", admin.site.admin_view(board), name="board"),
     path("admin/password_change/", admin.site.admin_view(own_password)),
     path("admin/", admin.site.urls),
-    # Where providers tell what became of letters (docs/events.md).
-    path("events/<slug:provider>/<str:path>/", provider_events, name="provider_events"),
 ]

@@ -6,6 +6,7 @@ nothing of ours is kept for ever, and looked at again.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import time
@@ -14,8 +15,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, database_now, record, record_many
@@ -43,9 +45,8 @@ INSERT INTO incidents_providerevent (provider, event_key, message_ref, kind, det
 SELECT %(provider)s, u.event_key, u.message_ref, u.kind, u.detail, u.happened_at, u.recipient_hash, u.provider_id,
   %(strength)s, %(signed_at)s, %(raw_sha256)s, clock_timestamp(),
   CASE WHEN u.kind = 'ignored' THEN clock_timestamp() END, CASE WHEN u.kind = 'ignored' THEN 'ignored' ELSE '' END
-FROM unnest(%(event_key)s::text[], %(message_ref)s::text[], %(kind)s::text[], %(detail)s::text[], %(happened_at)s::timestamptz[],
-  %(recipient_hash)s::text[], %(provider_id)s::text[])
-  AS u(event_key, message_ref, kind, detail, happened_at, recipient_hash, provider_id)
+FROM json_to_recordset(%(events)s) AS u(event_key text, message_ref text, kind text, detail text, happened_at timestamptz,
+  recipient_hash text, provider_id text)
 ON CONFLICT (provider, event_key) DO NOTHING"""
 WIDTHS = {"event_key": 100, "message_ref": 32, "kind": 20, "detail": 200, "recipient_hash": 64, "provider_id": 200}
 
@@ -59,15 +60,30 @@ def store_events(
     raw_sha256: str = "",
 ) -> int:
     """Keep events as they come, each once, in one statement; returns how many were handed in. Harmless when repeated."""
-    given = list(events)
-    columns: dict[str, Any] = {name: [str(event.get(name, ""))[:width] for event in given] for name, width in WIDTHS.items()}
-    columns |= {"happened_at": [event.get("happened_at") for event in given]}
+    given = [
+        {name: str(event.get(name, ""))[:width] for name, width in WIDTHS.items()} | {"happened_at": event.get("happened_at")}
+        for event in events
+    ]
+    more = {"provider": provider, "strength": strength, "signed_at": signed_at, "raw_sha256": raw_sha256}
     if given:
-        with transaction.atomic(), connection.cursor() as cursor:
-            more = {"provider": provider, "strength": strength, "signed_at": signed_at, "raw_sha256": raw_sha256}
-            cursor.execute(STORE, columns | more)
-            reach("mid_event_store")
+        _store({"events": json.dumps(given, default=datetime.isoformat), **more})
     return len(given)
+
+
+def _store(row: Mapping[str, Any]) -> None:
+    """One statement of its own, prepared once on each connection; committed when this returns, but inside a transaction."""
+    # The connection is not asked beforehand whether it still stands: where it does not, all is said again on a new one.
+    for last in (connection.in_atomic_block, True):
+        try:
+            connection.ensure_connection()
+            with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+                reach("mid_event_store")
+                cursor.execute(STORE, row, prepare=True)
+            return
+        except OperationalError:
+            if last:
+                raise
+            connection.close()
 
 
 def body_of_event(*, provider: str, event_key: str) -> str:

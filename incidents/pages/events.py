@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
+from django.core.exceptions import DisallowedHost
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.urls import Resolver404, resolve
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from incidents.dispatch.events.intake import admit, take
 from incidents.dispatch.events.refusing import EventsRefused
 
+PLACE = "/events/"
+#: What an answer without any text says of itself.
+HEADS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+}
 logger = logging.getLogger(__name__)
 
 
-@csrf_exempt
+class ProvidersPassBy:
+    """Middleware: providers come thousands at once and have no session and no form, so what looks after these is not asked."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """The answer of the view behind a provider's address; of everybody else's the usual way."""
+        if not request.path_info.startswith(PLACE):
+            return self.get_response(request)
+        try:
+            request.get_host()
+            view, arguments, named = resolve(request.path_info)
+        except (DisallowedHost, Resolver404):
+            return self.get_response(request)
+        answer: HttpResponse = view(request, *arguments, **named)
+        for name, value in HEADS.items():
+            answer[name] = value
+        return answer
+
+
 @require_POST
-@never_cache
 def provider_events(request: HttpRequest, provider: str, path: str) -> HttpResponse:
     """Store the events of one request: 200 after their commit, 4xx when it is not believed, 503 to be tried again."""
     heads = {name.lower(): value for name, value in request.headers.items()}

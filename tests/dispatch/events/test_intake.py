@@ -16,7 +16,7 @@ from incidents.dispatch.events.secrets import PROVES, unsaid
 from incidents.dispatch.receive import apply_events
 from incidents.models import Campaign, ProviderEvent
 from incidents.models import MessageState as S
-from tests.dispatch.campaigns import state_of
+from tests.dispatch.campaigns import state_of, superuser
 from tests.dispatch.events.conftest import Post, handed_over
 from tests.dispatch.events.posted import (
     ARRIVED,
@@ -235,6 +235,35 @@ def test_only_posts_to_the_right_address_are_answered(post: Post, database: None
     for method in ("get", "head", "put", "delete", "options"):
         assert getattr(Client(), method)("/events/postmark/an-address-that-nobody-guesses/").status_code == 405
     assert ProviderEvent.objects.count() == 0
+
+
+def test_every_answer_keeps_the_browser_s_rules_and_is_kept_by_nobody(post: Post, database: None) -> None:
+    asked = request("postmark", ARRIVED, ref=REF)
+    answers = [post(asked), post(asked, path="another-address-that-nobody-knows"), post(Request("postmark", b"{", {}))]
+    for answer in (*answers, Client().get("/events/postmark/an-address-that-nobody-guesses/")):
+        assert {name: answer.headers[name] for name in ("X-Content-Type-Options", "X-Frame-Options", "Cache-Control")} == {
+            "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Cache-Control": "no-store"}  # fmt: skip
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert "Set-Cookie" not in answer.headers and "Vary" not in answer.headers
+
+
+def test_a_foreign_host_name_and_an_address_of_another_form_are_refused(post: Post, database: None) -> None:
+    assert post(request("postmark", ARRIVED, ref=REF), host="attacker.example").status_code == 400
+    assert post(request("postmark", ARRIVED, ref=REF), path="one/more").status_code == 404
+    assert ProviderEvent.objects.count() == 0
+
+
+def test_a_connection_that_died_since_the_last_event_is_no_reason_to_refuse_the_next(
+    post: Post, five: Campaign, admin_url: str
+) -> None:
+    assert post(request("postmark", ARRIVED, ref=REF)).status_code == 200
+    with superuser(admin_url) as server:
+        server.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+    assert post(request("postmark", BOUNCED, ref=REF)).status_code == 200
+    assert ProviderEvent.objects.count() == 2
 
 
 @pytest.mark.committed("web")
