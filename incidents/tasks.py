@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from incidents.audit import log
 from incidents.dispatch import work
+from incidents.dispatch.events.strangers import forget_strangers
 from incidents.dispatch.owner import AWAY, Owner
 from incidents.dispatch.recovering import pause_older
 from incidents.models import ImportBatch
@@ -83,6 +84,8 @@ def keep_retention() -> None:
     """Erase what is due, and whoever asked and need not be told any more."""
     for applied in retention.run():
         logger.warning("retention: %s: %s on request, %s", applied.incident, applied.on_request, applied.classes)
+    if number := forget_strangers():
+        logger.warning("retention: %s events of unknown letters were given up", number)
 
 
 @shared_task(ignore_result=True, expires=3600)

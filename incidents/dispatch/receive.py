@@ -1,7 +1,7 @@
 """Provider events: stored first, matched after, applied forward only; the same event twice changes nothing.
 
 A late "delivered" does not undo a bounce: what contradicts a known end is kept as a conflict for a person. An event that names
-nothing of ours is kept for ever, and looked at again.
+nothing of ours is kept and looked at again, for as long as events are kept at all (`events/strangers.py`).
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from incidents.models import (
     AuditEvent,
     BatchState,
     CampaignState,
+    CanaryLetter,
     ImportBatch,
     ImportRow,
     InboxMessage,
@@ -119,7 +120,8 @@ def _letters(incident: Incident) -> Any:
 
 
 def _events(incident: Incident) -> Any:
-    refs = Message.objects.filter(campaign__incident=incident).values("message_ref")
+    staff = CanaryLetter.objects.filter(campaign__incident=incident).values("message_ref")
+    refs = Message.objects.filter(campaign__incident=incident).values("message_ref").union(staff)
     return ProviderEvent.objects.filter(message_ref__in=refs).exclude(detail="", recipient_hash="")
 
 
