@@ -25,7 +25,6 @@ from incidents.dispatch.canary import note_event
 from incidents.dispatch.channels.address import read_mail_setting
 from incidents.dispatch.events.bodies import recipient_hash
 from incidents.dispatch.events.deciding import FIRST_WAVE, UNKNOWN, WAITS, Effect, Target, Told, decide
-from incidents.dispatch.events.kinds import HARD, SUPPRESSED
 from incidents.dispatch.outcomes import backoff
 from incidents.failpoints import reach
 from incidents.letters.in_their_place import address_of
@@ -227,8 +226,7 @@ def _named(page: _Page, told: Told) -> int | None:
 def _effect(page: _Page, told: Told, elsewhere: set[int], waves: set[str], now: datetime) -> tuple[Told, Effect, Target | None]:
     named = _named(page, told)
     if named is None and told.message_ref in waves:
-        # Whom the provider does not write to bounces for good, as far as the first wave is concerned.
-        note_event(message_ref=told.message_ref, kind=HARD if told.kind == SUPPRESSED else told.kind)
+        note_event(message_ref=told.message_ref, kind=told.kind)
         return told, Effect(FIRST_WAVE), None
     if named is None:
         return told, Effect(UNKNOWN), None

@@ -225,7 +225,7 @@ def test_a_refused_letter_stops_the_release_before_anybody_else_is_written_to(fi
         resume(campaign=campaign, author=officer(), reason="go on")
 
 
-@pytest.mark.parametrize("kind", ["bounced_hard", "bounced_soft"])
+@pytest.mark.parametrize("kind", ["bounced_hard", "bounced_soft", "suppressed"])
 def test_a_bounce_fails_the_wave_even_after_a_delivery(five_frozen: Campaign, kind: str) -> None:
     (ada, bo) = entered(ADA, BO)
     campaign = go_on(let_go(five_frozen), InboxProvider())
