@@ -30,7 +30,7 @@ from incidents.letters.approving import approve_content, content_obstacle
 from incidents.letters.standing import standing, standing_of
 from incidents.models import Campaign, CampaignState, Doubt, MessageState
 from incidents.models.letters import ApprovalKind
-from incidents.models.messages import CAMPAIGN_MOVES
+from incidents.models.messages import CAMPAIGN_MOVES, in_states
 from incidents.people.amending import current_amendment
 
 Move = Callable[..., object]
@@ -150,7 +150,7 @@ def campaign_people(request: HttpRequest, incident_id: int, campaign_id: int, st
     if state not in MessageState.values:
         raise Http404
     rows, older, newer = keyset(
-        found.messages.filter(state=state).select_related("entry__person"),
+        found.messages.filter(in_states(state)).select_related("entry__person"),
         after=whole(request.GET.get("after", "")),
         before=whole(request.GET.get("before", "")),
     )

@@ -15,6 +15,7 @@ from incidents.dispatch.channels.choose import providers
 from incidents.dispatch.limits import CLOSED, HALF_OPEN
 from incidents.dispatch.pace_shown import Aside, Pace, close_breaker, domains_aside, pace_of
 from incidents.models import Campaign, MessageState
+from incidents.models.messages import in_states
 
 #: Breaker -> its pill's tone and what it says.
 WORDS = {
@@ -69,7 +70,7 @@ def _domain(one: Aside, waiting: int, zone: str) -> Way:
 
 def _waiting(campaign: Campaign, keys: list[str]) -> dict[str, int]:
     """Letters of this campaign that wait for these domains."""
-    ready = campaign.messages.filter(state=MessageState.READY, domain_key__in=keys).order_by()
+    ready = campaign.messages.filter(in_states(MessageState.READY), domain_key__in=keys).order_by()
     return dict(ready.values_list("domain_key").annotate(n=Count("id")))
 
 

@@ -23,6 +23,7 @@ from incidents.dispatch.unreachable import (
 )
 from incidents.models import Campaign, Doubt, Message, Unreachable
 from incidents.models import MessageState as S
+from incidents.models.messages import in_states
 from incidents.models.refusal import Refused
 from incidents.tasks import wake_campaign
 
@@ -43,7 +44,7 @@ DOUBTS_SHOWN = 100
 def waiting(request: HttpRequest, incident_id: int, campaign_id: int, kind: str) -> HttpResponse:
     """Who waits for a decision, masked, with the reason and the time left on the same clock."""
     found, state = campaign_of(incident_id, campaign_id), _state(kind)
-    people = found.messages.filter(state=state).select_related("entry__person")
+    people = found.messages.filter(in_states(state)).select_related("entry__person")
     rows, older, newer = keyset(people, after=whole(request.GET.get("after", "")), before=whole(request.GET.get("before", "")))
     return page(
         request, "undelivered", title=f"{found.reference}: {S(state).label}", incident=found.incident, tab="campaigns",

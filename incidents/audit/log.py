@@ -31,6 +31,7 @@ from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json, checkpoint_text, fingerprint, sign_note
 from incidents.audit.merkle import Frontier, leaf_hash
 from incidents.models import AuditCheckpoint, AuditEvent, AuditLeaf, AuditLog, Incident
+from incidents.models.audit import DECISIVE
 from incidents.refusal import Refused
 
 SEQUENCER_LOCK = 0x62_6E_5F_73_65_71  # "bn_seq"
@@ -41,12 +42,6 @@ SEQUENCER = "sequencer"
 CHECKPOINT_EVERY = timedelta(seconds=60)
 #: Seconds that a process which may not sign waits for the one that may.
 WAIT_SECONDS = 20
-#: After these the head is signed at once, and not at the end of the minute.
-DECISIVE = (
-    Action.SOURCE_IMPORTED, Action.REGISTER_FROZEN, Action.CONTENT_APPROVED, Action.RELEASE_APPROVED, Action.CAMPAIGN_STOPPED,
-    Action.CAMPAIGN_DRAINED, Action.CAMPAIGN_CLOSED, Action.ANCHOR_SENT, Action.ACCESS_EXPORTED,
-    Action.DATABASE_RESTORED,
-)  # fmt: skip
 
 
 class NobodySigns(Refused):
@@ -206,12 +201,14 @@ def _sequence() -> int:
             return total
 
 
+#: Each entry by its key, whatever the planner has heard of the two tables: the log grows, what is pending does not.
+PENDING = """
+SELECT e.log_id, e.id, e.line FROM (SELECT event_id FROM incidents_auditpending ORDER BY event_id LIMIT %s) p
+CROSS JOIN LATERAL (SELECT * FROM incidents_auditevent a WHERE a.id = p.event_id OFFSET 0) e"""
+
+
 def _sequence_batch(cursor: Any) -> int:
-    cursor.execute(
-        "SELECT e.log_id, e.id, e.line FROM incidents_auditpending p JOIN incidents_auditevent e ON e.id = p.event_id "
-        "ORDER BY e.log_id, e.id LIMIT %s",
-        [BATCH],
-    )
+    cursor.execute(PENDING, [BATCH])
     pending = cursor.fetchall()
     by_log: dict[int, list[tuple[int, bytes]]] = {}
     for log_id, event_id, line in pending:
@@ -229,7 +226,7 @@ def _append_leaves(cursor: Any, log_id: int, leaves: list[tuple[int, bytes]]) ->
     with cursor.copy("COPY incidents_auditleaf (log_id, seq, event_id, leaf_hash) FROM STDIN") as out:
         for place, (event_id, digest) in enumerate(leaves, start=log.size):
             frontier.append(digest)
-            out.write_row((log_id, place, event_id, digest))
+            out.write(f"{log_id}\t{place}\t{event_id}\t\\\\x{digest.hex()}\n")
     log.size, log.frontier = frontier.size, frontier.to_hex()
     log.save(update_fields=["size", "frontier"])
 
@@ -305,8 +302,8 @@ def _is_due(log: AuditLog) -> bool:
     last = log.checkpoints.order_by("-id").first()
     if last is None or last.size >= log.size:
         return last is None
-    unsigned = AuditLeaf.objects.filter(log=log, seq__gte=last.size)
-    return database_now() - last.signed_at > CHECKPOINT_EVERY or unsigned.filter(event__action__in=DECISIVE).exists()
+    decisive = AuditEvent.objects.filter(log=log, action__in=DECISIVE, leaf__seq__gte=last.size)
+    return database_now() - last.signed_at > CHECKPOINT_EVERY or decisive.exists()
 
 
 def _sign(log_id: int) -> AuditCheckpoint:

@@ -11,6 +11,7 @@ from django.db import transaction
 from incidents.audit.log import database_now
 from incidents.dispatch.limits import CLOSED
 from incidents.models import Campaign, MessageState, ProviderLimit
+from incidents.models.messages import in_states
 from incidents.people.moving import move
 
 STEP = 500
@@ -32,7 +33,7 @@ def switch_channel(*, campaign: Campaign, providers: Sequence[str]) -> int:
         return 0
     near = database_now() + timedelta(hours=settings.CHANNEL_SWITCH_HOURS)
     with transaction.atomic():
-        waiting = campaign.messages.filter(state=MessageState.READY, domain_key__in=keys, due_at__lt=near)
+        waiting = campaign.messages.filter(in_states(MessageState.READY), domain_key__in=keys, due_at__lt=near)
         waiting = waiting.select_related("entry__person").select_for_update(of=("self",), skip_locked=True).order_by("id")
         return move(
             campaign=campaign, messages=waiting[:STEP], to=MessageState.NEEDS_OTHER_CHANNEL, actor="dispatcher", reason=REASON

@@ -38,7 +38,7 @@ from incidents.models import (
 )
 from incidents.models import MessageState as S
 from incidents.models.letters import ApprovalKind
-from incidents.models.messages import MESSAGE_MOVES
+from incidents.models.messages import MESSAGE_MOVES, in_states
 from incidents.models.refusal import Refused
 from incidents.people.amending import current_amendment, people_of
 from incidents.people.moving import move_all, standing_messages
@@ -232,7 +232,7 @@ def _silent_providers(campaign: Campaign) -> list[str]:
 def _unfinished(campaign: Campaign) -> bool:
     refs = Message.objects.filter(campaign=campaign).values("message_ref")
     return (
-        campaign.messages.filter(state__in=SENDABLE).exists()
+        campaign.messages.filter(in_states(*SENDABLE)).exists()
         or InboxMessage.objects.filter(incident=campaign.incident).exclude(pending_event="").exists()
         or ProviderEvent.objects.filter(applied_at__isnull=True, message_ref__in=refs).exists()
     )

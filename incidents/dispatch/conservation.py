@@ -37,10 +37,11 @@ LOOKS: dict[tuple[str, ...], str] = {
                             WHERE v.message_ref = m.message_ref AND v.kind = 'bounced_soft'))
         FROM incidents_message m LEFT JOIN incidents_attempt a ON a.message_id = m.id WHERE m.campaign_id = %(campaign)s""",
     ("messages being sent that are in no claimed chunk",): """
-        SELECT count(*) FROM incidents_message m WHERE m.campaign_id = %(campaign)s AND m.state = 'sending' AND m.id NOT IN
+        SELECT count(*) FROM incidents_message m
+        WHERE m.campaign_id = %(campaign)s AND m.phase = 'waiting' AND m.state = 'sending' AND m.id NOT IN
         (SELECT unnest(c.message_ids) FROM incidents_chunk c WHERE c.campaign_id = %(campaign)s AND c.state = 'claimed')""",
     ("messages in doubt that are not on the doubt list",): """
-        SELECT count(*) FROM incidents_message m WHERE m.campaign_id = %(campaign)s AND m.state = 'in_doubt'
+        SELECT count(*) FROM incidents_message m WHERE m.campaign_id = %(campaign)s AND m.phase = 'in_doubt'
         AND NOT EXISTS (SELECT 1 FROM incidents_doubt d WHERE d.message_id = m.id AND d.settled_at IS NULL)""",
     ("letters that are not as they were frozen",): """
         SELECT count(*) FROM incidents_letter l WHERE encode(sha256(convert_to(l.compiled, 'UTF8')), 'hex') <> l.sha256
@@ -53,7 +54,7 @@ LOOKS: dict[tuple[str, ...], str] = {
     ("letters that may still leave to people who were excluded",): """
         SELECT count(*) FROM incidents_message m JOIN incidents_registerentry e ON e.id = m.entry_id
         JOIN incidents_exclusion x ON x.person_id = e.person_id AND x.confirmed_at IS NOT NULL AND x.withdrawn_at IS NULL
-        WHERE m.campaign_id = %(campaign)s AND m.state IN ('planned', 'ready', 'sending', 'in_doubt')""",
+        WHERE m.campaign_id = %(campaign)s AND m.phase IN ('planned', 'waiting', 'in_doubt')""",
     ("work claimed before the release was signed", "work claimed before the first wave to the staff passed"): """
         SELECT count(*) FILTER (WHERE c.claimed_at < coalesce((SELECT min(approved_at) FROM incidents_approval a
               WHERE a.campaign_id = p.id AND a.kind = 'release'), 'infinity')),

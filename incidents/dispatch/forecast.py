@@ -19,6 +19,7 @@ from incidents.dispatch import limits
 from incidents.dispatch.channels.choose import UnknownProvider, provider_named, providers
 from incidents.dispatch.pace_shown import Pace, pace_of, rate_in_words
 from incidents.models import Campaign, CampaignState, MessageState, Obligation
+from incidents.models.messages import WAITING
 
 #: The rate is that of the last so many seconds.
 WINDOW_SECONDS = 300
@@ -213,21 +214,17 @@ def measure(*, campaign: Campaign) -> Measured:
     return Measured(int(ended + still), max(1.0, float(seconds or 0)), provider or "")
 
 
-#: Each counts by deadline; the first on the index `message_ready` alone.
-LEFT = "SELECT due_at, count(*) FROM incidents_message WHERE campaign_id = %s AND state = '{state}' GROUP BY due_at"
+#: Counts by deadline; what was released on the index `message_ready` alone.
+LEFT = "SELECT due_at, count(*) FROM incidents_message WHERE campaign_id = %s AND phase = '{phase}' GROUP BY due_at"
 
 
 def _letters_left(campaign: Campaign) -> dict[datetime | None, int]:
     if campaign.state in OVER:
         return {}
-    states = [MessageState.PLANNED] if campaign.state in UNRELEASED else [MessageState.READY, MessageState.SENDING]
-    found: dict[datetime | None, int] = {}
+    phase = MessageState.PLANNED.value if campaign.state in UNRELEASED else WAITING
     with connection.cursor() as cursor:
-        for state in states:
-            cursor.execute(LEFT.format(state=state.value), [campaign.pk])
-            for due_at, letters in cursor.fetchall():
-                found[due_at] = found.get(due_at, 0) + letters
-    return found
+        cursor.execute(LEFT.format(phase=phase), [campaign.pk])
+        return dict(cursor.fetchall())
 
 
 @dataclass

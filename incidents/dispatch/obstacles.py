@@ -9,7 +9,7 @@ from incidents.letters.standing import MAKE_AGAIN, OVER, Standing, standing
 from incidents.models import AffectedPerson, Amendment, Campaign, Incident, Message, PersonStatus
 from incidents.models import MessageState as S
 from incidents.models.duties import Handling
-from incidents.models.messages import FINAL_STATES, IN_FLIGHT
+from incidents.models.messages import FINAL_STATES, IN_FLIGHT, in_states
 from incidents.people.amending import current_amendment, is_frozen, people_of, waiting_counts
 from incidents.people.deciding import undecided
 from incidents.people.importing import account
@@ -123,7 +123,7 @@ def _people_questions(incident: Incident) -> list[str]:
     if inside:
         found.append(f"an amendment is open: {inside} people of amendment {current} wait for its freeze")
     held = incident.people.filter(status=PersonStatus.HELD)
-    on_a_register = Message.objects.filter(campaign__incident=incident, state=S.HELD).values("entry__person")
+    on_a_register = Message.objects.filter(in_states(S.HELD), campaign__incident=incident).values("entry__person")
     number = held.exclude(pk__in=on_a_register).count()
     found += [f"{number} people are held until a date by a recorded decision"] if number else []
     # A line that is held or quarantined is asked about with its own campaign.

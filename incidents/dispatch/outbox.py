@@ -23,7 +23,7 @@ from django.db import connection, transaction
 from incidents import failpoints
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, record, record_many
-from incidents.dispatch.outcomes import DISPATCHER, Outcome, Taken, write_outcomes
+from incidents.dispatch.outcomes import DISPATCHER, Outcome, Taken, array, texts, write_outcomes
 from incidents.dispatch.owner import Owner
 from incidents.models import Campaign, CampaignState, Chunk, ChunkState
 
@@ -78,15 +78,19 @@ def again(deed: Callable[[], T], *, tries: int = 3) -> T:
 MAY_CLAIM = """
 SELECT 1 FROM incidents_campaign WHERE id = %s AND state = 'dispatching' AND canary NOT IN ('waiting', 'failed') FOR SHARE"""
 PICK = """
-SELECT id, domain_key FROM incidents_message WHERE campaign_id = %s AND state = 'ready'
+SELECT id, domain_key FROM incidents_message WHERE campaign_id = %s AND phase = 'waiting' AND state = 'ready'
   AND (not_before IS NULL OR not_before <= clock_timestamp()) AND domain_key <> ALL (%s::text[])
 ORDER BY due_at NULLS LAST, id LIMIT %s FOR UPDATE SKIP LOCKED"""
-TAKE = """
+#: SHA-256 of the content as the register's line has it. What was planned stands there, or the line is read: a quotation mark
+#: inside a value is escaped, so that no value can pass for the key.
+APPROVED = """CASE WHEN strpos(e.line, '"content_sha256":"' || m.content_sha256 || '"') > 0 THEN m.content_sha256
+  ELSE e.line::jsonb ->> 'content_sha256' END"""
+TAKE = f"""
 UPDATE incidents_message m SET state = 'sending', attempts = m.attempts + 1
 FROM incidents_registerentry e JOIN incidents_affectedperson p ON p.id = e.person_id
 WHERE m.id = ANY (%s::bigint[]) AND e.id = m.entry_id
-RETURNING m.id, m.message_ref, m.attempts, e.line::jsonb ->> 'content_sha256', m.domain_key, p.subject, e.letter_id,
-  p.sealed, p.wrapped_key, p.key_version"""
+RETURNING m.id, m.message_ref, m.attempts, {APPROVED}, m.domain_key, p.subject, e.letter_id,
+  p.sealed, p.wrapped_key, p.key_version"""  # noqa: S608
 CHUNK = """
 INSERT INTO incidents_chunk (campaign_id, message_ids, provider, step, state, token, owner_lock, lease_until, confirmed,
   exceptions, claimed_at)
@@ -151,21 +155,16 @@ def _pick(cursor: Any, campaign_id: int, size: int, avoid: list[str], caps: Mapp
 
 
 def _take(cursor: Any, ids: list[int]) -> list[Taken]:
-    cursor.execute(TAKE, [_array(ids)])
+    cursor.execute(TAKE, [array(ids)])
     by_id = {row[0]: Taken._make(row) for row in cursor.fetchall()}
     return [by_id[pk] for pk in ids]
 
 
 def _chunk(cursor: Any, campaign: Campaign, owner: Owner, provider: str, step: int, letters: list[Taken]) -> Claim:
-    ids = _array([letter.id for letter in letters])
+    ids = array([letter.id for letter in letters])
     cursor.execute(CHUNK, [campaign.pk, ids, provider, step, owner.lock, settings.LEASE_SECONDS])
     chunk_id, token, claimed_at = cursor.fetchone()
     return Claim(chunk_id, campaign, token, provider, step, letters, claimed_at)
-
-
-def _array(ids: Sequence[int]) -> str:
-    """As PostgreSQL reads it; made at once, not value by value."""
-    return "{" + ",".join(map(str, ids)) + "}"
 
 
 def _claim_entry(one: Claim) -> Entry:
@@ -177,9 +176,9 @@ def _claim_entry(one: Claim) -> Entry:
 # -- the marker --------------------------------------------------------------------------------------------------------
 
 MARK = """
-UPDATE incidents_chunk c SET confirmed = u.confirmed, exceptions = c.exceptions || u.other,
-  lease_until = clock_timestamp() + make_interval(secs => %s)
-FROM json_to_recordset(%s) AS u(id bigint, token bigint, confirmed int, other jsonb), incidents_campaign p
+UPDATE incidents_chunk c SET confirmed = u.confirmed, lease_until = clock_timestamp() + make_interval(secs => $1::float),
+  exceptions = CASE WHEN u.other = '' THEN c.exceptions ELSE c.exceptions || u.other::jsonb END
+FROM unnest($2::bigint[], $3::bigint[], $4::int[], $5::text[]) AS u(id, token, confirmed, other), incidents_campaign p
 WHERE c.id = u.id AND c.token = u.token AND c.state = 'claimed' AND p.id = c.campaign_id
 RETURNING c.id, p.state"""
 
@@ -198,15 +197,18 @@ def mark_many(*, owner: Owner, marks: Sequence[Mark]) -> dict[int, bool]:
 
     A chunk that is missing in the answer was taken over: its worker is fenced.
     """
-    rows = [
-        {
-            "id": mark.claimed.chunk_id, "token": mark.claimed.token, "confirmed": mark.confirmed,
-            "other": {str(at): one.to_json() for at, one in mark.news.items()},
-        }
-        for mark in marks
-    ]  # fmt: skip
-    found = owner.execute(MARK, [settings.LEASE_SECONDS, json.dumps(rows)])
-    return {chunk: state == CampaignState.DISPATCHING for chunk, state in found}
+    columns = [
+        array([mark.claimed.chunk_id for mark in marks]),
+        array([mark.claimed.token for mark in marks]),
+        array([mark.confirmed for mark in marks]),
+        texts([_other(mark.news) for mark in marks]),
+    ]
+    found = owner.execute_again(MARK, [str(settings.LEASE_SECONDS), *columns])
+    return {int(chunk): state == CampaignState.DISPATCHING for chunk, state in found}
+
+
+def _other(news: Mapping[int, Outcome]) -> str:
+    return json.dumps({at: one.to_json() for at, one in news.items()}) if news else ""
 
 
 # -- the end of a chunk ------------------------------------------------------------------------------------------------
@@ -222,14 +224,17 @@ def finish(*, claimed: Claim, outcomes: Sequence[Outcome]) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE incidents_chunk SET state = 'done', ended_at = clock_timestamp() "
-                "WHERE id = %s AND token = %s AND state = 'claimed'",
+                "WHERE id = %s AND token = %s AND state = 'claimed' RETURNING ended_at",
                 [claimed.chunk_id, claimed.token],
             )
-            if not cursor.rowcount:
+            ended = cursor.fetchone()
+            if ended is None:
                 _written_before(claimed)
                 return
             settled = list(zip(claimed.letters, outcomes, strict=True))
-            write_outcomes(campaign=claimed.campaign, chunk_id=claimed.chunk_id, provider=claimed.provider, settled=settled)
+            write_outcomes(
+                campaign=claimed.campaign, chunk_id=claimed.chunk_id, provider=claimed.provider, settled=settled, at=ended[0]
+            )
 
     again(deed)
 
@@ -256,10 +261,10 @@ def keep_late(*, claimed: Claim, outcomes: Sequence[Outcome]) -> None:
 GONE = """
 SELECT clock_timestamp() > %s OR known AND pg_try_advisory_xact_lock(%s), known
 FROM (SELECT EXISTS (SELECT 1 FROM incidents_presence WHERE owner_lock = %s) AS known) AS owner"""
-IN_CHUNK = """
-SELECT m.id, m.message_ref, m.attempts, e.line::jsonb ->> 'content_sha256', m.domain_key, p.subject
+IN_CHUNK = f"""
+SELECT m.id, m.message_ref, m.attempts, {APPROVED}, m.domain_key, p.subject
 FROM incidents_message m JOIN incidents_registerentry e ON e.id = m.entry_id JOIN incidents_affectedperson p ON p.id = e.person_id
-WHERE m.id = ANY (%s)"""
+WHERE m.id = ANY (%s)"""  # noqa: S608
 
 
 def take_over() -> int:
@@ -310,12 +315,13 @@ def _end(chunk: Chunk, outcomes: list[Outcome]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE incidents_chunk SET state = 'taken_over', token = nextval('incidents_chunk_token'), "
-            "ended_at = clock_timestamp() WHERE id = %s",
+            "ended_at = clock_timestamp() WHERE id = %s RETURNING ended_at",
             [chunk.pk],
         )
+        (ended,) = cursor.fetchone()
         cursor.execute(IN_CHUNK, [chunk.message_ids])
         by_id = {row[0]: Taken(*row) for row in cursor.fetchall()}
     data = {"campaign": campaign.reference, "chunk": chunk.pk, "confirmed": chunk.confirmed, "n": len(chunk.message_ids)}
     record(incident=campaign.incident, action=Action.CHUNK_TAKEN_OVER, actor=DISPATCHER, data=data)
     settled = [(by_id[pk], outcome) for pk, outcome in zip(chunk.message_ids, outcomes, strict=True)]
-    write_outcomes(campaign=campaign, chunk_id=chunk.pk, provider=chunk.provider, settled=settled)
+    write_outcomes(campaign=campaign, chunk_id=chunk.pk, provider=chunk.provider, settled=settled, at=ended)

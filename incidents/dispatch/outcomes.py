@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from incidents.audit.actions import Action
-from incidents.audit.alike import copied, record_alike
+from incidents.audit.alike import copied, plain, record_alike
 from incidents.models import Campaign
 from incidents.models import MessageState as S
 
@@ -71,14 +70,13 @@ NEXT: dict[str, tuple[str, Action]] = {
     "quarantined": (S.QUARANTINED, Action.MESSAGE_MOVED),
     "unsent": (S.READY, Action.MESSAGE_MOVED),  # never begun: no attempt
 }
-#: What differs between the entries of a chunk.
-TOLD = ("message", "content_sha256", "provider_id", "detail", "answered_at")
 NULL = "\\N"  # as COPY has it
 Settled = Sequence[tuple[Taken, Outcome]]
 
 
-def write_outcomes(*, campaign: Campaign, chunk_id: int, provider: str, settled: Settled) -> None:
-    """Write what became of a chunk's messages, in the caller's transaction: all of them, or none when one is not SENDING."""
+def write_outcomes(*, campaign: Campaign, chunk_id: int, provider: str, settled: Settled, at: datetime) -> None:
+    """Write what became of the messages of a chunk that ended at this moment, in the caller's transaction: of all of them, or of
+    none when one is not SENDING."""
     by_kind: dict[tuple[str, bool], list[tuple[Taken, Outcome]]] = {}
     for letter, outcome in settled:
         by_kind.setdefault((outcome.kind, outcome.died), []).append((letter, outcome))
@@ -88,16 +86,18 @@ def write_outcomes(*, campaign: Campaign, chunk_id: int, provider: str, settled:
         states |= _move(campaign, kind, died, group)
         if kind == "doubt":
             _list_doubts(chunk_id, provider, group)
-    _record(campaign, chunk_id, provider, settled, states)
+    _record(campaign, chunk_id, provider, settled, states, at)
 
 
 def _write_attempts(chunk_id: int, provider: str, settled: Settled) -> None:
     columns = "message_id, number, chunk_id, outcome, provider, provider_id, detail, content_sha256, answered_at"
+    tried = [(letter, outcome) for letter, outcome in settled if outcome.kind != "unsent"]
+    told = [text for _, outcome in tried for text in (outcome.provider_id, outcome.detail)]
+    told = told if plain(told) else list(map(copied, told))
     rows = [
         f"{letter.id}\t{letter.attempts}\t{chunk_id}\t{'failed' if outcome.kind == 'account' else outcome.kind}\t{provider}\t"
-        f"{copied(outcome.provider_id)}\t{copied(outcome.detail)}\t{letter.approved}\t{outcome.answered_at or NULL}\n"
-        for letter, outcome in settled
-        if outcome.kind != "unsent"
+        f"{provider_id}\t{detail}\t{letter.approved}\t{outcome.answered_at or NULL}\n"
+        for (letter, outcome), provider_id, detail in zip(tried, told[0::2], told[1::2], strict=True)
     ]
     with connection.cursor() as cursor, cursor.copy(f"COPY incidents_attempt ({columns}) FROM STDIN") as out:
         out.write("".join(rows))
@@ -107,11 +107,11 @@ def _write_attempts(chunk_id: int, provider: str, settled: Settled) -> None:
 MOVE = """
 UPDATE incidents_message m SET state = %s, provider_id = u.provider_id, state_reason = u.detail,
   attempts = m.attempts - %s, deaths = m.deaths + %s
-FROM json_to_recordset(%s) AS u(id bigint, provider_id text, detail text) WHERE m.id = u.id AND m.state = 'sending'"""
+FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS u(id, provider_id, detail) WHERE m.id = u.id AND m.state = 'sending'"""
 ACCEPT = """
 UPDATE incidents_message m SET state = 'accepted', provider_id = u.provider_id, state_reason = u.detail,
   accepted_at = clock_timestamp()
-FROM json_to_recordset(%s) AS u(id bigint, provider_id text, detail text) WHERE m.id = u.id AND m.state = 'sending'"""
+FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS u(id, provider_id, detail) WHERE m.id = u.id AND m.state = 'sending'"""
 #: Tried again after a while, unless too little time would be left for another channel then.
 RETRY = """
 UPDATE incidents_message m SET provider_id = '', state_reason = u.detail,
@@ -120,31 +120,40 @@ UPDATE incidents_message m SET provider_id = '', state_reason = u.detail,
       c.released_at + make_interval(hours => %s),
       coalesce(m.due_at - make_interval(hours => %s), c.released_at + make_interval(days => %s)))
     THEN 'ready' ELSE 'needs_other_channel' END
-FROM json_to_recordset(%s) AS u(id bigint, detail text, wait float), incidents_campaign c
+FROM unnest(%s::bigint[], %s::text[], %s::float[]) AS u(id, detail, wait), incidents_campaign c
 WHERE m.id = u.id AND m.state = 'sending' AND c.id = m.campaign_id RETURNING m.id, m.state"""
 
 
 def _move(campaign: Campaign, kind: str, died: bool, group: Settled) -> dict[int, str]:
     """Move one group of messages; returns each one's new state."""
-    rows: list[dict[str, Any]] = [
-        {"id": letter.id, "provider_id": outcome.provider_id, "detail": outcome.detail} for letter, outcome in group
-    ]
+    ids, details = array([letter.id for letter, _ in group]), texts([outcome.detail for _, outcome in group])
+    named = [ids, texts([outcome.provider_id for _, outcome in group]), details]
     with connection.cursor() as cursor:
         if kind in ("failed", "account"):
-            for row, (letter, outcome) in zip(rows, group, strict=True):
-                row["wait"] = _wait(campaign, letter, outcome)
+            waits = array([_wait(campaign, letter, outcome) for letter, outcome in group])
             limits = [kind == "account", LEAST_HOURS_OF_TRYING, settings.CHANNEL_SWITCH_HOURS, MOST_DAYS_OF_TRYING]
-            cursor.execute(RETRY, (*limits, json.dumps(rows)))
+            cursor.execute(RETRY, [*limits, ids, details, waits])
             states = dict(cursor.fetchall())
         else:
             if kind == "accepted":
-                cursor.execute(ACCEPT, [json.dumps(rows)])
+                cursor.execute(ACCEPT, named)
             else:
-                cursor.execute(MOVE, [NEXT[kind][0], int(kind == "unsent"), int(died), json.dumps(rows)])
-            states = {letter.id: NEXT[kind][0] for letter, _ in group}
-        if cursor.rowcount != len(rows):
-            raise RuntimeError(f"{len(rows) - cursor.rowcount} messages of a chunk were not being sent")
+                cursor.execute(MOVE, [NEXT[kind][0], int(kind == "unsent"), int(died), *named])
+            states = dict.fromkeys((letter.id for letter, _ in group), NEXT[kind][0])
+        if cursor.rowcount != len(group):
+            raise RuntimeError(f"{len(group) - cursor.rowcount} messages of a chunk were not being sent")
     return states
+
+
+def array(numbers: Sequence[float]) -> str:
+    """As PostgreSQL reads it; made at once, not value by value."""
+    return "{" + ",".join(map(str, numbers)) + "}"
+
+
+def texts(values: Sequence[str]) -> str:
+    """The same of texts."""
+    quoted = values if plain(values) else [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
+    return '{"' + '","'.join(quoted) + '"}' if values else "{}"
 
 
 def _wait(campaign: Campaign, letter: Taken, outcome: Outcome) -> float:
@@ -169,12 +178,20 @@ def _list_doubts(chunk_id: int, provider: str, group: Settled) -> None:
         )
 
 
-def _record(campaign: Campaign, chunk_id: int, provider: str, settled: Settled, states: dict[int, str]) -> None:
-    alike: dict[tuple[Action, str], list[tuple[str, tuple[str, ...]]]] = {}
+def _record(campaign: Campaign, chunk_id: int, provider: str, settled: Settled, states: dict[int, str], at: datetime) -> None:
+    alike: dict[tuple[Action, str], list[tuple[Taken, Outcome]]] = {}
     for letter, outcome in settled:
-        at = outcome.answered_at.isoformat() if outcome.answered_at else ""
-        told = (letter.message_ref, letter.approved, outcome.provider_id, outcome.detail, at)
-        alike.setdefault((NEXT[outcome.kind][1], states[letter.id]), []).append((letter.subject, told))
-    for (action, state), rows in alike.items():
+        alike.setdefault((NEXT[outcome.kind][1], states[letter.id]), []).append((letter, outcome))
+    for (action, state), group in alike.items():
         data = {"campaign": campaign.reference, "chunk": chunk_id, "state": state, "provider": provider}
-        record_alike(incident=campaign.incident, action=action, actor=DISPATCHER, data=data, holes=TOLD, rows=rows)
+        columns = {
+            "message": [letter.message_ref for letter, _ in group],
+            "content_sha256": [letter.approved for letter, _ in group],
+            "provider_id": [outcome.provider_id for _, outcome in group],
+            "detail": [outcome.detail for _, outcome in group],
+            "answered_at": [outcome.answered_at.isoformat() if outcome.answered_at else "" for _, outcome in group],
+        }
+        subjects = [letter.subject for letter, _ in group]
+        record_alike(
+            incident=campaign.incident, action=action, actor=DISPATCHER, at=at, data=data, subjects=subjects, columns=columns
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 import django.db
 import psycopg
 from django.db import connection
+from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq.abc import PGconn, PGresult
 
 logger = logging.getLogger(__name__)
 #: The database cannot be asked now: it restarts, is full, or hung up. What was asked last may have happened or not.
@@ -32,6 +35,8 @@ class Owner:
     former: list[int] = field(default_factory=list)
     #: Chunks that a claim told it of and that it has not ended. Some of their letters may have left.
     heard: set[int] = field(default_factory=set)
+    #: Statements that this connection knows, and their names there.
+    _prepared: dict[str, bytes] = field(default_factory=dict)
 
     def __enter__(self) -> Owner:
         self.stand()
@@ -46,17 +51,33 @@ class Owner:
         mine = psycopg.connect(**parameters)
         # A marker that is lost with the server only widens the doubt, which is listed like any other.
         mine.execute("SET synchronous_commit = off")
+        mine.execute("SET plan_cache_mode = force_generic_plan")  # the markers' plan does not depend on which chunks they are of
         lock = secrets.randbits(62)
         mine.execute("SELECT pg_advisory_lock(%s)", [lock])
         mine.execute("INSERT INTO incidents_presence (owner_lock) VALUES (%s)", [lock])
         self.former += [self.lock] if self.lock else []
-        self.connection, self.lock = mine, lock
+        self.connection, self.lock, self._prepared = mine, lock, {}
 
     def execute(self, query: str, values: list[Any]) -> list[Any]:
         """Run one statement on the owner's connection; its rows. Raises one of AWAY."""
         if self.connection is None:
             raise psycopg.InterfaceError("the owner stands on no connection")
         return self.connection.execute(query, values).fetchall()
+
+    def execute_again(self, query: str, values: Sequence[str]) -> list[tuple[str, ...]]:
+        """Run a statement of `$1`, `$2`... that is run after every answer: parsed and planned once, texts in, texts out. Raises
+        one of AWAY."""
+        if self.connection is None:
+            raise psycopg.InterfaceError("the owner stands on no connection")
+        server = self.connection.pgconn
+        if query not in self._prepared:
+            name = f"again_{len(self._prepared)}".encode()
+            _look_at(server, server.prepare(name, query.encode()))
+            self._prepared[query] = name
+        found = server.exec_prepared(self._prepared[query], [value.encode() for value in values])
+        _look_at(server, found)
+        width = range(found.nfields)
+        return [tuple(_text(found.get_value(row, column)) for column in width) for row in range(found.ntuples)]
 
     def alive(self) -> bool:
         """Whether the connection, and so the lock, still stands: a restarted server has forgotten both."""
@@ -77,6 +98,19 @@ class Owner:
 
     def __exit__(self, *_: object) -> None:
         self.leave()
+
+
+def _look_at(server: PGconn, found: PGresult) -> None:
+    """Raise what went wrong; a connection that broke is one of AWAY."""
+    if found.status in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+        return
+    if server.status != ConnStatus.OK:
+        raise psycopg.OperationalError("the owner's connection broke")
+    raise psycopg.errors.error_from_result(found)
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode()
 
 
 #: Who has left or died and owns nothing; a lock that is free is nobody's.

@@ -359,7 +359,7 @@ def _resolved(target: Target, campaign: Campaign) -> Entry:
 def _reopen_drained() -> None:
     """A letter that has to be sent again needs a campaign that dispatches. After the pages, each in its own transaction: stop
     locks the campaign before its messages, we the other way round."""
-    ready = "EXISTS (SELECT 1 FROM incidents_message m WHERE m.campaign_id = c.id AND m.state = 'ready')"
+    ready = "EXISTS (SELECT 1 FROM incidents_message m WHERE m.campaign_id = c.id AND m.phase = 'waiting' AND m.state = 'ready')"
     for (pk,) in _rows(f"SELECT c.id FROM incidents_campaign c WHERE c.state = 'drained' AND {ready}", []):  # noqa: S608
         with transaction.atomic():
             campaign = Campaign.objects.select_for_update(of=("self",)).select_related("incident").get(pk=pk)

@@ -25,6 +25,7 @@ from incidents.dispatch.channels.choose import providers
 from incidents.dispatch.outbox import take_over
 from incidents.models import AuditCheckpoint, Campaign, CampaignState, Chunk, ChunkState, Doubt, Incident, Message
 from incidents.models import MessageState as S
+from incidents.models.messages import in_states
 from incidents.models.refusal import Refused
 from incidents.people.moving import move
 
@@ -144,7 +145,7 @@ def _list_doubts(campaign: Campaign, actor: str) -> int:
 
 
 def _would_leave(campaign: Campaign) -> QuerySet[Message]:
-    found = campaign.messages.filter(state__in=WOULD_LEAVE).select_related("entry__person").defer("entry__person__sealed")
+    found = campaign.messages.filter(in_states(*WOULD_LEAVE)).select_related("entry__person").defer("entry__person__sealed")
     return found.select_for_update(of=("self",)).order_by("id")
 
 

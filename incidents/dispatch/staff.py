@@ -21,6 +21,7 @@ from incidents.dispatch.prepare import person_mail
 from incidents.letters.mail import OutgoingMail
 from incidents.models import Campaign, CanaryLetter, Incident, Letter, StaffRecipient
 from incidents.models import MessageState as S
+from incidents.models.messages import in_states
 from incidents.models.refusal import Refused
 from incidents.record import PersonFields
 from incidents.vault.own_key import open_row, seal_row
@@ -148,7 +149,7 @@ def canary_mail(*, canary: CanaryLetter, fields: StaffFields) -> OutgoingMail:
 
 def _letters(campaign: Campaign) -> list[Letter]:
     """The campaign's letters, those first that most people get."""
-    unsent = campaign.messages.filter(state__in=[S.PLANNED, S.READY], entry__letter__isnull=False)
+    unsent = campaign.messages.filter(in_states(S.PLANNED, S.READY), entry__letter__isnull=False)
     numbers = Counter(dict(unsent.values_list("entry__letter").annotate(n=Count("id")).order_by()))
     letters = Letter.objects.in_bulk(list(numbers))
     return [letters[pk] for pk, _ in numbers.most_common()]

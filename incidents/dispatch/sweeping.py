@@ -14,6 +14,7 @@ from incidents.audit.actions import Action
 from incidents.audit.log import Hole, record_set
 from incidents.models import Campaign
 from incidents.models import MessageState as S
+from incidents.models.messages import PHASES
 
 STEP = 5000
 NOBODY_SAYS = "no event can come by this provider"
@@ -22,7 +23,8 @@ QUIET = "no event came in time"
 #: Messages of a campaign in some states; `more` narrows them.
 SWEEP = """
 UPDATE incidents_message SET state = %(to)s, state_reason = %(reason)s WHERE id IN (
-  SELECT m.id FROM incidents_message m WHERE m.campaign_id = %(campaign)s AND m.state = ANY (%(states)s::text[]) {more}
+  SELECT m.id FROM incidents_message m WHERE m.campaign_id = %(campaign)s AND m.phase = ANY (%(phases)s::text[])
+    AND m.state = ANY (%(states)s::text[]) {more}
   LIMIT %(step)s FOR UPDATE OF m SKIP LOCKED) RETURNING id"""
 LAST_TRY_BY = """AND EXISTS (
   SELECT 1 FROM incidents_attempt a WHERE a.message_id = m.id AND a.number = m.attempts AND a.provider = ANY (%(providers)s))"""
@@ -66,6 +68,7 @@ def _sweep(
 ) -> int:
     """Step by step; with an actor each message has its entry."""
     values = {"campaign": campaign.pk, "states": states, "to": to, "reason": reason, "step": STEP, **(more or {})}
+    values["phases"] = [PHASES.get(state, state) for state in states]
     total = 0
     while True:
         with transaction.atomic(), connection.cursor() as cursor:

@@ -29,6 +29,7 @@ from incidents.dispatch.shift import Shift, Slice
 from incidents.dispatch.sweeping import cancel_unsent, end_quiet, make_ready
 from incidents.models import Campaign, CampaignState, Message
 from incidents.models import MessageState as S
+from incidents.models.messages import in_states
 from incidents.people.erasing import NotReplayed, refuse_returned
 from incidents.vault import MasterKeyUnreachable, MasterKeyWrong, Vault
 
@@ -38,7 +39,7 @@ HOUSE_LOCK = 0x62_6E_5F_68_6F_75  # "bn_hou"
 #: Campaigns that have something to send now, the one with the most urgent letter first.
 URGENT = """
 SELECT c.id FROM incidents_campaign c CROSS JOIN LATERAL (
-  SELECT m.due_at FROM incidents_message m WHERE m.campaign_id = c.id AND m.state = 'ready'
+  SELECT m.due_at FROM incidents_message m WHERE m.campaign_id = c.id AND m.phase = 'waiting' AND m.state = 'ready'
     AND (m.not_before IS NULL OR m.not_before <= clock_timestamp())
   ORDER BY m.due_at NULLS LAST, m.id LIMIT 1) most
 WHERE c.state = 'dispatching' AND c.canary NOT IN ('waiting', 'failed') ORDER BY most.due_at NULLS LAST, c.id"""
@@ -145,7 +146,7 @@ def _tidy() -> None:
 
 def _with(states: list[str], *of: str) -> list[Campaign]:
     """Campaigns in a state that have messages in one of these."""
-    some = Message.objects.filter(campaign=OuterRef("pk"), state__in=states)
+    some = Message.objects.filter(in_states(*states), campaign=OuterRef("pk"))
     return list(Campaign.objects.filter(Exists(some), state__in=of).select_related("incident").order_by("id"))
 
 

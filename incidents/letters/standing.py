@@ -17,6 +17,7 @@ from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json
 from incidents.letters.staleness import Ground, LetterMark, stale_letters
 from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Incident, MessageState
+from incidents.models.messages import in_states
 from incidents.people.amending import current_amendment, people_of
 from incidents.people.changes import Change
 from incidents.people.staleness import ASK_AGAIN, StaleDuties, stale_duties
@@ -105,7 +106,7 @@ class Standing:
                 return ("The letters are frozen; once the law was asked again, you see whether their words still hold.",)
             return ("The letters are frozen and cannot be made again: sign knowing this, or stop the campaign before it sends.",)
         if state in SENDING:
-            waiting = self.campaign.messages.filter(state__in=NOT_BEGUN).count()
+            waiting = self.campaign.messages.filter(in_states(*NOT_BEGUN)).count()
             return (f"{waiting:,} letters have not begun: pause or stop holds them back.", _ONLY_MORE)
         return (_ONLY_MORE,)
 

@@ -180,10 +180,20 @@ TOLD_STATES = frozenset({MessageState.ACCEPTED, MessageState.DELIVERED, MessageS
 IN_FLIGHT = frozenset({MessageState.SENDING, MessageState.IN_DOUBT})
 
 
+#: Indexes know a message by its phase, which is its state but for these: so that a claim touches no index.
+WAITING = "waiting"
+PHASES: dict[str, str] = {MessageState.READY: WAITING, MessageState.SENDING: WAITING}
+
+
+def in_states(*states: str) -> models.Q:
+    """Messages in one of these states, as an index finds them."""
+    return models.Q(state__in=states, phase__in={PHASES.get(state, state) for state in states})
+
+
 class Message(models.Model):
     """One letter to one person by one channel."""
 
-    # Each index costs every letter twice (taken, answered): those below serve these two as well.
+    # Each index costs every letter at each change of its phase: those below serve the foreign keys as well.
     entry = models.ForeignKey(RegisterEntry, on_delete=models.PROTECT, related_name="messages", db_index=False)
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="messages", db_index=False)
     channel = models.CharField(max_length=10, default="email")
@@ -202,6 +212,15 @@ class Message(models.Model):
     domain_key = models.CharField(max_length=16, blank=True, db_default="")
     #: How many processes died with it in their hands; after three it is quarantined.
     deaths = models.PositiveSmallIntegerField(db_default=0)
+    #: As PHASES has it; kept by the database.
+    phase = models.GeneratedField(
+        expression=models.Case(
+            models.When(state__in=[MessageState.READY.value, MessageState.SENDING.value], then=models.Value(WAITING)),
+            default=models.F("state"),
+        ),
+        output_field=models.CharField(max_length=20),
+        db_persist=True,
+    )
 
     class Meta:
         constraints = [
@@ -212,9 +231,9 @@ class Message(models.Model):
             models.Index(
                 fields=["campaign", "due_at", "id"],
                 name="message_ready",
-                condition=models.Q(state="ready"),
+                condition=models.Q(phase=WAITING),
             ),
-            models.Index(fields=["campaign", "state"], name="message_by_state"),
+            models.Index(fields=["campaign", "phase"], name="message_by_phase"),
         ]
 
     def __str__(self) -> str:
