@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import format_datetime
-from functools import lru_cache
 from typing import NamedTuple
 
 from incidents import failpoints
@@ -14,10 +14,11 @@ from incidents.dispatch.events.bounces import return_path
 from incidents.dispatch.outbox import Claim
 from incidents.dispatch.outcomes import Outcome, Taken
 from incidents.dispatch.owner import AWAY
-from incidents.letters.in_their_place import address_of, read_in_their_place
+from incidents.letters.in_their_place import address_of, lines_above, read_in_their_place
 from incidents.letters.language import CompiledLetter, fill
 from incidents.letters.mail import OutgoingMail, mail_for
-from incidents.letters.mime import Skeleton, skeleton_for, slots_for
+from incidents.letters.mime import Skeleton, skeleton_for
+from incidents.letters.ready import Built, Filled
 from incidents.letters.render import compiled, personal_values
 from incidents.models import Campaign, Letter
 from incidents.vault import CannotOpen, PersonFields, Vault
@@ -36,6 +37,7 @@ class Letters:
     def __init__(self, *, campaign: Campaign) -> None:
         self._headers, self._vault = campaign.headers, Vault(incident=campaign.incident)
         self._frozen: dict[int, Frozen] = {}
+        self._dated, self._dated_until = "", 0.0
 
     def open(self, *, claimed: Claim) -> list[PersonFields | CannotOpen]:
         """The records of a chunk's people, opened together."""
@@ -57,17 +59,26 @@ class Letters:
             return Outcome("quarantined", detail=f"the letter cannot be made as it is stored: {type(error).__name__}")
 
     def _make(self, claimed: Claim, letter: Taken, fields: PersonFields) -> Prepared | Outcome:
-        frozen = self._letter(letter.letter_id)
-        values = values_of(fields=fields, letter=frozen.compiled, message_ref=letter.message_ref)
-        mail = _mail(fields, frozen.compiled, letter.message_ref, self._headers, values)
-        slots = slots_for(values=values)
-        if frozen.skeleton.content_sha256(mail=mail, slots=slots) != letter.approved:
+        frozen, ref = self._letter(letter.letter_id), letter.message_ref
+        to, values = _goes_to(fields), values_of(fields=fields, letter=frozen.compiled, message_ref=ref)
+        date, back = self._date(claimed), return_path(message_ref=ref, sender=frozen.skeleton.heads.sender)
+        above = lines_above(fields=fields, language=frozen.compiled.language)
+        said = frozen.skeleton.say(to=to, message_ref=ref, values=values, above=above)
+        made: Built | Filled
+        if said is None:
+            made = Built(_mail(fields, frozen.compiled, ref, self._headers, values), date, back)
+        else:
+            made = Filled(skeleton=frozen.skeleton, said=said, date=date, return_path=back)
+        if made.content_sha256 != letter.approved:
             return Outcome("quarantined", detail="the letter is not the one that was approved")
-        date = date_head(int(claimed.now().timestamp()))
-        back = return_path(message_ref=letter.message_ref, sender=mail.sender)
-        made = Prepared(mail=mail, skeleton=frozen.skeleton, slots=slots, date=date, return_path=back)
-        assert made.raw  # written as bytes here, where what cannot be is set aside
+        made.write()  # as bytes, here, where what cannot be written is set aside
         return made
+
+    def _date(self, claimed: Claim) -> str:
+        """The Date head, at most half a second old: a chunk's letters mostly have the same."""
+        if (now := time.monotonic()) >= self._dated_until:
+            self._dated_until, self._dated = now + 0.5, format_datetime(claimed.now().astimezone(UTC).replace(microsecond=0))
+        return self._dated
 
     def _letter(self, letter_id: int | None) -> Frozen:
         if letter_id is None:
@@ -77,12 +88,6 @@ class Letters:
             skeleton = skeleton_for(letter_sha256=sha256, body=body, headers=self._headers)
             self._frozen[letter_id] = Frozen(compiled(sha256, body), skeleton)
         return self._frozen[letter_id]
-
-
-@lru_cache(maxsize=8)
-def date_head(second: int) -> str:
-    """A moment, in seconds since 1970, as the Date head has it (RFC 5322, 3.6.1)."""
-    return format_datetime(datetime.fromtimestamp(second, UTC))
 
 
 def person_mail(
@@ -98,12 +103,17 @@ def values_of(*, fields: PersonFields, letter: CompiledLetter, message_ref: str)
     return personal_values(full_name=fields.full_name, language=letter.language, message_ref=message_ref)
 
 
-def _mail(
-    fields: PersonFields, letter: CompiledLetter, message_ref: str, headers: Mapping[str, str], values: Mapping[str, str]
-) -> OutgoingMail:
+def _goes_to(fields: PersonFields) -> str:
     to = address_of(fields=fields)
     if not to:
         raise CannotOpen("no address to send to")
+    return to
+
+
+def _mail(
+    fields: PersonFields, letter: CompiledLetter, message_ref: str, headers: Mapping[str, str], values: Mapping[str, str]
+) -> OutgoingMail:
+    to = _goes_to(fields)
     filled = read_in_their_place(letter=fill(letter=letter, values=values), fields=fields, language=letter.language)
     return mail_for(letter=filled, language=letter.language, to=to, message_ref=message_ref, headers=headers)
 

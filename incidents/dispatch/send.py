@@ -140,7 +140,7 @@ class Hands:
         letters: list[Prepared] = []
         while len(letters) < room:
             made = self._made(lane, lane.begun + len(letters))
-            if isinstance(made, Prepared):
+            if not isinstance(made, Outcome):
                 letters.append(made)
             elif letters:
                 break
@@ -153,7 +153,7 @@ class Hands:
         if self._batch > 1 or lane.begun >= len(lane.claimed.letters):
             return None
         made = self._made(lane, lane.begun)
-        return made if isinstance(made, Prepared) else None
+        return None if isinstance(made, Outcome) else made
 
     def _made(self, lane: Lane, at: int) -> Prepared | Outcome:
         if at not in lane.made:

@@ -26,8 +26,16 @@ def has_representative(*, fields: PersonFields) -> bool:
 
 def read_in_their_place(*, letter: FilledLetter, fields: PersonFields, language: str) -> FilledLetter:
     """The filled letter as its reader gets it: with the lines above it where somebody stands in for the person."""
+    text, page = lines_above(fields=fields, language=language)
+    return (
+        replace(letter, text=_after(letter.text, "\n\n", text), html=_after(letter.html, "</header>\n", page)) if text else letter
+    )
+
+
+def lines_above(*, fields: PersonFields, language: str) -> tuple[str, str]:
+    """What stands above the letter in the text and in the HTML; nothing where nobody stands in for the person."""
     if not has_representative(fields=fields):
-        return letter
+        return "", ""
     spoken = language.split("-", maxsplit=1)[0]
     spoken = spoken if spoken in SUPPORTED else "en"
     words, unnamed = in_their_place(language=spoken), neutral_name(language=spoken)
@@ -38,9 +46,7 @@ def read_in_their_place(*, letter: FilledLetter, fields: PersonFields, language:
     text = "\n\n".join(_filled(line, plain) for line in (greeting, about))
     marked = {"{name}": _isolated(name), "{person}": _isolated(person)}
     paragraphs = "\n".join(f"<p>{_filled(html.escape(line), marked)}</p>" for line in (greeting, about))
-    return replace(
-        letter, text=_after(letter.text, "\n\n", f"{text}\n\n"), html=_after(letter.html, "</header>\n", f"{paragraphs}\n")
-    )
+    return f"{text}\n\n", f"{paragraphs}\n"
 
 
 def _isolated(name: str) -> str:

@@ -140,19 +140,23 @@ class _Line:
 
 def fill(*, letter: CompiledLetter, values: Mapping[str, str]) -> FilledLetter:
     """One person's letter; ValueError when a slot has no value. Values are literal text, whatever they hold."""
-    clean = {slot: _personal(slot, values) for slot in letter.slots}
+    clean = {slot: slot_value(slot=slot, values=values) for slot in letter.slots}
     escaped = {slot: html.escape(value) for slot, value in clean.items()}
-    return FilledLetter(letter.subject, _joined(letter.text_pieces, clean), _joined(letter.html_pieces, escaped))
+    return FilledLetter(
+        letter.subject, joined(pieces=letter.text_pieces, values=clean), joined(pieces=letter.html_pieces, values=escaped)
+    )
 
 
-def _personal(slot: str, values: Mapping[str, str]) -> str:
+def slot_value(*, slot: str, values: Mapping[str, str]) -> str:
+    """What stands in a slot, cleaned; ValueError when there is nothing, or far too much."""
     value = clean_value(value=values.get(slot, ""))
     if not value:
         raise ValueError(f"no value for [[{slot}]]")
     return value
 
 
-def _joined(pieces: tuple[str, ...], values: Mapping[str, str]) -> str:
+def joined(*, pieces: tuple[str, ...], values: Mapping[str, str]) -> str:
+    """Words and names of slots in turn, the slots filled."""
     parts = list(pieces)
     for index in range(1, len(parts), 2):
         parts[index] = values[parts[index]]

@@ -15,6 +15,11 @@ from incidents.audit.bundle_format import canonical_json
 from incidents.letters.language import FilledLetter
 
 
+def message_id(*, message_ref: str, sender: str) -> str:
+    """Fixed before the first attempt, so that a second copy can be recognised (RFC 5322, 3.6.4)."""
+    return f"<{message_ref}@{sender.rpartition('@')[2]}>"
+
+
 @dataclass(frozen=True)
 class OutgoingMail:
     """One mail for one person, complete but for the date of sending."""
@@ -31,8 +36,8 @@ class OutgoingMail:
 
     @property
     def message_id(self) -> str:
-        """Fixed before the first attempt, so that a second copy can be recognised (RFC 5322, 3.6.4)."""
-        return f"<{self.message_ref}@{self.sender.rpartition('@')[2]}>"
+        """The Message-ID head."""
+        return message_id(message_ref=self.message_ref, sender=self.sender)
 
     @property
     def content_sha256(self) -> str:

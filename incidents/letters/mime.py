@@ -8,11 +8,10 @@ certain to say what the library would have said, the library builds the mail; so
 from __future__ import annotations
 
 import html
-import json
 import re
 import unicodedata
 from binascii import b2a_qp
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from email.errors import MessageError
@@ -20,17 +19,15 @@ from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final
+from json.encoder import encode_basestring, encode_basestring_ascii
+from typing import Final, NamedTuple
 
 import idna
 
 from incidents.audit.bundle_format import canonical_json
-from incidents.letters.language import CompiledLetter, clean_value
+from incidents.letters.language import CompiledLetter, joined, slot_value
 from incidents.letters.mail import OutgoingMail
 from incidents.letters.render import compiled
-
-#: Personal slot of the letter -> the person's value as the letter says it (`slots_for`).
-Slots = Mapping[str, str]
 
 #: Behind this stand the lines that address whoever reads in the person's place (`in_their_place`); mostly there are none.
 _ABOVE_AFTER: Final = {"text": "\n\n", "html": "</header>\n"}
@@ -43,7 +40,27 @@ _PLAIN_REF: Final = re.compile(r"[0-9a-f]{32}")
 _PLAIN_DATE: Final = re.compile(r"[A-Za-z0-9,:+ -]{20,40}")
 _ANY_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _SOME_DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
-_in_json: Final = json.JSONEncoder(ensure_ascii=False).encode
+#: What ends a letter on the wire (RFC 5321, 4.1.1.4).
+ENDING: Final = b"\r\n.\r\n"
+
+
+class Heads(NamedTuple):
+    """What is the same in the heads of every letter of one text."""
+
+    sender: str
+    sender_name: str
+    reply_to: str
+    language: str
+    subject: str
+
+
+class Said(NamedTuple):
+    """One person's letter, as where it goes and what stands in its places."""
+
+    to: str
+    message_ref: str
+    #: Place in the text or the HTML -> what it says there.
+    inner: Mapping[str, str]
 
 
 def skeleton_for(*, letter_sha256: str, body: str, headers: Mapping[str, str]) -> Skeleton:
@@ -54,11 +71,6 @@ def skeleton_for(*, letter_sha256: str, body: str, headers: Mapping[str, str]) -
 @lru_cache(maxsize=1024)
 def _skeleton(letter_sha256: str, body: str, sender: str, sender_name: str, reply_to: str) -> Skeleton:
     return Skeleton(letter=compiled(letter_sha256, body), sender=sender, sender_name=sender_name, reply_to=reply_to)
-
-
-def slots_for(*, values: Mapping[str, str]) -> Slots:
-    """A person's values (`render.personal_values`) as the letter says them. ValueError when one is far too long."""
-    return {slot: clean_value(value=value) for slot, value in values.items()}
 
 
 def built(*, mail: OutgoingMail, date: str) -> bytes:
@@ -88,73 +100,92 @@ def wire_address(*, address: str) -> str:
         return address
 
 
+def stuffed(*, raw: bytes) -> bytes:
+    """A letter with its lines' first dots doubled (RFC 5321, 4.5.2) and its end."""
+    return _ended(_dots_doubled(raw))
+
+
+def _ended(whole: bytes) -> bytes:
+    return whole + ENDING[2:] if whole.endswith(b"\r\n") else whole + ENDING
+
+
+def _dots_doubled(lines: bytes) -> bytes:
+    """Of bytes that begin where a line begins."""
+    whole = lines.replace(b"\r\n.", b"\r\n..")
+    return b"." + whole if whole.startswith(b".") else whole
+
+
 class Skeleton:
     """One compiled letter under one campaign's heads, as MIME bytes and as the bytes that are hashed, its places left open."""
 
-    def __init__(self, *, letter: CompiledLetter | None, sender: str = "", sender_name: str = "", reply_to: str = "") -> None:
-        """Without a letter: every mail is built by the library."""
-        self._wire: _Form | None = None
-        self._json: _Form | None = None
-        if letter is None:
-            return
-        self._heads = (sender, sender_name, reply_to, letter.language, letter.subject)
+    def __init__(self, *, letter: CompiledLetter, sender: str, sender_name: str, reply_to: str) -> None:
+        self.heads = Heads(sender, sender_name, reply_to, letter.language, letter.subject)
         self._text, self._html = _Part("text", letter.text_pieces), _Part("html", letter.html_pieces)
         self._slots = tuple((slot, f"text.{slot}", f"html.{slot}") for slot in sorted(letter.slots))
         #: How many places there are in both parts.
         self._inner = len(self._text.pieces) // 2 + len(self._html.pieces) // 2
         marks = self._marks()
         self._wire, self._json = self._mime_form(marks), self._json_form(marks)
+        self._by_smtp = self._wire and self._wire.stuffed()
 
-    def fill(self, *, mail: OutgoingMail, slots: Slots, date: str) -> bytes:
-        """The whole message of one person, lines ended by CRLF; `date` is the Date head. ValueError when it cannot be written."""
-        if not _PLAIN_DATE.fullmatch(date):
-            raise ValueError("this is no Date head")
-        said = self._said(mail, slots) if self._wire else None
-        if self._wire is None or said is None or "\r" in "".join(said.values()):
-            return built(mail=mail, date=date)
-        values = {place: _own_lines(value) for place, value in said.items()}
-        return self._wire.filled({**values, **_heads_of(mail), "date": date.encode("ascii")})
+    def say(self, *, to: str, message_ref: str, values: Mapping[str, str], above: tuple[str, str] = ("", "")) -> Said | None:
+        """This letter to one person; None where substitution may not say what the library would, which then has to build it.
 
-    def content_sha256(self, *, mail: OutgoingMail, slots: Slots) -> str:
-        """The very same as `mail.content_sha256`, sooner."""
-        said = self._said(mail, slots) if self._json else None
-        if self._json is None or said is None:
-            return mail.content_sha256
-        escaped = {place: _in_json(value)[1:-1] for place, value in said.items()}
-        if not self._json.stays_composed(escaped):
-            return mail.content_sha256
-        values = {place: value.encode("utf-8") for place, value in escaped.items()}
-        return sha256(self._json.filled({**values, **_heads_of(mail)})).hexdigest()
-
-    def _said(self, mail: OutgoingMail, slots: Slots) -> dict[str, str] | None:
-        """Place -> what this mail says there; None when the mail is not this letter with these values in its places."""
-        if (mail.sender, mail.sender_name, mail.reply_to, mail.language, mail.subject) != self._heads:
+        `above`: what stands above the letter in the text and in the HTML. ValueError when a slot has no value.
+        """
+        if self._wire is None or not (_PLAIN_MAILBOX.fullmatch(to) and "=?" not in to and _PLAIN_REF.fullmatch(message_ref)):
             return None
-        if not _PLAIN_MAILBOX.fullmatch(mail.to) or "=?" in mail.to or not _PLAIN_REF.fullmatch(mail.message_ref):
+        if above != ("", "") and not (self._text.opens and self._html.opens and "\r" not in "".join(above)):
             return None
-        said = {"text.above": "", "html.above": ""}
+        inner = {"text.above": above[0], "html.above": above[1]}
         for slot, in_text, in_html in self._slots:
-            value = slots.get(slot, "")
-            said[in_text], said[in_html] = value, html.escape(value)
-        above_text, above_html = self._text.above(mail.text, said), self._html.above(mail.html, said)
-        if above_text is None or above_html is None:
-            return None
-        said["text.above"], said["html.above"] = above_text, above_html
-        return said
+            inner[in_text] = value = slot_value(slot=slot, values=values)
+            inner[in_html] = html.escape(value)
+        return Said(to, message_ref, inner)
+
+    def raw(self, *, said: Said, date: str) -> bytes:
+        """The whole message, lines ended by CRLF; `date` is the Date head. ValueError when it is none."""
+        assert self._wire is not None  # else nothing was said
+        return self._wire.filled(_heads_of(said, date) | {place: _own_lines(value) for place, value in said.inner.items()})
+
+    def stuffed(self, *, said: Said, date: str) -> bytes:
+        """The same as it travels by SMTP: `stuffed` of it."""
+        assert self._by_smtp is not None
+        # A name is mostly the same in both parts, and quoted once.
+        own = {value: _dots_doubled(_own_lines(value)) for value in set(said.inner.values())}
+        return self._by_smtp.filled(_heads_of(said, date) | {place: own[value] for place, value in said.inner.items()})
+
+    def content_sha256(self, *, said: Said) -> str:
+        """The very same as that of the whole mail, sooner."""
+        if self._json is None:
+            return self.mail(said=said).content_sha256
+        escaped = {place: encode_basestring(value)[1:-1] for place, value in said.inner.items()}
+        if not self._json.stays_composed(escaped):
+            return self.mail(said=said).content_sha256
+        values = {place: value.encode("utf-8") for place, value in escaped.items()}
+        return sha256(self._json.filled(_ends_of(said) | values)).hexdigest()
+
+    def mail(self, *, said: Said) -> OutgoingMail:
+        """The whole mail, for whoever takes no MIME."""
+        return OutgoingMail(said.message_ref, said.to, *self.heads, self._text.joined(said.inner), self._html.joined(said.inner))
+
+    def json_parts(self, *, said: Said) -> tuple[str, str]:
+        """Text and HTML as JSON strings in ASCII."""
+        return self._text.in_json(said.inner), self._html.in_json(said.inner)
 
     def _marks(self) -> dict[str, str]:
         """Place -> letters and digits that stand for it and cannot occur in the letter, since they are made of its hash.
 
         No accent melts with a Q, so that a mark stays itself when the whole is composed.
         """
-        whole = repr((self._heads, self._text.pieces, self._html.pieces))
+        whole = repr((tuple(self.heads), self._text.pieces, self._html.pieces))
         seed = sha256(whole.encode("utf-8", "backslashreplace")).hexdigest()[:32]
         inner = [place for _, *places in self._slots for place in places] + ["text.above", "html.above"]
         numbered = {place: f"Mark{number}x{seed}Q" for number, place in enumerate([*inner, "text", "html", "date"])}
         return {**numbered, "message_ref": seed[::-1], "to": f"{seed}@place.invalid"}
 
     def _template(self, marks: Mapping[str, str], *, text: str, page: str) -> OutgoingMail:
-        return OutgoingMail(marks["message_ref"], marks["to"], *self._heads, text, page)
+        return OutgoingMail(marks["message_ref"], marks["to"], *self.heads, text, page)
 
     def _json_form(self, marks: Mapping[str, str]) -> _Form | None:
         mail = self._template(marks, text=self._text.joined(marks), page=self._html.joined(marks))
@@ -182,8 +213,14 @@ class Skeleton:
         return form if len(form.places) == self._inner + 3 else None
 
 
-def _heads_of(mail: OutgoingMail) -> dict[str, bytes]:
-    return {"to": mail.to.encode("ascii"), "message_ref": mail.message_ref.encode("ascii")}
+def _ends_of(said: Said) -> dict[str, bytes]:
+    return {"to": said.to.encode("ascii"), "message_ref": said.message_ref.encode("ascii")}
+
+
+def _heads_of(said: Said, date: str) -> dict[str, bytes]:
+    if not _PLAIN_DATE.fullmatch(date):
+        raise ValueError("this is no Date head")
+    return {**_ends_of(said), "date": date.encode("ascii")}
 
 
 class _Part:
@@ -194,22 +231,18 @@ class _Part:
         first, second = (head + mark, rest) if mark else ("", head)
         others = (piece if at % 2 else f"{name}.{piece}" for at, piece in enumerate(pieces[1:]))
         self.pieces = (first, f"{name}.above", second, *others)
+        self._escaped = tuple(piece if at % 2 else _in_ascii_json(piece) for at, piece in enumerate(self.pieces))
+        #: Whether lines above the letter stand where `in_their_place` puts them: behind the head, or before all where none is.
+        self.opens = bool(mark) or not any(_ABOVE_AFTER[name] in piece for piece in self.pieces[::2])
 
     def joined(self, values: Mapping[str, str]) -> str:
         """The part with its places filled."""
-        parts = list(self.pieces)
-        for at in range(1, len(parts), 2):
-            parts[at] = values[parts[at]]
-        return "".join(parts)
+        return joined(pieces=self.pieces, values=values)
 
-    def above(self, whole: str, said: Mapping[str, str]) -> str | None:
-        """What `whole` has in the place above the letter; None when it differs anywhere else."""
-        plain = self.joined(said)
-        if whole == plain:
-            return ""
-        start, end = len(self.pieces[0]), len(self.pieces[0]) + len(whole) - len(plain)
-        fits = end > start and whole[:start] == plain[:start] and whole[end:] == plain[start:]
-        return whole[start:end] if fits else None
+    def in_json(self, values: Mapping[str, str]) -> str:
+        """The filled part as a JSON string in ASCII."""
+        escaped = {place: _in_ascii_json(values[place]) for place in self.pieces[1::2]}
+        return f'"{joined(pieces=self._escaped, values=escaped)}"'
 
     def quoted(self, marks: Mapping[str, str]) -> str:
         """The part in quoted-printable, a mark in each place; ends with a line end, as the library has it."""
@@ -217,6 +250,10 @@ class _Part:
         whole = [marks[part] if at % 2 else _own_lines(part).decode("ascii") for at, part in enumerate(parts)]
         end = last if last.endswith("\n") else last + "\n"
         return "".join(whole) + _quoted(end).decode("ascii")
+
+
+def _in_ascii_json(words: str) -> str:
+    return encode_basestring_ascii(words)[1:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,13 +280,28 @@ class _Form:
             parts[at] = values[place]
         return b"".join(parts)
 
+    def stuffed(self) -> _Form:
+        """The same as it travels by SMTP: places of the parts begin a line and end one, those of heads stand within one."""
+        begins = {0, *(at + 1 for at, place in self.places if "." in place)}
+        doubled = (
+            _dots_doubled(piece) if at in begins else _dots_doubled(b" " + piece)[1:] for at, piece in enumerate(self.pieces)
+        )
+        *pieces, last = doubled
+        return replace(self, pieces=(*pieces, _ended(last)))
+
     def stays_composed(self, values: Mapping[str, str]) -> bool:
         """Whether the whole is in Unicode's composed form (NFC) with these values, given that the pieces are."""
+        if _are_ascii(values.values()):
+            return True
         for before, places, after in self.runs:
             words = "".join([values[place] for place in places if place in values])
             if not words.isascii() and not unicodedata.is_normalized("NFC", before + words + after):
                 return False
         return True
+
+
+def _are_ascii(words: Iterable[str]) -> bool:
+    return "".join(words).isascii()
 
 
 def _runs(parts: list[str], place_of: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...], str]]:
@@ -283,7 +335,3 @@ def _own_lines(words: str) -> bytes:
     if len(quoted) - quoted.rfind(b"\n") - 1 > _LONGEST_BEFORE_A_SOFT_BREAK:
         return _own_lines(words[:-1]) + _own_lines(words[-1])
     return quoted + b"=\r\n"
-
-
-#: For a single mail that is no person's letter: built by the library.
-NO_SKELETON: Final = Skeleton(letter=None)

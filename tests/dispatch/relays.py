@@ -12,14 +12,14 @@ import ssl
 import struct
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from incidents.dispatch.channels.address import MailAddress
 from incidents.dispatch.channels.contract import Answer, Prepared
 from incidents.dispatch.channels.smtp import SmtpLanes
 from incidents.letters.mail import OutgoingMail
-from incidents.letters.mime import NO_SKELETON, Skeleton, Slots
+from incidents.letters.ready import Built
 
 DATE = "Sun, 22 Nov 2026 09:00:00 +0000"
 
@@ -255,17 +255,16 @@ def letter_to(
 ) -> Prepared:
     """A prepared letter, with a return path that names it."""
     path = f"bounce+{ref}@cartier.example" if return_path is None else return_path
-    return Prepared(mail_to(address, ref=ref, text=text), NO_SKELETON, {}, DATE, path)
+    return Built(mail_to(address, ref=ref, text=text), DATE, path)
 
 
-class _Large(Skeleton):
-    def fill(self, *, mail: OutgoingMail, slots: Slots, date: str) -> bytes:
-        return b"Subject: large\r\n\r\n" + (b"." * 70 + b"\r\n") * 200_000
+class _Large(Built):
+    raw = b"Subject: large\r\n\r\n" + (b"." * 70 + b"\r\n") * 200_000
 
 
 def large_letter_to(address: str) -> Prepared:
     """A letter larger than what two sockets on one machine hold between them."""
-    return replace(letter_to(address), skeleton=_Large(letter=None))
+    return _Large(mail_to(address), DATE, "")
 
 
 def letters(number: int) -> list[Prepared]:

@@ -25,7 +25,7 @@ from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.owner import Owner
 from incidents.dispatch.work import dispatch, send_ready
 from incidents.letters.mail import OutgoingMail
-from incidents.letters.mime import NO_SKELETON
+from incidents.letters.ready import Built
 from incidents.models import Campaign, CampaignState, InboxMessage, Incident, Message
 from incidents.models import MessageState as S
 from tests.dispatch.campaigns import states
@@ -183,7 +183,7 @@ def test_the_inbox_knows_what_it_holds_but_not_tests(incident: Incident) -> None
 
 
 def prepared(mail: OutgoingMail) -> Prepared:
-    return Prepared(mail, NO_SKELETON, {}, "Mon, 05 Jan 2026 09:00:00 +0000", mail.sender)
+    return Built(mail, "Mon, 05 Jan 2026 09:00:00 +0000", mail.sender)
 
 
 def test_lanes_of_the_inbox_store_what_was_begun_and_answer_it_once(incident: Incident) -> None:

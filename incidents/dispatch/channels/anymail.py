@@ -184,7 +184,7 @@ class AnymailSession:
 def _never_asked(kind: str, letter: Prepared, problem: Exception | None) -> Answer:
     """The request was not even written: because of this person's address or letter, or because of us."""
     name = type(problem).__name__ if problem else "no request"
-    if name in {"ValueError", "UnicodeEncodeError"} or (name == "AnymailInvalidAddress" and not _is_mailbox(letter.mail.to)):
+    if name in {"ValueError", "UnicodeEncodeError"} or (name == "AnymailInvalidAddress" and not _is_mailbox(letter.to)):
         return Answer(error=SendErrorKind.REFUSED, detail=f"{kind}: the address or letter cannot be written into a request")
     return Answer(error=SendErrorKind.ACCOUNT, detail=f"{kind}: the request cannot be made: {name}")
 

@@ -5,12 +5,9 @@ The requests are JSON of pieces that are written once a letter form: what stands
 
 from __future__ import annotations
 
-import html
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
-from json.encoder import encode_basestring_ascii
 from typing import Protocol
 
 from django.conf import settings
@@ -21,17 +18,13 @@ from incidents.dispatch.channels.meanings import refused
 from incidents.dispatch.channels.single import send_single
 from incidents.dispatch.channels.threads import ThreadLanes, answer_of
 from incidents.letters.mail import OutgoingMail
-from incidents.letters.mime import Slots, wire_address
+from incidents.letters.mime import wire_address
 from incidents.models import Incident
 
 #: A refusal of a whole request that may be about one letter in it: the halves are tried.
 PERHAPS_ONE = frozenset({400, 413, 422})
 #: So many requests may one hand-over become at most; the rest of it is left for later.
 MOST_REQUESTS = 24
-#: Values shorter than this stand all over a letter; splitting at them would cost more than it saves.
-SHORTEST_SPLIT = 3
-#: Pieces shorter than this are not worth remembering.
-SHORTEST_PIECE = 32
 
 
 class BatchApi(Protocol):
@@ -47,7 +40,7 @@ class BatchApi(Protocol):
         """The heads of the HTTP request."""
         ...
 
-    def letter(self, *, mail: OutgoingMail, slots: Slots) -> str:
+    def letter(self, *, letter: Prepared) -> str:
         """One letter as JSON, in ASCII."""
         ...
 
@@ -105,7 +98,7 @@ class BatchSession:
     def hand_over(self, *, letters: Sequence[Prepared]) -> list[Answer]:
         """All in one request, if it is neither too long nor refused as a whole."""
         self._left, self._end = MOST_REQUESTS, time.monotonic() + settings.PROVIDER_TIMEOUT_SECONDS
-        return self._sent(letters, [self._api.letter(mail=letter.mail, slots=letter.slots) for letter in letters])
+        return self._sent(letters, [self._api.letter(letter=letter) for letter in letters])
 
     def _sent(self, letters: Sequence[Prepared], written: Sequence[str]) -> list[Answer]:
         if len(letters) > 1 and (len(letters) > self._api.most or sum(map(len, written)) > self._api.most_bytes):
@@ -143,34 +136,3 @@ def mailbox(*, name: str, address: str) -> str:
     """A mailbox as JSON APIs want it: the name in clear, in quotes where it needs them."""
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{quoted}" <{wire_address(address=address)}>' if name else wire_address(address=address)
-
-
-def in_json(*, words: str, slots: Slots) -> str:
-    """A JSON string of a letter's part. What stands between a person's values is the same in every letter, and remembered."""
-    pieces = [words]
-    for value in slots.values():
-        for said in {value, html.escape(value)}:
-            if len(said) < SHORTEST_SPLIT:
-                return encode_basestring_ascii(words)
-            pieces = _split(pieces, said)
-    if len(pieces) == 1:
-        return encode_basestring_ascii(words)  # a letter that does not hold its values in the open: nothing to remember
-    return '"' + "".join([_escaped(piece) if len(piece) >= SHORTEST_PIECE else _plainly(piece) for piece in pieces]) + '"'
-
-
-def _split(pieces: list[str], said: str) -> list[str]:
-    found: list[str] = []
-    for piece in pieces:
-        for part in piece.split(said):
-            found += (part, said)
-        found.pop()
-    return found
-
-
-def _plainly(words: str) -> str:
-    return encode_basestring_ascii(words)[1:-1]
-
-
-@lru_cache(maxsize=512)
-def _escaped(words: str) -> str:
-    return encode_basestring_ascii(words)[1:-1]

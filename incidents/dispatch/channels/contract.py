@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from typing import Protocol
 
 from incidents.letters.mail import OutgoingMail
-from incidents.letters.mime import Skeleton, Slots
+from incidents.letters.mime import Heads
 from incidents.models import Incident
 
 
@@ -58,22 +57,39 @@ class Answer:
     unreached: bool = False
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A letter that was compared with what was approved and may be handed over."""
+class Prepared(Protocol):
+    """A letter that was compared with what was approved and may be handed over (`letters.ready`)."""
 
-    mail: OutgoingMail
-    skeleton: Skeleton
-    slots: Slots
-    #: The Date head (RFC 5322, 3.6.1), already formatted.
-    date: str
-    #: Where bounces go (RFC 5321, 4.4): names the message, so that a bounce does (VERP); else the sender.
-    return_path: str
+    @property
+    def to(self) -> str:
+        """The address."""
 
-    @cached_property
+    @property
+    def message_ref(self) -> str:
+        """The message's name."""
+
+    @property
+    def return_path(self) -> str:
+        """Where bounces go (RFC 5321, 4.4)."""
+
+    @property
+    def heads(self) -> Heads:
+        """What other letters of the same text have too."""
+
+    @property
+    def mail(self) -> OutgoingMail:
+        """The whole mail."""
+
+    @property
     def raw(self) -> bytes:
-        """The message as bytes with CRLF line ends; not yet dot-stuffed."""
-        return self.skeleton.fill(mail=self.mail, slots=self.slots, date=self.date)
+        """The message as bytes with CRLF line ends. ValueError when it cannot be written."""
+
+    @property
+    def stuffed(self) -> bytes:
+        """The message as it travels by SMTP, with its end. ValueError when it cannot be written."""
+
+    def json_parts(self) -> tuple[str, str]:
+        """Text and HTML as JSON strings in ASCII."""
 
 
 class Lanes(Protocol):

@@ -11,18 +11,19 @@ from collections.abc import Mapping, Sequence
 from email.utils import parseaddr
 from functools import lru_cache
 from json import dumps
+from json.encoder import encode_basestring_ascii as in_json
 from typing import Any
 
 from django.conf import settings
 
 from incidents.dispatch.channels.address import MailAddress
-from incidents.dispatch.channels.batches import BatchProvider, in_json, mailbox
+from incidents.dispatch.channels.batches import BatchProvider, mailbox
 from incidents.dispatch.channels.contract import Answer, Prepared, SendError, SendErrorKind
 from incidents.dispatch.channels.http import HttpAnswer, HttpLine, provider_key, provider_url
 from incidents.dispatch.channels.look_ups import at_postmark
 from incidents.dispatch.channels.meanings import meaning_of, read_json, reasons_in
-from incidents.letters.mail import OutgoingMail
-from incidents.letters.mime import Slots, wire_address
+from incidents.letters.mail import message_id
+from incidents.letters.mime import Heads, wire_address
 
 URL = "https://api.postmarkapp.com/"
 #: Codes of an entry that say that it may go through later.
@@ -46,12 +47,13 @@ class PostmarkApi:
             "Content-Type": "application/json", "Accept": "application/json", "X-Postmark-Server-Token": self._token,
         }  # fmt: skip
 
-    def letter(self, *, mail: OutgoingMail, slots: Slots) -> str:
+    def letter(self, *, letter: Prepared) -> str:
         """One letter; tracking is off whatever the server's own setting is."""
-        common = _common(mail.sender, mail.sender_name, mail.reply_to, mail.subject, mail.language, self._stream)
-        to, ref = dumps(wire_address(address=mail.to)), dumps(mail.message_ref)
-        heads = f'{{"Name":"Message-ID","Value":{dumps(mail.message_id)}}}'
-        text, page = in_json(words=mail.text, slots=slots), in_json(words=mail.html, slots=slots)
+        common, (text, page) = _common(letter.heads, self._stream), letter.json_parts()
+        to, ref = in_json(wire_address(address=letter.to)), in_json(letter.message_ref)
+        heads = (
+            f'{{"Name":"Message-ID","Value":{in_json(message_id(message_ref=letter.message_ref, sender=letter.heads.sender))}}}'
+        )
         return f'{common[0]}{heads}{common[1]}"To":{to},"Metadata":{{"message_ref":{ref}}},"TextBody":{text},"HtmlBody":{page}}}'
 
     def answers(self, *, letters: Sequence[Prepared], answer: HttpAnswer) -> list[Answer]:
@@ -59,7 +61,7 @@ class PostmarkApi:
         entries = read_json(answer.body) if answer.whole else None
         if not isinstance(entries, list):
             return [_doubt("an answer that cannot be read")] * len(letters)
-        wanted = [_mailbox(letter.mail.to) for letter in letters]
+        wanted = [_mailbox(letter.to) for letter in letters]
         if len(entries) == len(letters) and all(map(_may_be, entries, wanted)):
             return [_answer_of(entry) for entry in entries]
         return _by_recipient(wanted, entries)
@@ -70,14 +72,14 @@ class PostmarkApi:
 
 
 @lru_cache(maxsize=256)
-def _common(sender: str, sender_name: str, reply_to: str, subject: str, language: str, stream: str) -> tuple[str, str]:
+def _common(of: Heads, stream: str) -> tuple[str, str]:
     fixed = {
-        "From": mailbox(name=sender_name, address=sender), "Subject": subject,
-        **({"ReplyTo": reply_to} if reply_to else {}), **({"MessageStream": stream} if stream else {}),
+        "From": mailbox(name=of.sender_name, address=of.sender), "Subject": of.subject,
+        **({"ReplyTo": of.reply_to} if of.reply_to else {}), **({"MessageStream": stream} if stream else {}),
         "TrackOpens": False, "TrackLinks": "None",
     }  # fmt: skip
     # X-PM-KeepID: else Postmark replaces Message-ID.
-    named = {"Auto-Submitted": "auto-generated", "Content-Language": language, "X-PM-KeepID": "true"}
+    named = {"Auto-Submitted": "auto-generated", "Content-Language": of.language, "X-PM-KeepID": "true"}
     heads = "".join("," + dumps({"Name": name, "Value": value}) for name, value in named.items())
     return dumps(fixed)[:-1] + ',"Headers":[', heads + "],"
 

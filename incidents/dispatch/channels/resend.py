@@ -13,12 +13,12 @@ from json import dumps
 from typing import Any
 
 from incidents.dispatch.channels.address import MailAddress
-from incidents.dispatch.channels.batches import BatchProvider, in_json, mailbox
+from incidents.dispatch.channels.batches import BatchProvider, mailbox
 from incidents.dispatch.channels.contract import Answer, Prepared, SendErrorKind
 from incidents.dispatch.channels.http import HttpAnswer, provider_key, provider_url
 from incidents.dispatch.channels.meanings import meaning_of, read_json, reasons_in
-from incidents.letters.mail import OutgoingMail
-from incidents.letters.mime import Slots, wire_address
+from incidents.letters.mail import message_id
+from incidents.letters.mime import Heads, wire_address
 
 URL = "https://api.resend.com/"
 #: Names of 409: a request with the same key is under way, or had other letters in it. Either may have been taken.
@@ -43,13 +43,13 @@ class ResendApi:
             "x-batch-validation": "permissive", "Idempotency-Key": idempotency_key(letters=letters),
         }  # fmt: skip
 
-    def letter(self, *, mail: OutgoingMail, slots: Slots) -> str:
+    def letter(self, *, letter: Prepared) -> str:
         """One letter. Tracking is a setting of the domain at Resend, not of the letter."""
-        common = _common(mail.sender, mail.sender_name, mail.reply_to, mail.subject, mail.language)
-        ref, to = mail.message_ref, dumps([wire_address(address=mail.to)])
-        heads = f'"Message-ID":{dumps(mail.message_id)},"X-Metadata":{dumps(dumps({"message_ref": ref}))}'
+        ref, to = letter.message_ref, dumps([wire_address(address=letter.to)])
+        name = message_id(message_ref=ref, sender=letter.heads.sender)
+        heads = f'"Message-ID":{dumps(name)},"X-Metadata":{dumps(dumps({"message_ref": ref}))}'
         tags = dumps([{"name": "message_ref", "value": ref}])
-        text, page = in_json(words=mail.text, slots=slots), in_json(words=mail.html, slots=slots)
+        common, (text, page) = _common(letter.heads), letter.json_parts()
         return f'{common}{heads}}},"to":{to},"tags":{tags},"text":{text},"html":{page}}}'
 
     def answers(self, *, letters: Sequence[Prepared], answer: HttpAnswer) -> list[Answer]:
@@ -80,16 +80,16 @@ class ResendApi:
 
 def idempotency_key(*, letters: Sequence[Prepared]) -> str:
     """A stable name of these letters in this order; says nothing about anybody."""
-    return "bn-" + sha256("\n".join(letter.mail.message_ref for letter in letters).encode()).hexdigest()
+    return "bn-" + sha256("\n".join(letter.message_ref for letter in letters).encode()).hexdigest()
 
 
 @lru_cache(maxsize=256)
-def _common(sender: str, sender_name: str, reply_to: str, subject: str, language: str) -> str:
+def _common(of: Heads) -> str:
     fixed = {
-        "from": mailbox(name=sender_name, address=sender), "subject": subject,
-        **({"reply_to": [reply_to]} if reply_to else {}),
+        "from": mailbox(name=of.sender_name, address=of.sender), "subject": of.subject,
+        **({"reply_to": [of.reply_to]} if of.reply_to else {}),
     }  # fmt: skip
-    heads = {"Auto-Submitted": "auto-generated", "Content-Language": language}
+    heads = {"Auto-Submitted": "auto-generated", "Content-Language": of.language}
     return dumps(fixed)[:-1] + ',"headers":' + dumps(heads)[:-1] + ","
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from email.utils import format_datetime
 
 from incidents.audit.log import database_now
-from incidents.dispatch.channels.contract import Prepared, SendError
+from incidents.dispatch.channels.contract import SendError
 from incidents.dispatch.channels.threads import Session
 from incidents.letters.mail import OutgoingMail
-from incidents.letters.mime import NO_SKELETON
+from incidents.letters.ready import Built
 
 
 def send_single(*, session: Session, mail: OutgoingMail) -> str:
     """Hand it over and wait; returns the provider's id. Raises SendError."""
     date = format_datetime(database_now())
-    [answer] = session.hand_over(letters=[Prepared(mail, NO_SKELETON, {}, date, mail.sender)])
+    [answer] = session.hand_over(letters=[Built(mail, date, mail.sender)])
     if answer.error is not None:
         raise SendError(
             kind=answer.error, detail=answer.detail, retry_after=answer.retry_after, throttled=answer.throttled,

@@ -24,9 +24,9 @@ from incidents.audit.log import database_now
 from incidents.dispatch.channels.address import MailAddress
 from incidents.dispatch.channels.contract import Answer, Lanes, Prepared, SendError, SendErrorKind
 from incidents.dispatch.channels.smtp_connect import Connected, connect
-from incidents.dispatch.channels.smtp_session import Envelope, Lost, Session, Silent, envelope_of, stuffed
+from incidents.dispatch.channels.smtp_session import Envelope, Lost, Session, Silent, envelope_of
 from incidents.letters.mail import OutgoingMail
-from incidents.letters.mime import NO_SKELETON
+from incidents.letters.ready import Built
 from incidents.models import Incident
 
 _MOST_THREADS: Final = 16
@@ -139,7 +139,7 @@ class SmtpLanes:
 
     def _readable(self, at: _Lane, letter: Prepared) -> Envelope | Answer:
         try:
-            letter.raw  # noqa: B018  (made before the relay is asked for it)
+            letter.stuffed  # noqa: B018  (made before the relay is asked for it)
         except ValueError:
             return _CANNOT_BE_WRITTEN
         return at.ahead[1] if at.ahead and at.ahead[0] is letter else envelope_of(letter=letter)
@@ -195,7 +195,7 @@ class SmtpLanes:
         at.ahead = (then, found) if then and isinstance(found, Envelope) else None
         at.given = True
         self._look_at = min(self._look_at, at.until)
-        session.give(body=stuffed(raw=at.letter.raw), following=at.ahead[1] if at.ahead else None)
+        session.give(body=at.letter.stuffed, following=at.ahead[1] if at.ahead else None)
         return False
 
     def _answer(self, at: _Lane, answer: Answer) -> bool:
@@ -309,8 +309,8 @@ class SmtpProvider:
 
     def send(self, *, mail: OutgoingMail, incident: Incident, test: bool = False) -> str:
         """Hand over a single mail over a kept session; returns the relay's words. Raises SendError; ValueError as `built`."""
-        letter = Prepared(mail, NO_SKELETON, {}, format_datetime(database_now()), mail.sender)
-        letter.raw  # noqa: B018  (what cannot be written is the caller's to know, before anything is asked)
+        letter = Built(mail, format_datetime(database_now()), mail.sender)
+        letter.stuffed  # noqa: B018  (what cannot be written is the caller's to know, before anything is asked)
         answer = self._handed_over(letter)
         if answer.error is not None:
             raise SendError(kind=answer.error, detail=answer.detail, retry_after=answer.retry_after, throttled=answer.throttled)

@@ -16,12 +16,11 @@ from typing import Final
 from incidents.dispatch.channels.contract import Answer, Prepared, SendErrorKind
 from incidents.dispatch.channels.smtp_connect import Connected
 from incidents.dispatch.channels.smtp_replies import CLOSING, GarbledReply, Reply, ReplyReader, refusal, taken_as
-from incidents.letters.mime import wire_address
+from incidents.letters.mime import ENDING, wire_address
 
 _CHUNK: Final = 65_536
 #: One record of TLS: it counts as left when it was tried.
 _RECORD: Final = 16_384
-_ENDING: Final = b"\r\n.\r\n"
 _OK, _GO_AHEAD, _BAD_SEQUENCE = 250, 354, 503
 _ATOMS: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u00a1-\U0010ffff-]+"
 _QUOTED: Final = r'"(?:[ !#-\[\]-~\u00a1-\U0010ffff]|\\[ -~])*"'
@@ -63,7 +62,7 @@ class Envelope:
 
 def envelope_of(*, letter: Prepared) -> Envelope | Answer:
     """The letter's envelope, or why it has none."""
-    sender, to = letter.return_path, wire_address(address=letter.mail.to)
+    sender, to = letter.return_path, wire_address(address=letter.to)
     if sender and not (_MAILBOX.fullmatch(sender) and sender.isascii() and len(sender) <= _LONGEST_PATH):
         return _NO_RETURN
     if not _MAILBOX.fullmatch(to) or len(to.encode("utf-8")) > _LONGEST_PATH:
@@ -71,14 +70,6 @@ def envelope_of(*, letter: Prepared) -> Envelope | Answer:
     utf8 = not to.isascii()
     special = b" BODY=8BITMIME SMTPUTF8" if utf8 else b""
     return Envelope(b"MAIL FROM:<%b>%b\r\n" % (sender.encode("ascii"), special), b"RCPT TO:<%b>\r\n" % to.encode("utf-8"), utf8)
-
-
-def stuffed(*, raw: bytes) -> bytes:
-    """A letter with its lines' first dots doubled (RFC 5321, 4.5.2) and its end."""
-    whole = raw.replace(b"\r\n.", b"\r\n..")
-    if whole.startswith(b"."):
-        whole = b"." + whole
-    return whole + _ENDING[2:] if whole.endswith(b"\r\n") else whole + _ENDING
 
 
 class Session:
@@ -130,7 +121,7 @@ class Session:
 
     def give(self, *, body: bytes, following: Envelope | None = None) -> None:
         """Hand over the letter that the relay waits for (`stuffed`); where it may, the next one's envelope right behind."""
-        self._ending, self._end, self._reached = len(body) - len(_ENDING), len(body), 0
+        self._ending, self._end, self._reached = len(body) - len(ENDING), len(body), 0
         if self._reader.in_the_middle or self._expected or self.unsent:
             raise Lost("the relay said what nobody had asked")
         self.forget()

@@ -17,7 +17,7 @@ from pytest_django import Settings
 from incidents.dispatch.channels.choose import provider_for
 from incidents.dispatch.channels.contract import Answer, Lanes, Prepared, Provider, SendError, SendErrorKind
 from incidents.letters.mail import OutgoingMail
-from incidents.letters.mime import NO_SKELETON
+from incidents.letters.ready import Built
 from tests.dispatch.providers.dialects import DIALECTS, Dialect, as_json
 from tests.dispatch.providers.stub import Play, Stub, drip, hang, reset, says, served, status, truncated
 
@@ -40,7 +40,7 @@ def mail_to(address: str = "claire@example.org", *, number: int = 0) -> Outgoing
 
 
 def prepared(mail: OutgoingMail) -> Prepared:
-    return Prepared(mail, NO_SKELETON, {}, "Mon, 05 Jan 2026 09:00:00 +0000", mail.sender)
+    return Built(mail, "Mon, 05 Jan 2026 09:00:00 +0000", mail.sender)
 
 
 def handed_over(lanes: Lanes, *letters: Prepared, seconds: float = 20) -> list[Answer]:

@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pytest_django import Settings
 
-from incidents.dispatch.channels.batches import in_json
 from incidents.dispatch.channels.choose import provider_for
 from incidents.dispatch.channels.contract import Answer, Lanes, SendErrorKind
 from incidents.dispatch.channels.postmark import PostmarkApi
@@ -254,21 +251,12 @@ def test_the_batch_is_what_the_provider_takes_or_less(settings: Settings) -> Non
     }
 
 
-# JSON of pieces
-
-WORDS = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
-
-
-@given(words=st.lists(WORDS, max_size=6), values=st.lists(WORDS, max_size=3))
-def test_json_of_pieces_says_what_json_says(words: list[str], values: list[str]) -> None:
-    slots = {str(at): value for at, value in enumerate(values)}
-    whole = "".join(word + value for word in words for value in [*values, ""])
-    assert in_json(words=whole, slots=slots) == json.dumps(whole)
+# JSON of a letter
 
 
 @pytest.mark.parametrize("api", [PostmarkApi(token="t", stream="outbound"), ResendApi(key="k")], ids=["postmark", "resend"])
 def test_a_letters_json_is_json_whatever_its_heads_hold(api: Any) -> None:
     mail = mail_to('o"brien\\@example.org')
-    made = json.loads(api.letter(mail=mail, slots={}))
+    made = json.loads(api.letter(letter=prepared(mail)))
     whole = json.dumps(made)
     assert mail.message_ref in whole and made.get("TextBody", made.get("text")) == mail.text
