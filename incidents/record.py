@@ -45,10 +45,12 @@ class PersonFields:
     @classmethod
     def decode(cls, raw: bytes) -> PersonFields:
         """The fields from their sealed form."""
-        known = json.loads(raw)
+        known = _READ(raw.decode())
+        if not known.keys() <= _EMPTY.keys():
+            raise TypeError("a record has fields that are not known here")
         known["emails"] = tuple(known.get("emails", ()))
         known["evidence"] = tuple((name, value) for name, value in known.get("evidence", ()))
-        return cls(**known)
+        return cls.of(**known)
 
 
 def _no_json(value: object) -> object:
@@ -56,6 +58,7 @@ def _no_json(value: object) -> object:
 
 
 _EMPTY = vars(PersonFields())
+_READ = json.JSONDecoder().decode
 _SORTED = tuple(sorted(PersonFields.__dataclass_fields__))
 #: What json.dumps(..., ensure_ascii=False, separators=(",", ":")) uses; made once, not for each of a million people.
 _JSON = c_make_encoder(None, _no_json, encode_basestring, None, ":", ",", False, False, False)

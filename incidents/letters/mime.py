@@ -159,11 +159,12 @@ class Skeleton:
         """The very same as that of the whole mail, sooner."""
         if self._json is None:
             return self.mail(said=said).content_sha256
-        escaped = {place: encode_basestring(value)[1:-1] for place, value in said.inner.items()}
-        if not self._json.stays_composed(escaped):
+        escaped = {value: encode_basestring(value)[1:-1] for value in set(said.inner.values())}
+        inner = {place: escaped[value] for place, value in said.inner.items()}
+        if not self._json.stays_composed(inner):
             return self.mail(said=said).content_sha256
-        values = {place: value.encode("utf-8") for place, value in escaped.items()}
-        return sha256(self._json.filled(_ends_of(said) | values)).hexdigest()
+        values = {place: value.encode("utf-8") for place, value in inner.items()}
+        return sha256(self._json.filled({**_ends_of(said), **values})).hexdigest()
 
     def mail(self, *, said: Said) -> OutgoingMail:
         """The whole mail, for whoever takes no MIME."""
@@ -264,6 +265,8 @@ class _Form:
     places: tuple[tuple[int, str], ...]
     #: Neighbouring places with nothing between them, and the characters right before and right after them, for each such run.
     runs: tuple[tuple[str, tuple[str, ...], str], ...]
+    #: The same of the runs within the parts, as words and places in turn, each run on a line of its own.
+    edges: tuple[str, ...]
 
     @classmethod
     def of(cls, whole: str, marks: Mapping[str, str]) -> _Form:
@@ -271,7 +274,8 @@ class _Form:
         place_of = {mark: place for place, mark in marks.items()}
         parts = re.split("(" + "|".join(re.escape(mark) for mark in place_of) + ")", whole)
         places = tuple((at, place_of[parts[at]]) for at in range(1, len(parts), 2))
-        return cls(tuple(part.encode("utf-8") for part in parts), places, tuple(_runs(parts, place_of)))
+        runs = tuple(_runs(parts, place_of))
+        return cls(tuple(part.encode("utf-8") for part in parts), places, runs, _edges(runs))
 
     def filled(self, values: Mapping[str, bytes]) -> bytes:
         """The whole with each place filled."""
@@ -289,19 +293,22 @@ class _Form:
         *pieces, last = doubled
         return replace(self, pieces=(*pieces, _ended(last)))
 
-    def stays_composed(self, values: Mapping[str, str]) -> bool:
-        """Whether the whole is in Unicode's composed form (NFC) with these values, given that the pieces are."""
-        if _are_ascii(values.values()):
-            return True
-        for before, places, after in self.runs:
-            words = "".join([values[place] for place in places if place in values])
-            if not words.isascii() and not unicodedata.is_normalized("NFC", before + words + after):
-                return False
-        return True
+    def stays_composed(self, inner: Mapping[str, str]) -> bool:
+        """Whether the whole is in Unicode's composed form (NFC) with these values in its parts, given that the pieces are."""
+        words = joined(pieces=self.edges, values=inner)
+        return words.isascii() or unicodedata.is_normalized("NFC", words)
 
 
-def _are_ascii(words: Iterable[str]) -> bool:
-    return "".join(words).isascii()
+def _edges(runs: Iterable[tuple[str, tuple[str, ...], str]]) -> tuple[str, ...]:
+    """Addresses and names of messages are ASCII, and so is what stands around them."""
+    found = [""]
+    for before, places, after in runs:
+        if inner := [place for place in places if "." in place]:
+            found[-1] += before
+            for place in inner:
+                found += [place, ""]
+            found[-1] += f"{after}\n"
+    return tuple(found)
 
 
 def _runs(parts: list[str], place_of: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...], str]]:

@@ -233,7 +233,7 @@ def compiled(sha256: str, body: str) -> CompiledLetter:
 def reference_code(message_ref: str) -> str:
     """The code that the reader can read out to the call centre: the first 64 random bits of the message's name."""
     code = message_ref[:16].upper()
-    return "-".join(code[at : at + 4] for at in range(0, 16, 4))
+    return f"{code[:4]}-{code[4:8]}-{code[8:12]}-{code[12:]}"
 
 
 def personal_values(*, full_name: str, language: str, message_ref: str) -> dict[str, str]:

@@ -34,7 +34,8 @@ _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5
 _INNER_REST, _OUTER_REST = b"\x36" * 32, b"\x5c" * 32
 _COMMITMENT = b"commitment\x01"
 #: What a record and a person's key are bound to, before and after the person's random name.
-_RECORD, _KEY, _FIRST = b"incidents_affectedperson|", b"person_key|", f"|{FIRST_VERSION}".encode()
+_RECORD_WORDS = "incidents_affectedperson|"
+_RECORD, _KEY, _FIRST = _RECORD_WORDS.encode(), b"person_key|", f"|{FIRST_VERSION}".encode()
 
 
 class SealedPerson(NamedTuple):
@@ -281,16 +282,12 @@ class Vault:
         return decrypt(self._blob, bytes(sealed), bound_to)
 
 
-def _record_context(subject: str) -> bytes:
-    return _RECORD + subject.encode() + _FIRST
-
-
 def _key_context(subject: str, version: int) -> bytes:
     return _KEY + f"{subject}|{version}".encode()
 
 
 def _open_record(key: bytes, sealed: bytes, subject: str) -> PersonFields:
-    return PersonFields.decode(decrypt(key, sealed, _record_context(subject).decode()))
+    return PersonFields.decode(decrypt(key, sealed, f"{_RECORD_WORDS}{subject}|{FIRST_VERSION}"))
 
 
 def mask(value: str) -> str:
