@@ -104,6 +104,7 @@ def test_row_34_after_stop_no_more_arrive_than_were_on_their_way(make_stage: Mak
     run.sink.tell(delay=0.2)
     run.start(processes=processes)
     run.sent(30)
+    run.sink.tell(delay=1.0)  # so that there is something left to stop, however slowly the command starts
     done = run.manage("stop", CAMPAIGN, "--as", "officer", "--reason", "the letter is wrong")
     assert done.returncode == 0, done.stdout + done.stderr
     acknowledged = run.sink.letters
