@@ -93,8 +93,9 @@ class Hands:
         self.busy: dict[int, Lane] = {}
         #: Letters that were answered, and why our account was refused, if it was.
         self.answered, self.account_refused = 0, ""
-        #: (domain key, answer) since they were last fetched, for `pacing.told`.
+        #: (domain key, answer) since they were last fetched, for `pacing.told`; and whether one of them is a failure.
         self.heard: list[tuple[str, Answer]] = []
+        self.heard_a_failure = False
         self.database_was_away = False
 
     def take(self, *, number: int, claimed: Claim) -> None:
@@ -116,6 +117,11 @@ class Hands:
         except Exception:
             self.bring_home("its worker failed")
             raise
+
+    def fetch_heard(self) -> list[tuple[str, Answer]]:
+        """What was answered since this was last asked."""
+        heard, self.heard, self.heard_a_failure = self.heard, [], False
+        return heard
 
     def stop(self, reason: str) -> None:
         """Begin nothing more; what is on its way is heard."""
@@ -177,6 +183,7 @@ class Hands:
             if answer.error is None:
                 lane.outcomes.append(Outcome("accepted", answer.provider_id, answer.detail, answered_at=now))
                 continue
+            self.heard_a_failure = True
             if answer.error == SendErrorKind.ACCOUNT:
                 self.account_refused = f"account: {answer.detail}"
             lane.outcomes.append(Outcome(KIND_OF_ERROR[answer.error], detail=answer.detail, wait=answer.retry_after))

@@ -107,11 +107,9 @@ class Shift:
 
     def _tell(self, *, all_of_it: bool = False) -> None:
         """Tell the pacing what was answered; when the provider's circuit opened, begin nothing more."""
-        heard = self._hands.heard
-        failed = any(answer.error for _, answer in heard)
-        if heard and (failed or all_of_it or len(heard) >= TELL_AT):
-            self._hands.heard = []
-            pacing.told(provider=self._provider.name, results=heard)
+        number, failed = len(self._hands.heard), self._hands.heard_a_failure
+        if number and (failed or all_of_it or number >= TELL_AT):
+            pacing.told(provider=self._provider.name, results=self._hands.fetch_heard())
         if failed and not pacing.may_go_on(provider=self._provider.name):
             self._open = False
             self._hands.stop("the provider asked us to wait, or its circuit is open")
