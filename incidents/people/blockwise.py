@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from itertools import chain, compress, repeat
 from typing import Any, NamedTuple
@@ -19,9 +19,10 @@ from incidents.people.addresses import LONGEST_LOCAL, ORDINARY, PLACEHOLDERS, SH
 from incidents.people.asking import of_domain
 from incidents.people.fillers import is_filler, is_filler_number
 from incidents.people.person_facts import birth_date, read_birth, read_language
+from incidents.people.reading.tables import Block
+from incidents.people.reading.tables import Row as Line
 from incidents.people.rows import KEPT, LONGEST_NAME, REFERENCE, Prepared, Preparer, Row, posted_at, whole_name
 
-Block = Sequence[tuple[int, list[str]]]
 #: The cells of the columns that are read, without those that are empty in every row.
 Cells = dict[str, list[str]]
 #: Answers that are remembered of one kind of question; then they are asked anew.
@@ -32,17 +33,21 @@ LOCALS, REFERENCES = (re.compile(rf"(?:(?:{one.pattern})?\n)*") for one in (ORDI
 #: No filler has one of these digits (see `fillers`).
 SURE = re.compile("[2-8]").search
 EVIDENCE, STAND_IN = KEPT[:-1], ("representative_role", "representative_name", "representative_email")
-#: The fields of a record in its order, before and after the name that each of these rows has.
-BEFORE = ("city", "customer_number", "date_of_birth", "emails", "evidence", "family_name")
-AFTER = ("given_name", "phone", "postcode", "region", "street")
+#: The fields of a record in its order, with what stands before and after each; all but the name may be missing.
+SIGNS = {
+    **{name: (f'"{name}":"', '",') for name in ("city", "customer_number", "date_of_birth")},
+    "emails": ('"emails":["', '"],'), "evidence": ("", ""), "family_name": ('"family_name":"', '",'),
+    "full_name": ('"full_name":"', '"'),
+    **{name: (f',"{name}":"', '"') for name in ("given_name", "phone", "postcode", "region", "street")},
+}  # fmt: skip
 
 
 class Ready(NamedTuple):
-    """Ordinary rows, as columns: numbers, profiles, and their texts: reference, record, and the values that are matched."""
+    """Ordinary rows, as columns: numbers, profiles, and, as `lines`, reference, record, and the values that are matched."""
 
     numbers: list[int]
     profiles: list[int]
-    texts: tuple[Iterable[str], ...]
+    texts: tuple[str, ...]
 
 
 class _Memo(dict[Any, Any]):
@@ -71,61 +76,78 @@ class Blockwise:
         self._at = {name: at[name] for name in Row._fields if name in at}
         self._minors = _Memo(lambda text: _minor(text, today, aware_on))
         self._births = _Memo(lambda text: birth_date(text) is not None)
-        self._domains, self._phones, self._codes = _Memo(_ending), _Memo(residence.from_prefix), _Memo(_code)
+        self._domains, self._codes = _Memo(_ending), _Memo(_code)
         self._stores = _Memo(lambda text: repr(residence.read_store(text)) if text else "")
-        self._countries = _Memo(lambda texts: residence.country_of_row(*texts))
         self._evidence = _Memo(_evidence)
+        #: Cells that say the same have one number, so that rows are told apart by few numbers instead of many words.
+        self._ids = dict[Any, int]()
+        self._named = _Memo(lambda texts: self._id(_countries(*texts)))
+        self._points = _Memo(lambda texts: self._id((residence.from_prefix(texts[0]), self._stores[texts[1]])))
+        self._words = _Memo(self._id)
         self._kinds, self._samples = dict[tuple[Any, ...], int](), list[Prepared]()
         self._numbers = _Memo(self._number)
+
+    def _id(self, said: tuple[str, ...]) -> int:
+        return self._ids.setdefault(said, len(self._ids))
 
     def forget(self) -> None:
         """The numbers of profiles begin anew."""
         self._numbers.clear()
 
-    def read(self, block: Block) -> tuple[Ready | None, Block]:
+    def read(self, block: Block) -> tuple[Ready | None, list[Line]]:
         """The ordinary rows of a block, and the others."""
-        if len(self._samples) > MOST:
-            self._samples.clear()
-            self._kinds.clear()
-            self._numbers.clear()
-        rows, cells = self._columns([row for row in block if len(row[1]) == self._width])
-        rows, cells = _without(self._odd(cells, len(rows)), rows, cells)
-        found = self._profiles(cells, rows)
-        rows, cells = _without({place for place, number in enumerate(found) if number is None}, rows, cells)
-        if not rows:
-            return None, block
-        ready = Ready([number for number, _ in rows], [number for number in found if number is not None], self._texts(cells))
-        if len(rows) == len(block):
-            return ready, ()
-        done = set(ready.numbers)
-        return ready, [row for row in block if row[0] not in done]
+        if len(self._samples) > MOST or len(self._ids) > MOST:
+            for known in (self._samples, self._kinds, self._numbers, self._ids, self._named, self._points, self._words):
+                known.clear()
+        places, cells = self._columns(block)
+        places, cells = _without(self._odd(cells, len(places)), places, cells)
+        found = self._profiles(cells, block, places)
+        if None in found:
+            places, cells = _without({at for at, number in enumerate(found) if number is None}, places, cells)
+        if not places:
+            return None, block.rows()
+        numbers = [block.numbers[place] for place in places]
+        ready = Ready(numbers, [number for number in found if number is not None], self._texts(cells))
+        if len(numbers) == len(block.numbers):
+            return ready, block.others
+        ordinary = set(numbers)
+        rest = [(number, block.row(place)) for place, number in enumerate(block.numbers) if number not in ordinary]
+        return ready, rest + block.others
 
-    def _columns(self, rows: list[tuple[int, list[str]]]) -> tuple[list[tuple[int, list[str]]], Cells]:
-        """The rows that hold printable text without signs that a record writes in another way, and their columns."""
-        places = tuple(self._at.values())
-        columns = list(zip(*(cells for _, cells in rows), strict=True))
-        if rows and not _is_plain("".join(chain.from_iterable(columns[place] for place in places))):
-            rows = [row for row in rows if _is_plain("".join([row[1][place] for place in places]))]
-            columns = list(zip(*(cells for _, cells in rows), strict=True))
-        read = ((name, columns[place]) for name, place in self._at.items()) if rows else ()
-        return rows, {name: list(map(str.strip, column)) for name, column in read if any(column)}
+    def _columns(self, block: Block) -> tuple[Sequence[int], Cells]:
+        """The places of rows that hold printable text without signs that a record writes in another way, and their columns."""
+        places: Sequence[int] = range(len(block.numbers))
+        columns = {name: block.column(place) for name, place in self._at.items()}
+        if not _is_plain("".join(block.cells)):
+            plain = [_is_plain("".join(row)) for row in zip(*columns.values(), strict=True)]
+            places = list(compress(places, plain))
+            columns = {name: list(compress(column, plain)) for name, column in columns.items()}
+        cells = Cells()
+        for name, column in columns.items():
+            # All is printable: nothing but a space can be stripped.
+            if text := "".join(column):
+                cells[name] = list(map(str.strip, column)) if " " in text else column
+        return places, cells
 
     def _odd(self, cells: Cells, size: int) -> set[int]:
         """The places of rows that have to be looked at closely; adds what is read of names, addresses and birth dates."""
         empty = [""] * size
         full = cells.get("full_name", empty)
-        if not all(full):
+        if "" in full:
             parts = zip(full, cells.get("given_name", empty), cells.get("family_name", empty), strict=True)
             full = [name or whole_name(given, family) for name, given, family in parts]
         cells["full_name"], cells["emails"] = full, cells.pop("email", empty)
-        odd = {place for place, name in enumerate(full) if not 0 < len(name) <= LONGEST_NAME}
+        odd = set[int]()
+        if "" in full or max(map(len, full), default=0) > LONGEST_NAME:
+            odd.update(place for place, name in enumerate(full) if not 0 < len(name) <= LONGEST_NAME)
         for column, sign in (("customer_number", "+"), ("phone", "E+")):
             if sign in "".join(cells.get(column, ())):
                 odd.update(place for place, text in enumerate(cells[column]) if sign in text)
         for column in STAND_IN:
             odd.update(place for place, text in enumerate(cells.get(column, ())) if text)
         cells["ending"] = self._endings(cells["emails"])
-        cells["minor"] = list(map(self._minors.__getitem__, cells.get("date_of_birth", empty)))
+        born = cells.get("date_of_birth")
+        cells["minor"] = list(map(self._minors.__getitem__, born)) if born else empty
         for column in ("ending", "minor"):
             if ODD in cells[column]:
                 odd.update(place for place, text in enumerate(cells[column]) if text == ODD)
@@ -133,9 +155,7 @@ class Blockwise:
 
     def _endings(self, emails: list[str]) -> list[str]:
         """Which country the ending of each address belongs to, if to any; ODD for an address that is not of the usual form."""
-        parts = [email.rpartition("@") for email in emails]
-        locals_ = [local for local, _, _ in parts]
-        domains = [domain or (email and ODD) for email, (_, _, domain) in zip(emails, parts, strict=True)]
+        locals_, domains = _parts(emails)
         endings = list(map(self._domains.__getitem__, domains))
         odd = set[int]()
         if locals_.count("") != emails.count(""):
@@ -150,43 +170,46 @@ class Blockwise:
             endings[place] = ODD
         return endings
 
-    def _profiles(self, cells: Cells, rows: list[tuple[int, list[str]]]) -> list[int | None]:
+    def _profiles(self, cells: Cells, block: Block, places: Sequence[int]) -> list[int | None]:
         """The number of each row's profile; of the first of its kind by reading that row."""
-        kinds = self._kinds_of(list(self._keys(cells, len(rows))), rows)
+        kinds = self._kinds_of(self._keys(cells, len(places)), block, places)
         if "street" in cells:
-            posted = self._posted(cells, kinds)
-            kinds = self._kinds_of(list(zip(kinds, posted, strict=True)), rows)
+            kinds = self._kinds_of(list(zip(kinds, self._posted(cells, kinds), strict=True)), block, places)
         return list(map(self._numbers.__getitem__, zip(kinds, cells.get("language", repeat("")), strict=False)))
 
-    def _keys(self, cells: Cells, size: int) -> Iterator[tuple[Any, ...]]:
+    def _keys(self, cells: Cells, size: int) -> list[tuple[Any, ...]]:
         """Of each row all that its profile depends on but language and post."""
         empty = [""] * size
-        stated, billing, shipping, region = (cells.get(name, empty) for name in (*residence.COUNTRY_COLUMNS, "region"))
-        countries = list(map(self._countries.__getitem__, zip(stated, billing, shipping, strict=True)))
-        codes = map(self._codes.__getitem__, zip(countries, cells["postcode"], strict=True)) if "postcode" in cells else empty
+        *said, hints = (cells.get(name, empty) for name in (*residence.COUNTRY_COLUMNS, "ip_country"))
+        named = list(map(self._named.__getitem__, zip(*said, hints, strict=True)))
+        codes = cells.get("postcode", empty)
+        if codes is not empty:
+            beside = map(residence.country_of_row, *said)
+            codes = list(map(self._codes.__getitem__, zip(beside, codes, strict=True)))
         boxes: Iterable[object] = [postal.is_box(street=text) for text in cells["street"]] if "street" in cells else empty
         forces: Iterable[object] = [postal.is_forces_town(city=text) for text in cells["city"]] if "city" in cells else empty
-        phones, hints = cells.get("phone_prefix", empty), cells.get("ip_country", empty)
+        phones = cells.get("phone_prefix", empty)
         if "phone" in cells:
             phones = [prefix or phone for prefix, phone in zip(phones, cells["phone"], strict=True)]
-        hints = ["" if country else hint for country, hint in zip(countries, hints, strict=True)]
-        return zip(
-            stated, billing, shipping, region, codes, boxes, forces, map(self._phones.__getitem__, phones),
-            map(self._stores.__getitem__, cells.get("loyalty_home_store", empty)), hints, cells.get("elements", empty),
-            cells.get("flags", empty), cells["minor"], cells["ending"], map(bool, cells["emails"]), strict=True,
-        )  # fmt: skip
+        stores = cells.get("loyalty_home_store", empty)
+        points = map(self._points.__getitem__, zip(phones, stores, strict=True))
+        words = map(self._words.__getitem__, zip(cells.get("elements", empty), cells.get("flags", empty), strict=True))
+        has_email = map(bool, cells["emails"])
+        return list(zip(
+            named, cells.get("region", empty), codes, boxes, forces, points, words, cells["minor"], cells["ending"], has_email,
+            strict=True,
+        ))  # fmt: skip
 
-    def _kinds_of(self, keys: list[tuple[Any, ...]], rows: list[tuple[int, list[str]]]) -> list[int]:
+    def _kinds_of(self, keys: list[tuple[Any, ...]], block: Block, places: Sequence[int]) -> list[int]:
         """The place of each row's kind among the samples; the first row of a kind is its sample."""
         known = self._kinds
-        found = list(map(known.get, keys))
-        if None in found:
-            for place, key in enumerate(keys):
-                if key not in known:
-                    known[key] = len(self._samples)
-                    self._samples.append(self._prepare(*rows[place]))
-            found = [known[key] for key in keys]
-        return [kind for kind in found if kind is not None]
+        found = list[Any](map(known.get, keys))
+        for at in [at for at, kind in enumerate(found) if kind is None] if None in found else ():
+            if (key := keys[at]) not in known:
+                known[key] = len(self._samples)
+                self._samples.append(self._prepare(block.numbers[places[at]], block.row(places[at])))
+            found[at] = known[key]
+        return found
 
     def _posted(self, cells: Cells, kinds: list[int]) -> list[bool]:
         """Whether each row has a postal address that can be written to."""
@@ -201,8 +224,8 @@ class Blockwise:
         sample, language = kind
         return self._number_of(self._samples[sample]._replace(language=read_language(language)))
 
-    def _texts(self, cells: Cells) -> tuple[Iterable[str], ...]:
-        """The texts of each row, in the order in which they are sent."""
+    def _texts(self, cells: Cells) -> tuple[str, ...]:
+        """The texts of the rows, in the order in which they are sent."""
         full = cells["full_name"]
         empty, names = [""] * len(full), _normal_names(full)
         births, homes = empty, empty
@@ -211,31 +234,62 @@ class Blockwise:
             births = [f"{name}|{day}" if name and day and known[day] else "" for name, day in zip(names, born, strict=True)]
             if "street" in cells and "postcode" in cells:
                 homes = list(map(_home, births, names, born, cells["street"], cells["postcode"]))
-        references = cells.get("person_id", empty)
-        if not REFERENCES.fullmatch("\n".join(references) + "\n"):
-            references = [text if REFERENCE.fullmatch(text) else "" for text in references]
+        references = lines(cells.get("person_id", empty))
+        if not REFERENCES.fullmatch(f"{references}\n"):
+            references = lines([text if REFERENCE.fullmatch(text) else "" for text in cells["person_id"]])
         customers = cells.get("customer_number", empty)
         customers = [text if not text or SURE(text) or not is_filler_number(text) else "" for text in customers]
-        return references, empty, self._records(cells), customers, cells["emails"], names, births, homes
+        return references, "", self._records(cells), *map(lines, (customers, cells["emails"], names, births, homes))
 
-    def _records(self, cells: Cells) -> Iterator[str]:
+    def _records(self, cells: Cells) -> str:
         """What is sealed of each row: canonical JSON, as `PersonFields.encode` writes it."""
         size = len(cells["full_name"])
         if any(name in cells for name in EVIDENCE):
             texts = zip(*(cells.get(name, repeat("", size)) for name in EVIDENCE), strict=True)
             cells["evidence"] = list(map(self._evidence.__getitem__, texts))
-        before = [_pieces(name, cells[name]) for name in BEFORE if name in cells]
-        after = [[f',"{name}":"{text}"' if text else "" for text in cells[name]] for name in AFTER if name in cells]
-        names = [f'"full_name":"{text}"' for text in cells["full_name"]]
-        return map("".join, zip(repeat("{", size), *before, names, *after, repeat("}", size), strict=True))
+        parts, between = list[Iterable[str]](), "{"
+        for name, (before, after) in SIGNS.items():
+            column = cells.get(name, ())
+            if not column:
+                continue
+            if "" in column:
+                column = [f"{before}{text}{after}" if text else "" for text in column]
+                parts += (repeat(between, size), column)
+                between = ""
+            else:
+                parts += (repeat(between + before, size), column)
+                between = after
+        return "".join(chain.from_iterable(zip(*parts, repeat(f"{between}}}\n", size), strict=True)))[:-1]
 
 
-def _without(odd: set[int], rows: list[tuple[int, list[str]]], cells: Cells) -> tuple[list[tuple[int, list[str]]], Cells]:
-    """The rows and columns without some places."""
+def lines(column: Sequence[str]) -> str:
+    """A column as it is sent: a line for each row; nothing where all are empty."""
+    return "\n".join(column) if any(column) else ""
+
+
+def _without(odd: set[int], places: Sequence[int], cells: Cells) -> tuple[Sequence[int], Cells]:
+    """The places and columns without some of them."""
     if not odd:
-        return rows, cells
-    keep = [place not in odd for place in range(len(rows))]
-    return list(compress(rows, keep)), {name: list(compress(column, keep)) for name, column in cells.items()}
+        return places, cells
+    keep = [at not in odd for at in range(len(places))]
+    return list(compress(places, keep)), {name: list(compress(column, keep)) for name, column in cells.items()}
+
+
+def _parts(emails: list[str]) -> tuple[list[str], list[str]]:
+    """Each address before and after its (last) @; nothing twice where there is no address. No address holds a line's end."""
+    # One @ in each line, and a line's end before each but the first: all can be divided at once.
+    parts = "\n@".join([email or "@" for email in emails]).split("@")
+    locals_, domains = parts[::2], "".join(parts[1::2]).split("\n")
+    if len(parts) == 2 * len(emails) and len(domains) == len(emails) and domains.count("") == emails.count(""):
+        return locals_, domains
+    found = [email.rpartition("@") for email in emails]
+    domains = [domain or (email and ODD) for email, (_, _, domain) in zip(emails, found, strict=True)]
+    return [local for local, _, _ in found], domains
+
+
+def _countries(stated: str, billing: str, shipping: str, hint: str) -> tuple[str, str, str, str]:
+    """The columns that name a country; the IP address is a hint only where none does."""
+    return stated, billing, shipping, "" if residence.country_of_row(stated, billing, shipping) else hint
 
 
 def _is_plain(text: str) -> bool:
@@ -265,14 +319,6 @@ def _code(told: tuple[str, str]) -> str:
 def _evidence(texts: tuple[str, ...]) -> str:
     pairs = ",".join(f'["{name}","{text}"]' for name, text in zip(EVIDENCE, texts, strict=True) if text)
     return f'"evidence":[{pairs}],' if pairs else ""
-
-
-def _pieces(name: str, column: list[str]) -> list[str]:
-    if name == "evidence":
-        return column
-    if name == "emails":
-        return [f'"emails":["{text}"],' if text else "" for text in column]
-    return [f'"{name}":"{text}",' if text else "" for text in column]
 
 
 def _normal_names(names: list[str]) -> list[str]:

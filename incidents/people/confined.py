@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -122,7 +123,7 @@ class Reader:
             raw = self._incoming.read(size)
             found: dict[str, Any] = json.loads(raw) if raw and len(raw) == size else {}
             if "texts" in found:
-                found["texts"] = self._texts(int(found["texts"]))
+                found["texts"] = self._texts(list(map(int, found["texts"])))
         except TimeoutError:
             raise FileRefused(f"Reading this list stood still for {PATIENCE} seconds. Save it as CSV in UTF-8.") from None
         except OSError:
@@ -131,15 +132,17 @@ class Reader:
             raise self._ended()
         return found
 
-    def _texts(self, size: int) -> list[bytes]:
-        """The lines that follow a message, in UTF-8."""
-        if not 0 <= size <= LONGEST_MESSAGE:
+    def _texts(self, sizes: list[int]) -> list[list[bytes]]:
+        """The columns that follow a message: lines in UTF-8; none where all are empty."""
+        size = sum(sizes)
+        if min(sizes, default=0) < 0 or size > LONGEST_MESSAGE:
             raise ReaderBroken("texts of a length that cannot be")
         raw = self._incoming.read(size)
         if len(raw) < size:
             raise self._ended()
         raw.decode()  # checked here, and needed nowhere: what is not UTF-8 would be sealed and never opened
-        return raw.split(b"\n") if raw else []
+        ends = list(accumulate(sizes))
+        return [raw[end - own : end].split(b"\n") if own else [] for own, end in zip(sizes, ends, strict=True)]
 
     def _ended(self) -> Exception:
         """Why the child is gone."""

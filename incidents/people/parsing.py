@@ -16,20 +16,17 @@ import socket
 import struct
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from incidents.people import reading
-from incidents.people.blockwise import Block, Blockwise, Ready
+from incidents.people.blockwise import Blockwise, Ready, lines
 from incidents.people.inert import restored
 from incidents.people.rows import Expected, Prepared, Preparer, match_values
 
-#: Rows in one message, and characters: enough that a message costs little, few enough that nobody waits for it.
-ROWS, CHARACTERS = 500, 1_000_000
 #: Different kinds of people (residence, elements, flags ...) that are remembered before their numbers start anew.
 MOST_PROFILES = 20_000
 LENGTH = struct.Struct(">I")
@@ -152,7 +149,7 @@ def _expected(told: Message) -> Expected:
 class Wire:
     """Messages over the one connection: a length in four bytes, then JSON (or, of a file, bytes).
 
-    Texts of which there are many (`texts`) follow their message as lines, which costs a tenth of JSON.
+    Texts of which there are many (`texts`, columns of lines) follow their message as they are, which costs a tenth of JSON.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -160,12 +157,11 @@ class Wire:
 
     def send(self, message: Message) -> None:
         """One message."""
-        lines = b""
-        if "texts" in message:
-            lines = "\n".join(message["texts"]).encode()
-            message = {**message, "texts": len(lines)}
+        columns = [text.encode() for text in message.get("texts", ())]
+        if columns:
+            message = {**message, "texts": list(map(len, columns))}
         data = json.dumps(message).encode()
-        self._connection.sendall(b"".join((LENGTH.pack(len(data)), data, lines)))
+        self._connection.sendall(b"".join((LENGTH.pack(len(data)), data, *columns)))
 
     def receive(self) -> bytes:
         """The next message; nothing when the other side is gone."""
@@ -210,32 +206,19 @@ def messages(*, raw: BinaryIO, file: reading.ListFile, expected: Expected, today
         preparer=preparer, columns=file.columns, today=today, aware_on=expected.aware_on, number_of=writer.number_of
     )  # fmt: skip
     came_back = "correction_of" in file.columns
-    for block in _blocks(reading.rows(raw=raw, file=file), after):
+    for block in (found.after(after) for found in reading.blocks(raw=raw, file=file)):
         if came_back:
             # A reject file that comes back: the marks that kept its cells quiet in a spreadsheet are taken away.
-            others: Block = [(number, [restored(cell) for cell in cells]) for number, cells in block]
+            others = [(number, [restored(cell) for cell in cells]) for number, cells in block.rows()]
         else:
             ready, others = blockwise.read(block)
             writer.extend(ready)
         for number, cells in others:
             writer.add(preparer.prepare(number, cells), cells)
-        yield writer.message()
-        if writer.begins_anew:
-            blockwise.forget()
-
-
-def _blocks(rows: Iterator[tuple[int, list[str]]], after: int) -> Iterator[list[tuple[int, list[str]]]]:
-    """The rows after row `after`, as many at a time as one message holds."""
-    block, characters = list[tuple[int, list[str]]](), 0
-    for row in rows:
-        if row[0] > after:
-            block.append(row)
-            characters += sum(map(len, row[1]))
-            if len(block) >= ROWS or characters > CHARACTERS:
-                yield block
-                block, characters = [], 0
-    if block:
-        yield block
+        if block.numbers or others:
+            yield writer.message()
+            if writer.begins_anew:
+                blockwise.forget()
 
 
 class _Writer:
@@ -259,7 +242,7 @@ class _Writer:
         """One row."""
         corrects = self._corrects(cells) if self._correction is not None else ""
         if row.rejected:
-            self._rejected.append((row.number, corrects, asdict(row.rejected), cells))
+            self._rejected.append((row.number, corrects, vars(row.rejected), cells))
         else:
             plain = row.fields.encode().decode()
             matched = match_values(row.fields).values()
@@ -294,21 +277,32 @@ class _Writer:
         known = self._profiles.get(profile)
         if known is None:
             known = self._profiles[profile] = len(self._profiles)
-            self._new.append((*profile[:-1], [asdict(problem) for problem in row.problems]))
+            self._new.append((*profile[:-1], [vars(problem) for problem in row.problems]))
         return known
 
     def message(self) -> Message:
         """What was collected since the last message."""
-        columns: list[Iterable[Any]] = list(zip(*self._rows, strict=True)) or [()] * (2 + len(TEXTS))
+        others = list(zip(*self._rows, strict=True)) or [()] * (2 + len(TEXTS))
+        numbers, profiles, *columns = others
         if ready := self._ready:
-            columns = [chain(*both) for both in zip((ready.numbers, ready.profiles, *ready.texts), columns, strict=True)]
-        numbers, profiles, *texts = columns
+            numbers, profiles = (*ready.numbers, *numbers), (*ready.profiles, *profiles)
+            many = len(ready.numbers)
+            texts = [_below(many, first, more) for first, more in zip(ready.texts, columns, strict=True)]
+        else:
+            texts = list(map(lines, columns))
         found = {
             "profiles": self._new, "rejected": self._rejected, "anew": self.begins_anew, "kept": self._kept,
-            "rows": list(numbers), "known": list(profiles), "texts": list(chain.from_iterable(texts)),
+            "rows": numbers, "known": profiles, "texts": texts,
         }  # fmt: skip
         self._new, self._rows, self._rejected, self._kept, self._ready = [], [], [], [], None
         self.begins_anew = len(self._profiles) > MOST_PROFILES
         if self.begins_anew:
             self._profiles.clear()
         return found
+
+
+def _below(many: int, text: str, more: Sequence[str]) -> str:
+    """The lines of `many` rows, and those of more rows below them."""
+    if not (more and (text or any(more))):
+        return text
+    return "\n".join((text or "\n" * (many - 1), *more))

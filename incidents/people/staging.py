@@ -10,10 +10,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any
 
 from django.db import connection, transaction
@@ -31,6 +31,8 @@ from incidents.vault import Vault
 
 #: Rows in one slice, that is: in one commit.
 SLICE = 20_000
+#: Names whose blind index is remembered; then they are worked out anew.
+MOST_NAMES = 20_000
 Progress = Callable[[int], None]
 
 
@@ -121,6 +123,7 @@ class _Stager:
         self._blob, self._begin = f"import_row|{batch.incident.reference}", copying.begin_of(batch.pk)
         #: What rows share, and once a row was written with it, where it stands.
         self._profiles: list[tuple[bytes, list[bytes]]] = []
+        self._names: dict[bytes, bytes] = {}
         self._vault.seal_many([])  # looks up the newest key now: COPY will own the connection
 
     def stage(self, messages: Iterator[dict[str, Any]], progress: Progress | None) -> None:
@@ -134,9 +137,8 @@ class _Stager:
         count, more = 0, False
         with transaction.atomic(), _Copying(self._reader) as out:
             for message in messages:
-                rows = self._rows(message)
-                out.write(rows)
-                count += len(rows)
+                out.write(self._rows(message))
+                count += len(message["rows"]) + len(message["rejected"])
                 if progress:
                     progress(self._batch.rows_staged + count)
                 if more := count >= SLICE:
@@ -154,31 +156,41 @@ class _Stager:
             raise TakenOver("This import is carried on by another process, or was cancelled.")
         batch.rows_staged, batch.rows, batch.state = done, rows, state
 
-    def _rows(self, message: dict[str, Any]) -> list[bytes]:
+    def _rows(self, message: dict[str, Any]) -> bytes:
         if message["anew"]:
             self._profiles.clear()
         self._profiles += [(copying.shared(*profile), list[bytes]()) for profile in message["profiles"]]
-        found = self._people(message) if message["rows"] else []
-        return found + [self._nobody(*row) for row in message["rejected"]]
+        found = self._people(message) if message["rows"] else b""
+        return b"".join((found, *(self._nobody(*row) for row in message["rejected"])))
 
-    def _people(self, message: dict[str, Any]) -> list[bytes]:
+    def _people(self, message: dict[str, Any]) -> bytes:
         numbers, texts = message["rows"], message["texts"]
         rows = len(numbers)
-        if len(texts) != rows * len(TEXTS):
+        if len(texts) != len(TEXTS) or any(len(column) not in {0, rows} for column in texts):
             raise ReaderBroken("more or fewer texts than rows")
-        references, corrections, plains, *values = (texts[at : at + rows] for at in range(0, len(texts), rows))
-        subjects, kept, begin, end = new_subjects(rows), self._kept(message["kept"]), self._begin, copying.NULL
+        references, corrections, plains, *values = texts
+        subjects, kept, blank = new_subjects(rows), self._kept(message["kept"]), repeat(copying.EMPTY)
         sealed, wrapped, commitments, version = self._vault.seal_columns(subjects, plains)
-        indexes = (self._vault.blind_encoded(kind, found) for kind, found in zip(TEXTS[-len(values) :], values, strict=True))
         columns = (
-            [number.to_bytes(4) for number in numbers], [copying.OF_32 + subject for subject in subjects],
-            _references(references, subjects), copying.fields(corrections), copying.fields(sealed), copying.fields(wrapped),
-            repeat(copying.small(version)), [copying.OF_64 + commitment.encode() for commitment in commitments],
+            repeat(self._begin), [number.to_bytes(4) for number in numbers], repeat(copying.OF_32), subjects,
+            _references(references, subjects), copying.fields(corrections) if corrections else blank, copying.fields(sealed),
+            copying.fields(wrapped), repeat(copying.small(version) + copying.OF_64), [one.encode() for one in commitments],
             [kept.get(number, copying.NULL) for number in numbers] if kept else repeat(copying.NULL),
-            *(copying.indexes(one) for one in indexes),
-            self._shared(numbers, message["known"]),
+            *map(self._index, TEXTS[-len(values) :], values), self._shared(numbers, message["known"]), repeat(copying.NULL),
         )  # fmt: skip
-        return [b"".join((begin, *row, end)) for row in zip(*columns, strict=False)]
+        return b"".join(chain.from_iterable(zip(*columns, strict=False)))
+
+    def _index(self, kind: str, values: list[bytes]) -> Iterable[bytes]:
+        """The fields with the blind indexes of one kind; no values where all are empty."""
+        if kind != "name" or not values:
+            return copying.indexes(self._vault.blind_encoded(kind, values)) if values else repeat(copying.NULL)
+        # Many people bear the same name.
+        known = self._names
+        if len(known) > MOST_NAMES:
+            known.clear()
+        new = list({name for name in values if name not in known})
+        known.update(zip(new, copying.indexes(self._vault.blind_encoded(kind, new)), strict=True))
+        return map(known.__getitem__, values)
 
     def _shared(self, numbers: list[int], known: list[int]) -> list[bytes]:
         """What the rows share with others: where it stands already, or it itself."""
@@ -216,7 +228,7 @@ class _Copying:
         self._reader.before_piece = self.pause
         return self
 
-    def write(self, rows: list[bytes]) -> None:
+    def write(self, rows: bytes) -> None:
         """Some rows."""
         if not self._open:
             cursor = connection.cursor()
@@ -224,7 +236,7 @@ class _Copying:
             self._open.append((cursor, manager))
             self._out = manager.__enter__()
             self._out.write(copying.BEGIN)
-        self._out.write(b"".join(rows))
+        self._out.write(rows)
 
     def pause(self) -> None:
         """End the COPY that is open; the next row begins another."""
@@ -253,4 +265,5 @@ def new_subjects(many: int) -> list[bytes]:
 
 def _references(given: list[bytes], subjects: list[bytes]) -> list[bytes]:
     """The references that the file gives; where it gives none, one of ours."""
+    given = given or [b""] * len(subjects)
     return copying.fields(reference or b"p-" + subject[-12:] for reference, subject in zip(given, subjects, strict=True))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from incidents.law.pack import load_packs
 from incidents.people import blockwise, parsing, reading
 from incidents.people.blockwise import Blockwise
+from incidents.people.reading import tables
 from incidents.people.rows import Expected, Row
 
 TODAY = date(2026, 11, 22)
@@ -77,14 +78,15 @@ def told(patched: pytest.MonkeyPatch, columns: Sequence[str], rows: Iterable[Seq
     """What the messages say of each row, by its number."""
     file = reading.ListFile(sha256="", size=0, kind="csv", header=tuple(columns), columns=tuple(columns))
     found, profiles = dict[int, Any](), list[Any]()
-    patched.setattr(reading, "rows", lambda **_: iter([(number, list(row)) for number, row in enumerate(rows, 2)]))
+    numbered = [(number, list(row)) for number, row in enumerate(rows, 2)]
+    patched.setattr(reading, "blocks", lambda **_: reading.in_blocks(numbered, len(columns)))
     for message in parsing.messages(raw=io.BytesIO(), file=file, expected=EXPECTED, today=TODAY):
         if message["anew"]:
             profiles.clear()
         profiles += message["profiles"]
         kept, size = dict(message["kept"]), len(message["rows"])
         for place, number in enumerate(message["rows"]):
-            texts = message["texts"][place::size]
+            texts = [(column.split("\n") if column else [""] * size)[place] for column in message["texts"]]
             found[number] = [profiles[message["known"][place]], dict(zip(parsing.TEXTS, texts, strict=True)), kept.get(number)]
         found |= {row[0]: row for row in message["rejected"]}
     return found
@@ -92,16 +94,16 @@ def told(patched: pytest.MonkeyPatch, columns: Sequence[str], rows: Iterable[Seq
 
 def by_itself(patched: pytest.MonkeyPatch) -> None:
     """No row is ordinary."""
-    patched.setattr(Blockwise, "read", lambda _, block: (None, block))
+    patched.setattr(Blockwise, "read", lambda _, block: (None, block.rows()))
 
 
 def check(rows: list[list[str]], *, columns: Sequence[str] = COLUMNS, size: int = 5) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(parsing, "ROWS", size)
+        patched.setattr(tables, "ROWS", size)
         together = told(patched, columns, rows)
         by_itself(patched)
         assert together == told(patched, columns, rows)
-    assert len(together) == len(rows)
+    assert len(together) == sum(any(map(str.strip, row)) for row in rows)
 
 
 def cells(ordinary: bool) -> st.SearchStrategy[list[str]]:
@@ -178,7 +180,7 @@ def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_row_is_lost_where_texts_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsing, "CHARACTERS", 300)
+    monkeypatch.setattr(tables, "CHARACTERS", 300)
     row = ["x" * 20 for _ in COLUMNS]
     check([row] * 7, size=5)
 

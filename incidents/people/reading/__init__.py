@@ -1,4 +1,4 @@
-"""Lists of people as they come from forensics, read row by row: CSV and XLSX. Plain Python, no Django, no database.
+"""Lists of people as they come from forensics, row by row or in blocks: CSV and XLSX. Plain Python, no Django, no database.
 
 What cannot be read is refused whole, naming row, column and remedy; what can be read in two ways is asked, never guessed.
 A number that a spreadsheet has rounded comes as it is shown there (1.23E+15); whoever reads the rows has to ask about it.
@@ -13,7 +13,6 @@ from typing import BinaryIO
 
 from incidents.people.reading import container, csv_lists, encodings, sheets
 from incidents.people.reading.columns import columns_of, guess_mapping, header_of, require
-from incidents.people.reading.csv_lists import Row
 from incidents.people.reading.files import (
     LARGEST_FIELD,
     LARGEST_FILE,
@@ -25,11 +24,12 @@ from incidents.people.reading.files import (
     kind_of,
 )
 from incidents.people.reading.names import KNOWN_COLUMNS, REQUIRED
+from incidents.people.reading.tables import Block, Row, in_blocks
 from incidents.people.reading.workbook import Workbook, open_workbook
 
 __all__ = [
-    "KNOWN_COLUMNS", "LARGEST_FIELD", "LARGEST_FILE", "MOST_COLUMNS", "REQUIRED", "FileAsked", "FileRefused", "ListFile",
-    "guess_mapping", "inspect", "rows", "sample",
+    "KNOWN_COLUMNS", "LARGEST_FIELD", "LARGEST_FILE", "MOST_COLUMNS", "REQUIRED", "Block", "FileAsked", "FileRefused", "ListFile",
+    "blocks", "guess_mapping", "in_blocks", "inspect", "rows", "sample",
 ]  # fmt: skip
 
 
@@ -74,8 +74,7 @@ def _xlsx(raw: BinaryIO, size: int, asked: str | None) -> ListFile:
 
 def _header(raw: BinaryIO, file: ListFile) -> list[str]:
     if file.kind == "csv":
-        first = next(csv_lists.records(raw=raw, encoding=file.encoding, delimiter=file.delimiter), None)
-        return first[1] if first else []
+        return csv_lists.header(raw=raw, encoding=file.encoding, delimiter=file.delimiter)
     return sheets.header(book=_book(raw, file))
 
 
@@ -83,22 +82,27 @@ def _book(raw: BinaryIO, file: ListFile) -> Workbook:
     return open_workbook(raw=raw, size=file.size, sheet=file.sheet)
 
 
-def rows(*, raw: BinaryIO, file: ListFile) -> Iterator[Row]:
-    """Row number (header = 1) and cells, streamed; empty rows are left out. Raises FileRefused naming the row."""
+def blocks(*, raw: BinaryIO, file: ListFile) -> Iterator[Block]:
+    """The rows some hundred at a time, streamed; empty ones are left out. Raises FileRefused naming the row."""
     require(file.columns)
-    found = _rows(raw, file)
+    found = _blocks(raw, file)
     first = next(found, None)
     if first is None:
         raise FileRefused("Row 1 is a header, and no row follows. Export the list again.")
     return chain((first,), found)
 
 
-def _rows(raw: BinaryIO, file: ListFile) -> Iterator[Row]:
+def _blocks(raw: BinaryIO, file: ListFile) -> Iterator[Block]:
     if file.kind == "csv":
-        return csv_lists.rows(raw=raw, file=file)
-    return sheets.rows(book=_book(raw, file), file=file)
+        return csv_lists.blocks(raw=raw, file=file)
+    return in_blocks(sheets.rows(book=_book(raw, file), file=file), len(file.header))
+
+
+def rows(*, raw: BinaryIO, file: ListFile) -> Iterator[Row]:
+    """Row number (header = 1) and cells of the same."""
+    return chain.from_iterable(block.rows() for block in blocks(raw=raw, file=file))
 
 
 def sample(*, raw: BinaryIO, file: ListFile, most: int = SAMPLE_ROWS) -> list[Row]:
     """The first rows, to be shown before anything is imported."""
-    return list(islice(_rows(raw, file), most))
+    return list(islice(chain.from_iterable(block.rows() for block in _blocks(raw, file)), most))

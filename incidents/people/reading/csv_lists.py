@@ -6,18 +6,23 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from incidents.people.reading.files import HINT, LARGEST_FIELD, LONGEST_ROW, SAMPLE_ROWS, FileAsked, FileRefused, ListFile
+from incidents.people.reading.tables import CHARACTERS, Block, Builder
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 WORDS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "bar": "|", "pipe": "|", "space": " "}
 ENDLESS_ROW = f"a row of more than {LONGEST_ROW} characters"
 
-Row = tuple[int, list[str]]
+#: Characters that are read at once, and a line's end; of a carriage return only what follows it tells that it is one.
+PIECE = LARGEST_FIELD // 2
+LINE_END = re.compile(r"\r\n|\n|\r(?=.)", re.DOTALL)
+#: Fewer rows make no block, unless there are many characters in them.
+LEAST = 200
 
 
 def likely_delimiter(*, raw: BinaryIO, encoding: str) -> str:
@@ -94,55 +99,146 @@ class _Text:
 
 
 class _Lines:
-    """The lines for csv.reader; neither a line nor a row may be without end, whatever the quotes say."""
+    """The lines for csv.reader, or many at once; neither a line nor a row may be without end, whatever the quotes say."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
-        self.readline, self.used = text.readline, 0
+        self._read, self._ahead, self._at = text.read, "", 0
+        #: How long the row is that is read line by line.
+        self.used = 0
+        if not HINT.fullmatch(next(self, "")):
+            self._at = 0
+
+    def _more(self) -> str:
+        """Read on; returns what is not used yet."""
+        self._ahead, self._at = self._ahead[self._at :] + self._read(PIECE), 0
+        return self._ahead
 
     def __iter__(self) -> Iterator[str]:
-        readline = self.readline
-        while line := readline(LONGEST_ROW):
-            self.used += len(line)
-            if self.used >= LONGEST_ROW:
+        return self
+
+    def __next__(self) -> str:
+        while not (found := LINE_END.search(self._ahead, self._at)):
+            known = len(self._ahead) - self._at
+            if known >= LONGEST_ROW:
                 raise csv.Error(ENDLESS_ROW)
-            yield line
+            if len(self._more()) == known:
+                break
+        line = self._ahead[self._at : found.end() if found else None]
+        self.used += len(line)
+        if self.used >= LONGEST_ROW:
+            raise csv.Error(ENDLESS_ROW)
+        self._at += len(line)
+        if not line:
+            raise StopIteration
+        return line
+
+    def many(self) -> str:
+        """Whole lines, together shorter than the longest field; none at the end, and where a line is longer."""
+        known = self._ahead[self._at :]
+        if len(known) > PIECE:
+            return ""
+        known = self._more()
+        self._at = known.rfind("\n") + 1
+        return known[: self._at]
+
+    def give_back(self, unused: int) -> None:
+        """The last characters of what was taken."""
+        self._at -= unused
 
 
-def records(*, raw: BinaryIO, encoding: str, delimiter: str) -> Iterator[Row]:
-    """Every row with its number, the header as row 1. Raises FileRefused naming the row."""
-    number = 1
+def header(*, raw: BinaryIO, encoding: str, delimiter: str) -> list[str]:
+    """The cells of the first row; none where there is none. Raises FileRefused."""
     with _Text(raw, encoding) as text:
-        lines = _Lines(text)
-        reader = csv.reader(_after_hint(lines), delimiter=delimiter, strict=True)
         try:
-            for cells in reader:
-                lines.used = 0
-                yield number, cells
-                number += 1
-            return
+            return next(_reader(_Lines(text), delimiter), [])
+        except csv.Error as error:
+            reason = str(error)
+    raise _broken(raw, encoding, delimiter, 1, reason)
+
+
+def _reader(lines: Iterable[str], delimiter: str) -> Any:
+    return csv.reader(lines, delimiter=delimiter, strict=True)
+
+
+def blocks(*, raw: BinaryIO, file: ListFile) -> Iterator[Block]:
+    """The rows below the header; empty ones are left out and keep their number. Raises FileRefused naming the row."""
+    found, reason = _Found(file), ""
+    with _Text(raw, file.encoding) as text:
+        try:
+            yield from found.blocks(_Lines(text))
         except csv.Error as error:
             reason = str(error)
         except UnicodeDecodeError:
-            raise FileRefused(f"Row {number} or below: a byte is not {encoding}. The file changed; import it again.") from None
-    raise _broken(raw, encoding, delimiter, number, reason)
+            raise FileRefused(
+                f"Row {found.number} or below: a byte is not {file.encoding}. The file changed; import it again."
+            ) from None
+    if len(found.builder):
+        yield from found.builder.take()
+    if reason:
+        raise _broken(raw, file.encoding, file.delimiter, found.number, reason)
 
 
-def _after_hint(lines: _Lines) -> Iterator[str]:
-    found = iter(lines)
-    for line in found:
-        if not HINT.fullmatch(line):
-            yield line
-        break
-    yield from found
+class _Found:
+    """The rows of a file. Lines without a quotation mark are divided all at once; csv.reader reads the others."""
 
+    def __init__(self, file: ListFile) -> None:
+        self._delimiter, self._width, self.number = file.delimiter, len(file.header), 1
+        self.builder = Builder(self._width)
 
-def rows(*, raw: BinaryIO, file: ListFile) -> Iterator[Row]:
-    """The rows below the header; empty ones are left out and keep their number."""
-    strip = str.strip
-    for row in records(raw=raw, encoding=file.encoding, delimiter=file.delimiter):
-        cells = row[1]
-        if cells and (cells[0].strip() or any(map(strip, cells))) and row[0] > 1:
-            yield row
+    def blocks(self, lines: _Lines) -> Iterator[Block]:
+        """Everything below the header; the last rows stay in `builder`."""
+        reader, characters = _reader(lines, self._delimiter), 0
+        more = next(reader, None)
+        while more is not None:
+            self.number += 1
+            text = lines.many()
+            lines.give_back(len(text) - self._take(text))
+            # What follows is longer than a piece, not closed where it ends, or no row at all: csv.reader says what.
+            lines.used = 0
+            if (more := next(reader, None)) is not None:
+                self.builder.add(self.number, more)
+            characters += len(text) + lines.used
+            if len(self.builder) >= LEAST or characters > CHARACTERS:
+                yield from self.builder.take()
+                characters = 0
+
+    def _take(self, text: str) -> int:
+        """Read whole lines; returns how many characters were used: all, unless a row goes on behind them or is none."""
+        at = 0
+        while (quote := text.find('"', at)) >= 0:
+            start, end = text.rfind("\n", at, quote) + 1 or at, text.find("\n", quote) + 1
+            while (quote := text.find('"', end)) >= 0 and text.find("\n", end, quote) < 0:
+                end = text.find("\n", quote) + 1
+            for read, first, last in ((self._plain, at, start), (self._quoted, start, end)):
+                if (used := read(text[first:last])) < last - first:
+                    return first + used
+            at = end
+        return at + self._plain(text[at:])
+
+    def _plain(self, text: str) -> int:
+        """Lines without a quotation mark: every delimiter divides two cells."""
+        if not text:
+            return 0
+        lines, mark = text.replace("\r\n", "\n") if "\r" in text else text, self._delimiter
+        cells = lines[:-1].replace("\n", f"{mark}\n").split(mark)
+        rows = lines.count("\n")
+        # Of rows as wide as the header every cell with a line's end before it is a first one.
+        firsts = "".join(cells[:: self._width]).split("\n")
+        if "\r" in lines or len(cells) != rows * self._width or len(firsts) != rows:
+            return self._quoted(text)
+        cells[:: self._width] = firsts
+        self.number = self.builder.add_many(self.number, cells)
+        return len(text)
+
+    def _quoted(self, text: str) -> int:
+        lines, used = io.StringIO(text, newline="").readlines(), 0
+        reader = _reader(lines, self._delimiter)
+        with suppress(csv.Error):
+            for cells in reader:
+                self.builder.add(self.number, cells)
+                self.number += 1
+                used = reader.line_num
+        return sum(map(len, lines[:used]))
 
 
 def _broken(raw: BinaryIO, encoding: str, delimiter: str, number: int, reason: str) -> FileRefused:
@@ -150,13 +246,14 @@ def _broken(raw: BinaryIO, encoding: str, delimiter: str, number: int, reason: s
     with _Text(raw, encoding) as text:
         hinted = HINT.fullmatch(text.readline(LARGEST_FIELD)) is not None
     with _Text(raw, encoding) as text:
-        reader = csv.reader(_after_hint(_Lines(text)), delimiter=delimiter, strict=True)
+        lines = _Lines(text)
+        reader = _reader(lines, delimiter)
         for _ in islice(reader, number - 1):
-            pass
+            lines.used = 0
         line = reader.line_num + 1 + hinted
-        first = text.readline(LARGEST_FIELD) if number > 1 or not hinted else ""
-    column = 0 if reason == ENDLESS_ROW else _open_quote(first, delimiter)
-    if column:
+        lines.used = 0
+        first = next(lines, "") if (number > 1 or not hinted) and reason != ENDLESS_ROW else ""
+    if column := _open_quote(first, delimiter):
         return FileRefused(
             f"Row {number} (line {line}), column {column}: a quotation mark is opened and not closed in its place. "
             "Correct it, or export the list again with quotation marks doubled inside fields. Nothing was imported."

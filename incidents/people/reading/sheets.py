@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from incidents.people.reading.cells import number_text
 from incidents.people.reading.container import pieces
-from incidents.people.reading.csv_lists import Row
 from incidents.people.reading.files import LARGEST_FIELD, LONGEST_ROW, FileRefused, ListFile
 from incidents.people.reading.markup import Attributes, Handlers, feed, in_sheets
 from incidents.people.reading.shared_strings import SharedStrings, unescape
+from incidents.people.reading.tables import Row
 from incidents.people.reading.workbook import Workbook
 
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384
