@@ -75,10 +75,13 @@ WHERE s.merge_tier IS NOT NULL AND s.merge_tier <> 'correction' AND s.rejected I
 UPDATE incidents_affectedperson p SET other_email_indexes = j.others FROM joined j JOIN staging s USING (number)
 WHERE p.id = s.person_id AND j.others <> '{}'"""),
     ("question", """
-UPDATE incidents_queueentry q SET other_id = coalesce(d.person, o.known_person, o.person_id)
+UPDATE incidents_queueentry q SET other_id = f.other
 FROM question d JOIN staging s ON s.number = d.number LEFT JOIN staging o ON o.number = d.other
-WHERE q.person_id = coalesce(s.known_person, s.person_id) AND q.kind = 'match_conflict' AND q.reason = d.reason
-  AND q.status = 'open' AND q.other_id IS NULL"""),
+CROSS JOIN LATERAL (
+  SELECT e.id, coalesce(d.person, o.known_person, o.person_id) AS other FROM incidents_queueentry e
+  WHERE e.person_id = coalesce(s.known_person, s.person_id) AND e.kind = 'match_conflict' AND e.reason = d.reason
+    AND e.status = 'open' AND e.other_id IS NULL OFFSET 0) f
+WHERE q.id = f.id"""),
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from django.db import Error, IntegrityError, connection, transaction
 from incidents.letters.approving import approve_content
 from incidents.models import Approval, Campaign, CampaignState, MessageState
 from incidents.models.letters import ApprovalKind
-from incidents.models.messages import CAMPAIGN_MOVES, FINAL_STATES, MESSAGE_MOVES
+from incidents.models.messages import CAMPAIGN_MOVES, FINAL_STATES, MESSAGE_MOVES, PHASES
 from notifier.privileges import APPEND_ONLY
 from tests.dispatch.campaigns import sql, superuser
 from tests.roles import Cast, acting
@@ -44,6 +44,14 @@ def test_every_state_has_its_moves_and_final_ones_have_none() -> None:
     # An event may still prove more; and somebody to whom nobody wrote can be corrected or excluded.
     still = {MessageState.ACCEPTED_UNCONFIRMED, MessageState.NOT_OWED}
     assert {state for state in FINAL_STATES if MESSAGE_MOVES[state]} == still
+
+
+def test_the_database_knows_the_same_phases_as_the_code(five: Campaign, admin_url: str) -> None:
+    with superuser(admin_url) as server, server.transaction(force_rollback=True):
+        server.execute("SET LOCAL session_replication_role = replica")
+        for state in MessageState:
+            rows = server.execute("UPDATE incidents_message SET state = %s RETURNING phase", [state.value]).fetchall()
+            assert {phase for (phase,) in rows} == {PHASES.get(state, state.value)}
 
 
 def moved(table: str, old: str, new: str) -> bool:
@@ -192,6 +200,18 @@ def test_an_entry_that_is_written_is_pending_for_the_tree_by_the_database_itself
             "WHERE e.action = 'by.hand'"
         ).fetchone()
     assert waiting == (1,)
+
+
+def test_a_place_in_the_log_is_that_of_an_entry_of_the_same_log(five: Campaign, admin_url: str) -> None:
+    entry = """INSERT INTO incidents_auditevent (log_id, action, subject, actor, happened_at, line)
+        SELECT max(id), 'by.hand', '', 'x', now(), '{}' FROM incidents_auditlog RETURNING id, log_id"""
+    place = "INSERT INTO incidents_auditleaf (log_id, seq, event_id, leaf_hash) VALUES (%s, 10000000, %s, '')"
+    with superuser(admin_url) as server, server.transaction(force_rollback=True):
+        event, log = server.execute(entry).fetchone() or (0, 0)
+        for elsewhere in ((log + 1000, event), (log, event + 1000)):
+            with pytest.raises(psycopg.errors.ForeignKeyViolation, match="names no entry of it"), server.transaction():
+                server.execute(place, elsewhere)
+        server.execute(place, (log, event))
 
 
 def test_a_frozen_letter_can_neither_change_nor_go(frozen: Campaign) -> None:
