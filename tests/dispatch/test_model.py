@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import connection, transaction
@@ -73,9 +74,9 @@ class Model:
 class Here(Owner):
     """An owner that writes its markers on the test's own connection, so that a whole story can be rolled back."""
 
-    def execute(self, query: str, values: list[Any]) -> list[Any]:
+    def execute_again(self, query: str, values: Sequence[str]) -> list[Any]:
         with connection.cursor() as cursor:
-            cursor.execute(query, values)
+            cursor.execute(re.sub(r"\$\d", "%s", query), values)  # the places stand in their order
             return list(cursor.fetchall())
 
 

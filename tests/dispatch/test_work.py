@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from incidents.dispatch import prepare, receive, send, work
+from incidents.dispatch import outcomes, prepare, receive, send, work
 from incidents.dispatch.campaign import pause, resume, stop
 from incidents.dispatch.channels.contract import Provider, SendError, SendErrorKind
 from incidents.dispatch.channels.inbox import InboxProvider, read_inbox_message
@@ -103,7 +103,10 @@ def test_everybody_gets_the_letter_that_was_approved(five: Campaign, owner: Owne
     )
 
 
-def test_a_failure_before_the_letter_is_retried_and_a_refusal_needs_another_channel(five: Campaign, owner: Owner) -> None:
+def test_a_failure_before_the_letter_is_retried_and_a_refusal_needs_another_channel(
+    five: Campaign, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcomes, "backoff", lambda **_: 60.0)  # its jitter begins at no wait at all
     provider = Scripted({"claire@example.org": NOT_SENT, "carl@example.com": REFUSED})
     assert sent(five, owner, provider) == 5
     assert (state_of(person(five, "claire")), state_of(person(five, "carl"))) == (S.READY, S.NEEDS_OTHER_CHANNEL)
