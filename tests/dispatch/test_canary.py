@@ -94,7 +94,7 @@ def test_entering_and_removing_staff_is_logged_without_name_or_address(five_froz
     remove_staff(staff=ada, reason="left the company", author=officer())
     lines = AuditEvent.objects.filter(action__in=[Action.STAFF_ADDED, Action.STAFF_REMOVED]).values_list("line", flat=True)
     assert len(lines) == 2 and "left the company" in lines[1]
-    assert not any("ada" in line.lower() for line in lines)
+    assert not any(word in line for line in lines for word in ("Ada", "Ames", "ada@", "staff.example"))
     ada.refresh_from_db()
     assert bytes(ada.sealed) == b"" and staff_of(brand="Cartier") == []
 
