@@ -101,7 +101,6 @@ class AffectedPerson(models.Model):
         ]  # fmt: skip
         #: Each incident has an index key of its own: the same person in two incidents has two different values.
         indexes = [
-            HashIndex(fields=["customer_index"], name="person_by_customer"),
             HashIndex(fields=["email_index"], name="person_by_email"),
             models.Index(fields=["incident", "status"], name="person_by_status", condition=~models.Q(status="clear")),
             models.Index(fields=["merged_into"], name="person_by_keeper", condition=models.Q(merged_into__isnull=False)),
@@ -110,9 +109,7 @@ class AffectedPerson(models.Model):
                 fields=["incident"], name="person_of_several_addresses", condition=models.Q(other_email_indexes__isnull=False)
             ),
             models.Index(fields=["incident"], name="person_erased", condition=models.Q(erased_at__isnull=False)),
-            models.Index(
-                fields=["incident"], name="person_asks_erasure", condition=models.Q(flags__contains=["erasure_pending"])
-            ),
+            models.Index(fields=["incident"], name="person_with_flags", condition=~models.Q(flags=[])),
         ]
 
     def __str__(self) -> str:
@@ -146,9 +143,9 @@ class QueueStatus(models.TextChoices):
 class QueueEntry(models.Model):
     """One question about one person (or one row that became nobody) that only a person can answer."""
 
-    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="queue")
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="queue", db_index=False)
     person = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, null=True, related_name="queue")
-    row = models.ForeignKey("incidents.ImportRow", on_delete=models.PROTECT, null=True, related_name="queue")
+    row = models.ForeignKey("incidents.ImportRow", on_delete=models.PROTECT, null=True, related_name="queue", db_index=False)
     kind = models.CharField(max_length=20, choices=QueueKind)
     column = models.CharField(max_length=60, blank=True)
     reason = models.CharField(max_length=200)
@@ -156,14 +153,23 @@ class QueueEntry(models.Model):
     status = models.CharField(max_length=20, choices=QueueStatus, default=QueueStatus.OPEN)
     decision_reason = models.TextField(blank=True)
     #: The other person that the question is about (one person or two?).
-    other = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, null=True, related_name="+")
+    other = models.ForeignKey(AffectedPerson, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     held_until = models.DateField(null=True)
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
     decided_at = models.DateTimeField(null=True)
-    second_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    second_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
 
     class Meta:
-        indexes = [models.Index(fields=["incident", "kind", "status"], name="queue_by_kind")]
+        #: A list brings open questions about people: the other columns are empty then.
+        indexes = [
+            models.Index(fields=["incident", "kind", "status"], name="queue_by_kind"),
+            *(
+                models.Index(fields=[name], name=f"queue_by_{name}", condition=models.Q(**{f"{name}__isnull": False}))
+                for name in ("row", "other", "decided_by", "second_by")
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=~models.Q(status="rejected") | models.Q(second_by__isnull=False), name="rejected_by_two"

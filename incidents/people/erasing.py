@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, database_now, record, record_many
@@ -75,7 +76,7 @@ def request_erasure(*, person: AffectedPerson, reason: str, author: User) -> Era
 def open_pending(*, incident: Incident, actor: str = RETENTION) -> int:
     """A waiting erasure for everybody whom a list marks as having asked for it and who has none yet; returns how many."""
     people = AffectedPerson.objects.filter(
-        incident=incident, flags__contains=[PENDING_FLAG], erased_at=None, merged_into=None, erasures=None
+        ~Q(flags=[]), incident=incident, flags__contains=[PENDING_FLAG], erased_at=None, merged_into=None, erasures=None
     )
     opened = 0
     while page := list(people.order_by("id")[:BATCH]):
