@@ -69,7 +69,7 @@ def queue(name: str, to: str, related: str = "+", *, null: bool = True) -> migra
 
 
 class Migration(migrations.Migration):
-    dependencies = [("incidents", "0015_recovering"), migrations.swappable_dependency(settings.AUTH_USER_MODEL)]
+    dependencies = [("incidents", "0016_cheap_letters"), migrations.swappable_dependency(settings.AUTH_USER_MODEL)]
     operations = [
         # Asked only by later lists, which read the incident's people for their addresses and birth dates anyway.
         migrations.RemoveIndex("affectedperson", "person_by_customer"),

@@ -19,15 +19,15 @@ from incidents.people import joining
 from incidents.people.amending import on_standing_register
 from incidents.people.decisions import FOLLOW, LATER, WAITING, note, question
 from incidents.people.kept import KeptRow, open_row, seal_row
-from incidents.people.matching import STAGED_ROW, StagedRow, copy_rows, pages, record_of, rows_of
+from incidents.people.matching import STAGED_ROW, WRITE_KEPT, StagedRow, copy_rows, pages, record_of, rows_of
 from incidents.people.questions import DATA
 from incidents.people.returned import CORRECTION
+from incidents.people.staged import STAGED
 from incidents.vault import CannotOpen, Vault
 
 KNOWN = f"""
-SELECT s.known_person, {STAGED_ROW} FROM staging s
-JOIN incidents_stagedrow r ON r.batch_id = s.batch_id AND r.number = s.number
-WHERE s.known_person IS NOT NULL AND s.rejected IS NULL ORDER BY 1, (s.merge_tier <> 'correction'), s.number"""  # noqa: S608
+SELECT s.known_person, {STAGED_ROW} FROM {STAGED} s
+WHERE s.known_person IS NOT NULL AND NOT s.rejected ORDER BY 1, (s.merge_tier <> 'correction'), s.number"""  # noqa: S608
 ANYBODY = "SELECT EXISTS (SELECT FROM staging WHERE known_person IS NOT NULL)"
 ADDED = """
 DROP TABLE IF EXISTS pg_temp.added, pg_temp.own, pg_temp.asked, pg_temp.keep;
@@ -41,7 +41,7 @@ CREATE TEMP TABLE added (
 ) ON COMMIT DROP;
 CREATE TEMP TABLE asked (person bigint, questions jsonb, closed bigint[], frozen boolean) ON COMMIT DROP"""
 WRITE = (
-    "UPDATE incidents_stagedrow r SET raw_sealed = k.raw_sealed FROM keep k WHERE r.batch_id = %(batch)s AND r.number = k.number",
+    *WRITE_KEPT,
     "UPDATE incidents_importrow r SET sealed = o.sealed FROM own o WHERE r.id = o.id",
     """
 UPDATE incidents_affectedperson p SET sealed = a.sealed, wrapped_key = a.wrapped_key, key_version = a.key_version,
@@ -50,7 +50,6 @@ UPDATE incidents_affectedperson p SET sealed = a.sealed, wrapped_key = a.wrapped
   customer_index = a.customer_index, email_index = a.email_index, name_index = a.name_index,
   name_birth_index = a.name_birth_index, address_index = a.address_index, other_email_indexes = nullif(a.others, '{}')
 FROM added a WHERE p.id = a.person""",
-    "UPDATE staging SET commitment = '' WHERE known_person IS NOT NULL",
     "UPDATE staging s SET commitment = a.commitment FROM added a WHERE s.number = a.number",
     """
 UPDATE incidents_queueentry q SET status = 'corrected', decision_reason = %(answered)s, decided_by_id = %(author)s,
@@ -102,7 +101,7 @@ def add_to_known(cursor: Any, vault: Vault, *, batch: ImportBatch) -> None:
     cursor.execute(ANYBODY)
     if not cursor.fetchone()[0]:
         return
-    for page in pages(_groups()):
+    for page in pages(_groups(batch)):
         found, written = _look_up([person for person, _ in page]), _Written([], [], [], [])
         for person, rows in page:
             _add(found, person, rows, written, vault, batch)
@@ -115,8 +114,8 @@ def add_to_known(cursor: Any, vault: Vault, *, batch: ImportBatch) -> None:
     cursor.execute(FOLLOW.replace("= ANY(%s)", f"IN ({FOLLOWED})"))
 
 
-def _groups() -> Iterator[tuple[int, list[StagedRow]]]:
-    for person, group in groupby(rows_of(KNOWN), key=lambda row: row[0]):
+def _groups(batch: ImportBatch) -> Iterator[tuple[int, list[StagedRow]]]:
+    for person, group in groupby(rows_of(KNOWN, batch), key=lambda row: row[0]):
         yield int(person), [StagedRow(*row[1:]) for row in group]
 
 

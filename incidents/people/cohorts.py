@@ -9,9 +9,8 @@ from __future__ import annotations
 from django.db import connection, transaction
 
 from incidents.models import Cohort, Incident
+from incidents.people.staged import MINOR
 
-#: SQL: whether a person (or a staged row) is marked as a minor.
-MINOR = "(flags::varchar[] && ARRAY['minor_under_16', 'minor_16_17']::varchar[])"
 #: SQL: the cohorts of some rows with residence, elements and minors, where they are missing.
 CREATE = """
 INSERT INTO incidents_cohort (incident_id, residence, elements, maybe, minors, amendment_id, count)

@@ -6,6 +6,7 @@ from django.db import connection, transaction
 
 from incidents.models import BatchState, ImportBatch
 from incidents.people.settling import match
+from incidents.people.staged import STAGED
 
 #: What is compared: a change of these changes who is told, where, by which law or of what.
 CHANGED = (
@@ -15,11 +16,11 @@ CHANGED = (
     "OR NOT p.elements::text[] @> s.elements OR NOT p.flags::text[] @> s.flags OR p.language <> s.language"
 )
 COUNTS = f"""
-SELECT count(*) FILTER (WHERE s.rejected IS NULL AND s.keeper IS NULL AND s.known_person IS NULL) AS new,
+SELECT count(*) FILTER (WHERE NOT s.rejected AND s.keeper IS NULL AND s.known_person IS NULL) AS new,
   count(*) FILTER (WHERE s.known_person IS NOT NULL AND NOT coalesce({CHANGED}, false)) AS unchanged,
   count(*) FILTER (WHERE s.known_person IS NOT NULL AND coalesce({CHANGED}, false)) AS changed,
-  count(*) FILTER (WHERE s.rejected IS NOT NULL) AS rejected
-FROM staging s LEFT JOIN incidents_affectedperson p ON p.id = s.known_person"""  # noqa: S608
+  count(*) FILTER (WHERE s.rejected) AS rejected
+FROM {STAGED} s LEFT JOIN incidents_affectedperson p ON p.id = s.known_person"""  # noqa: S608
 MISSING = """
 SELECT count(DISTINCT r.person_id) FROM incidents_importrow r WHERE r.batch_id = %(earlier)s AND r.person_id IS NOT NULL
 AND NOT EXISTS (SELECT 1 FROM staging s WHERE s.known_person = r.person_id)"""
@@ -37,7 +38,7 @@ def compare(*, batch: ImportBatch, earlier: ImportBatch) -> dict[str, int]:
     """People new, unchanged, changed and missing, and rows that cannot be people; of a list that is staged to its end."""
     with transaction.atomic(), connection.cursor() as cursor:
         match(cursor, batch, marks_only=True)
-        cursor.execute(COUNTS)
+        cursor.execute(COUNTS, {"batch": batch.pk})
         new, unchanged, changed, rejected = cursor.fetchone()
         cursor.execute(MISSING, {"earlier": earlier.pk})
         (missing,) = cursor.fetchone()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from incidents.people.likeness import COMMON, FREE, NAMES, NAMESAKES, OTHER_NAME, OTHER_REFERENCE, PLACE, TIERS, TORN
+from incidents.people.staged import OF_KIND, STAGED
 
 TIED = "a row of a list fits two people"
 #: Which column the question stands beside.
@@ -16,7 +17,10 @@ COLUMN = f"""CASE reason WHEN '{OTHER_NAME}' THEN 'customer_number' WHEN '{OTHER
   WHEN '{NAMESAKES}' THEN 'date_of_birth' ELSE '' END"""
 REMEDY = "say whether they are one person"
 
-ANYBODY = "SELECT EXISTS (SELECT 1 FROM incidents_affectedperson WHERE incident_id = %(incident)s)"
+#: Whether anybody is known, and whether the list is long. People who came a moment ago are no statistics yet: a nested loop would
+#: hold every row of a long list against every one of them.
+ANYBODY = """
+SELECT EXISTS (SELECT FROM incidents_affectedperson WHERE incident_id = %(incident)s), (SELECT count(*) > 1000 FROM staging)"""
 TABLES = """
 DROP TABLE IF EXISTS pg_temp.tie, pg_temp.chosen, pg_temp.apart, pg_temp.namesake, pg_temp.common, pg_temp.question;
 CREATE TEMP TABLE tie (tier int, number int, person bigint) ON COMMIT DROP"""
@@ -29,8 +33,8 @@ FURTHER = """(SELECT id, incident_id, status, name_index, customer_index, name_b
     unnest(other_email_indexes) AS email_index
   FROM incidents_affectedperson WHERE incident_id = %(incident)s AND other_email_indexes IS NOT NULL) p"""
 FIT = (
-    "{people} JOIN staging s ON p.{column} = s.{column} AND {name} "
-    "WHERE p.incident_id = %(incident)s AND p.status <> 'rejected' AND {present}"
+    f"{{people}} JOIN {STAGED} s ON p.{{column}} = s.{{column}} AND {SAME_NAME} "
+    "WHERE p.incident_id = %(incident)s AND p.status <> 'rejected' AND {counts}"
 )
 TIE = (
     f"INSERT INTO tie SELECT {{place}}, s.number, p.id FROM {FIT} AND {AGREE} AND {FREE} "  # noqa: S608
@@ -42,7 +46,7 @@ NAMESAKES_OF = f"""
 CREATE TEMP TABLE namesake ON COMMIT DROP AS SELECT s.number, s.name_index AS name, p.id AS person,
   (p.address_index = s.address_index) IS NOT FALSE AND (p.residence = s.residence OR 'ZZ' IN (p.residence, s.residence)
     OR p.residence = split_part(s.residence, '-', 1) OR s.residence = split_part(p.residence, '-', 1)) AS fits
-FROM {PEOPLE} JOIN staging s USING (name_birth_index)
+FROM {PEOPLE} JOIN {STAGED} s USING (name_birth_index)
 LEFT JOIN (SELECT DISTINCT coalesce(o.keeper, o.number) AS root FROM tie JOIN staging o USING (number)) g
   ON g.root = coalesce(s.keeper, s.number)
 WHERE p.incident_id = %(incident)s AND p.status <> 'rejected' AND (p.customer_index = s.customer_index) IS NOT FALSE
@@ -54,9 +58,11 @@ INSERT INTO doubt SELECT number, NULL, person, '{NAMESAKES}' FROM namesake LEFT 
 WHERE NOT fits OR c.name IS NOT NULL"""  # noqa: S608
 #: One number beside two names; one reference too, within lists of one source.
 DOUBT_NAMES = f"""
-INSERT INTO doubt SELECT s.number, NULL, p.id, '{OTHER_NAME}' FROM {PEOPLE} JOIN staging s USING (customer_index)
+INSERT INTO doubt SELECT s.number, NULL, p.id, '{OTHER_NAME}' FROM {PEOPLE}
+JOIN {STAGED} s USING (customer_index)
 WHERE p.incident_id = %(incident)s AND p.status <> 'rejected' AND NOT ({SAME_NAME}) AND {FREE};
-INSERT INTO doubt SELECT s.number, NULL, p.id, '{OTHER_REFERENCE}' FROM {PEOPLE} JOIN staging s USING (reference)
+INSERT INTO doubt SELECT s.number, NULL, p.id, '{OTHER_REFERENCE}' FROM {PEOPLE}
+JOIN {STAGED} s USING (reference)
 WHERE p.incident_id = %(incident)s AND p.status <> 'rejected'
   AND (NOT ({SAME_NAME}) OR p.customer_index <> s.customer_index) AND {FREE}
   AND EXISTS (SELECT 1 FROM incidents_importrow r JOIN incidents_importbatch b ON b.id = r.batch_id
@@ -66,15 +72,15 @@ FOLLOW = """
 UPDATE {table} t SET person = p.merged_into_id FROM incidents_affectedperson p
 WHERE p.id = t.person AND p.merged_into_id IS NOT NULL"""
 #: Two people whom somebody called two share no group: each row goes by itself to whom it fits best.
-FITS = """
+FITS = f"""
 DROP TABLE IF EXISTS pg_temp.fit;
 CREATE TEMP TABLE fit ON COMMIT DROP AS
 SELECT coalesce(s.keeper, s.number) AS root, t.tier, t.person,
   coalesce(p.address_index = s.address_index, false)::int + coalesce(p.name_birth_index = s.name_birth_index, false)::int
   + coalesce(s.email_index = ANY(p.other_email_indexes), false)::int
   + 2 * coalesce(p.email_index = s.email_index, false)::int AS agree
-FROM tie t JOIN staging s USING (number) JOIN incidents_affectedperson p ON p.id = t.person;
-ANALYZE fit"""
+FROM tie t JOIN {STAGED} s USING (number) JOIN incidents_affectedperson p ON p.id = t.person;
+ANALYZE fit"""  # noqa: S608
 APART = """
 CREATE TEMP TABLE apart ON COMMIT DROP AS SELECT DISTINCT one.root FROM incidents_queueentry q
 JOIN fit one ON one.person = q.person_id JOIN fit two ON two.person = q.other_id AND two.root = one.root
@@ -87,7 +93,8 @@ ALTER TABLE chosen ADD PRIMARY KEY (root);
 INSERT INTO doubt SELECT DISTINCT c.root, NULL::int, t.person, '{TIED}' FROM tie t JOIN staging s USING (number)
 JOIN chosen c ON c.root = coalesce(s.keeper, s.number) WHERE t.person <> c.person;
 WITH against AS (
-  DELETE FROM chosen c USING staging s, incidents_affectedperson p WHERE coalesce(s.keeper, s.number) = c.root AND p.id = c.person
+  DELETE FROM chosen c USING {STAGED} s, incidents_affectedperson p
+  WHERE coalesce(s.keeper, s.number) = c.root AND p.id = c.person
     AND (p.customer_index <> s.customer_index OR p.name_index = s.name_index AND p.name_birth_index <> s.name_birth_index)
   RETURNING c.root, c.person)
 INSERT INTO doubt SELECT root, NULL, person, '{TORN}' FROM against"""  # noqa: S608
@@ -107,19 +114,25 @@ WHERE coalesce(person <> known, true) AND coalesce(other <> root, true)
   AND NOT EXISTS (SELECT 1 FROM incidents_queueentry q WHERE q.kind = 'match_conflict' AND q.other_id IS NOT NULL
     AND (q.person_id = d.known AND q.other_id = d.person OR q.person_id = d.person AND q.other_id = d.known))
 ORDER BY root, reason, person, other"""
+#: Whoever is asked about is a kind of their own.
 ASK = f"""
-UPDATE staging s SET problems = problems || q.asked FROM (
+INSERT INTO kind (kind, minors, {", ".join(OF_KIND)})
+SELECT -s.number, k.minors, {", ".join(f"k.{name}" for name in OF_KIND[:-1])}, k.problems || q.asked FROM (
   SELECT number, jsonb_agg(jsonb_build_object('kind', 'match_conflict', 'column', {COLUMN}, 'reason', reason,
-      'remedy', '{REMEDY}') ORDER BY reason) AS asked FROM question GROUP BY 1) q WHERE s.number = q.number"""  # noqa: S608
+      'remedy', '{REMEDY}') ORDER BY reason) AS asked FROM question GROUP BY 1) q
+JOIN staging s USING (number) JOIN kind k USING (kind);
+UPDATE staging s SET kind = -number WHERE number IN (SELECT number FROM question)"""  # noqa: S608
 
 
-def tie_to_people(cursor: Any, incident_id: int, batch_id: int) -> None:
+def tie_to_people(cursor: Any, ids: dict[str, int]) -> None:
     """Set `known_person` on the rows of people who are known already, and add what is to be asked to `problems`."""
-    ids = {"incident": incident_id, "batch": batch_id}
     cursor.execute(TABLES)
     cursor.execute(ANYBODY, ids)
-    if cursor.fetchone()[0]:
+    anybody, long = cursor.fetchone()
+    if anybody:
+        cursor.execute(f"SET LOCAL enable_nestloop = {'off' if long else 'on'}")
         _tie(cursor, ids)
+        cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")
     cursor.execute("ANALYZE doubt")
     cursor.execute(SETTLE_DOUBTS)
     cursor.execute(ASK)
@@ -128,7 +141,7 @@ def tie_to_people(cursor: Any, incident_id: int, batch_id: int) -> None:
 def _tie(cursor: Any, ids: dict[str, int]) -> None:
     for place, tier in enumerate(TIERS[:-1], start=1):
         for people in (PEOPLE, FURTHER) if tier.name == "email" else (PEOPLE,):
-            parts = {"place": place, "people": people, "column": tier.column, "name": SAME_NAME, "present": tier.present}
+            parts = {"place": place, "people": people, "column": tier.column, "counts": tier.counts}
             cursor.execute(TIE.format(**parts), ids)
             cursor.execute(DOUBT.format(**parts), ids)
     cursor.execute(NAMESAKES_OF, ids)

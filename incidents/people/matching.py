@@ -20,6 +20,7 @@ from incidents.people.knowing import tie_to_people
 from incidents.people.likeness import TIERS, link_rows
 from incidents.people.returned import replace_corrected, take_corrections
 from incidents.people.rows import match_addresses, match_values
+from incidents.people.staged import MINOR, OF_KIND, STAGED
 from incidents.record import PersonFields
 from incidents.vault import Vault
 
@@ -31,13 +32,12 @@ REASONS = f"""
 UPDATE staging s SET merge_reason = CASE s.merge_tier {" ".join(f"WHEN '{tier.name}' THEN '{tier.reason}'" for tier in TIERS)}
   ELSE s.merge_reason END WHERE s.merge_tier IS NOT NULL"""  # noqa: S608
 STAGED_ROW = """s.number, s.subject, s.reference, s.residence, s.residence_from, s.confidence, s.possible, s.elements, s.flags,
-  s.language, s.has_post, s.problems, s.merge_tier, r.sealed, r.wrapped_key, r.key_version, r.raw_sealed"""
+  s.language, s.has_post, s.problems, s.merge_tier, s.sealed, s.wrapped_key, s.key_version, s.raw_sealed"""
 GROUPS = f"""
-SELECT coalesce(s.keeper, s.number), {STAGED_ROW} FROM staging s
-JOIN incidents_stagedrow r ON r.batch_id = s.batch_id AND r.number = s.number
-WHERE s.known_person IS NULL AND s.rejected IS NULL
-  AND (s.keeper IS NOT NULL OR s.number IN (SELECT keeper FROM staging WHERE keeper IS NOT NULL))
-ORDER BY 1, s.number"""  # noqa: S608
+SELECT g.root, {STAGED_ROW} FROM (
+  SELECT number, keeper AS root FROM staging WHERE keeper IS NOT NULL
+  UNION SELECT keeper, keeper FROM staging WHERE keeper IS NOT NULL) g
+JOIN {STAGED} s USING (number) WHERE s.known_person IS NULL AND NOT s.rejected ORDER BY 1, s.number"""  # noqa: S608
 JOINED = """
 DROP TABLE IF EXISTS pg_temp.joined, pg_temp.keep;
 CREATE TEMP TABLE joined (
@@ -47,42 +47,44 @@ CREATE TEMP TABLE joined (
   others bytea[]
 ) ON COMMIT DROP;
 CREATE TEMP TABLE keep (number int, raw_sealed bytea) ON COMMIT DROP"""
+#: Whoever is joined is a kind of their own.
 WRITE_JOINED = (
+    "DELETE FROM kind WHERE kind IN (SELECT -number FROM joined)",
+    f"""
+INSERT INTO kind (kind, minors, {", ".join(OF_KIND)}) SELECT -number, {MINOR}, {", ".join(OF_KIND)} FROM joined""",  # noqa: S608
+    "UPDATE staging s SET kind = -s.number FROM joined j WHERE s.number = j.number",
     """
-UPDATE staging s SET commitment = j.commitment, residence = j.residence, residence_from = j.residence_from,
-  confidence = j.confidence, possible = j.possible, elements = j.elements, flags = j.flags, language = j.language,
-  has_email = j.has_email, has_post = j.has_post, problems = j.problems, customer_index = j.customer_index,
-  email_index = j.email_index, name_index = j.name_index, name_birth_index = j.name_birth_index, address_index = j.address_index
-FROM joined j WHERE s.number = j.number""",
-    """
-UPDATE incidents_stagedrow r SET sealed = j.sealed, wrapped_key = j.wrapped_key, key_version = j.key_version
+UPDATE incidents_stagedrow r SET sealed = j.sealed, wrapped_key = j.wrapped_key, key_version = j.key_version,
+  commitment = j.commitment, customer_index = j.customer_index, email_index = j.email_index, name_index = j.name_index,
+  name_birth_index = j.name_birth_index, address_index = j.address_index
 FROM joined j WHERE r.batch_id = %(batch)s AND r.number = j.number""",
 )
-WRITE_KEPT = """
-UPDATE incidents_stagedrow r SET raw_sealed = k.raw_sealed FROM keep k WHERE r.batch_id = %(batch)s AND r.number = k.number"""
+WRITE_KEPT = (
+    "UPDATE incidents_stagedrow r SET raw_sealed = k.raw_sealed FROM keep k WHERE r.batch_id = %(batch)s AND r.number = k.number",
+    "UPDATE staging s SET kept = true FROM keep k WHERE s.number = k.number AND NOT s.kept",
+)
 #: Few rows, whose people and rows are looked up by their key: what was written a moment ago has no statistics to say so.
 BY_KEY = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 ANY_WAY = "SET LOCAL enable_hashjoin TO DEFAULT; SET LOCAL enable_mergejoin TO DEFAULT"
-#: After people and rows are written: each merge with its evidence, further addresses, and the other side of each question;
-#: each where there is any.
+#: After people and rows are written: each merge with its evidence, and further addresses; each where there is any.
 RECORD = (
     ("staging WHERE merge_tier IS NOT NULL", """
 INSERT INTO incidents_merge (incident_id, person_id, row_id, tier, reason, merged_at, undo_reason)
 SELECT %(incident)s, r.person_id, r.id, s.merge_tier, s.merge_reason, clock_timestamp(), ''
-FROM staging s JOIN incidents_importrow r ON r.batch_id = %(batch)s AND r.number = s.number
-WHERE s.merge_tier IS NOT NULL AND s.merge_tier <> 'correction' AND s.rejected IS NULL ORDER BY s.number"""),
+FROM staging s CROSS JOIN LATERAL (
+  SELECT r.id, r.person_id FROM incidents_importrow r WHERE r.batch_id = %(batch)s AND r.number = s.number OFFSET 0) r
+WHERE s.merge_tier IS NOT NULL AND s.merge_tier <> 'correction' AND NOT s.rejected ORDER BY s.number"""),
     ("joined WHERE others <> '{}'", """
 UPDATE incidents_affectedperson p SET other_email_indexes = j.others FROM joined j JOIN staging s USING (number)
 WHERE p.id = s.person_id AND j.others <> '{}'"""),
-    ("question", """
-UPDATE incidents_queueentry q SET other_id = f.other
-FROM question d JOIN staging s ON s.number = d.number LEFT JOIN staging o ON o.number = d.other
-CROSS JOIN LATERAL (
-  SELECT e.id, coalesce(d.person, o.known_person, o.person_id) AS other FROM incidents_queueentry e
-  WHERE e.person_id = coalesce(s.known_person, s.person_id) AND e.kind = 'match_conflict' AND e.reason = d.reason
-    AND e.status = 'open' AND e.other_id IS NULL OFFSET 0) f
-WHERE q.id = f.id"""),
 )  # fmt: skip
+#: The other side of each question. Questions may be many: no nested loop may hold each against every entry of the queue.
+BY_HASH, BY_ANY = "SET LOCAL enable_nestloop = off", "SET LOCAL enable_nestloop TO DEFAULT"
+OTHER_SIDE = """
+UPDATE incidents_queueentry q SET other_id = coalesce(d.person, o.known_person, o.person_id)
+FROM question d JOIN staging s ON s.number = d.number LEFT JOIN staging o ON o.number = d.other
+WHERE q.person_id = coalesce(s.known_person, s.person_id) AND q.kind = 'match_conflict' AND q.reason = d.reason
+  AND q.status = 'open' AND q.other_id IS NULL"""
 
 
 class StagedRow(NamedTuple):
@@ -126,9 +128,10 @@ def as_json(value: Any) -> Any:
 
 def mark_merges(cursor: Any, *, batch: ImportBatch) -> None:
     """Set `keeper` (a row) or `known_person` (imported before) on every row that is somebody's second row; ask where unsure."""
+    ids = {"incident": batch.incident_id, "batch": batch.pk}
     take_corrections(cursor, batch=batch)
-    link_rows(cursor, batch.incident_id)
-    tie_to_people(cursor, batch.incident_id, batch.pk)
+    link_rows(cursor, ids)
+    tie_to_people(cursor, ids)
     cursor.execute(REASONS)
 
 
@@ -136,7 +139,7 @@ def join_details(cursor: Any, vault: Vault, *, batch: ImportBatch) -> None:
     """Give each keeper what its merged rows add, and keep the rows for the undo."""
     cursor.execute(JOINED)
     incident = batch.incident.reference
-    groups = ([StagedRow(*row[1:]) for row in group] for _, group in groupby(rows_of(GROUPS), key=lambda row: row[0]))
+    groups = ([StagedRow(*row[1:]) for row in group] for _, group in groupby(rows_of(GROUPS, batch), key=lambda row: row[0]))
     for page in pages(groups):
         joined, kept = [], []
         for staged in page:
@@ -147,7 +150,8 @@ def join_details(cursor: Any, vault: Vault, *, batch: ImportBatch) -> None:
             ]
         copy_rows(cursor, "joined", joined)
         copy_rows(cursor, "keep", kept)
-    for statement in (*WRITE_JOINED, WRITE_KEPT):
+    cursor.execute("ANALYZE joined; ANALYZE keep")
+    for statement in (*WRITE_JOINED, *WRITE_KEPT):
         cursor.execute(statement, {"batch": batch.pk})
 
 
@@ -159,6 +163,9 @@ def record_merges(cursor: Any, *, batch: ImportBatch) -> None:
         if _any(cursor, wanted):
             cursor.execute(statement, ids)
     cursor.execute(ANY_WAY)
+    if _any(cursor, "question"):
+        for statement in (BY_HASH, OTHER_SIDE, BY_ANY):
+            cursor.execute(statement)
     if _any(cursor, "correction"):
         replace_corrected(cursor, batch=batch)
 
@@ -169,10 +176,10 @@ def _any(cursor: Any, rows: str) -> bool:
     return bool(cursor.fetchone()[0])
 
 
-def rows_of(query: str) -> Iterator[Sequence[Any]]:
-    """The rows of a query, read through a cursor of the server's: never all of them in memory."""
+def rows_of(query: str, batch: ImportBatch) -> Iterator[Sequence[Any]]:
+    """The rows of a query of a list, read through a cursor of the server's: never all of them in memory."""
     with connection.chunked_cursor() as rows:
-        rows.execute(query)
+        rows.execute(query, {"batch": batch.pk})
         while page := rows.fetchmany(2 * PAGE):
             yield from page
 

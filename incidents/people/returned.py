@@ -16,14 +16,15 @@ from incidents.people.reading import FileRefused
 CORRECTION, REASON = "correction", "corrected row of the reject file"
 #: Lines of a refusal; the rest are counted.
 MOST = 20
-FIND = """
+TABLE = """
 DROP TABLE IF EXISTS pg_temp.correction;
-CREATE TEMP TABLE correction (number int, twin int, row_id bigint, outcome text, person bigint, waits boolean) ON COMMIT DROP;
+CREATE TEMP TABLE correction (number int, twin int, row_id bigint, outcome text, person bigint, waits boolean) ON COMMIT DROP"""
+FIND = """
 INSERT INTO correction SELECT c.number, c.twin, r.id, r.outcome, r.person_id, EXISTS (
     SELECT 1 FROM incidents_queueentry q WHERE (q.row_id = r.id OR q.person_id = r.person_id) AND q.status IN ('open', 'held'))
 FROM (SELECT number, min(number) OVER (PARTITION BY correction_of) AS twin,
     CASE WHEN correction_of ~ '^[0-9]{1,15}-[0-9]{1,9}$' THEN string_to_array(correction_of, '-')::bigint[] END AS place
-  FROM staging WHERE correction_of <> '') c
+  FROM incidents_stagedrow WHERE batch_id = %(batch)s AND correction_of <> '') c
 LEFT JOIN (incidents_importrow r JOIN incidents_importbatch b ON b.id = r.batch_id AND b.incident_id = %(incident)s)
   ON r.batch_id = c.place[1] AND r.number = c.place[2]"""
 WRONG = """
@@ -31,7 +32,7 @@ SELECT number, twin, outcome, waits FROM correction
 WHERE outcome IS NULL OR outcome NOT IN ('person', 'rejection_pending') OR NOT waits OR twin <> number ORDER BY number"""
 TIE = f"""
 UPDATE staging s SET known_person = c.person, merge_tier = '{CORRECTION}', merge_reason = '{REASON}' FROM correction c
-WHERE s.number = c.number AND c.person IS NOT NULL AND s.rejected IS NULL"""  # noqa: S608
+WHERE s.number = c.number AND c.person IS NOT NULL AND NOT s.rejected"""  # noqa: S608
 #: The corrected row takes the place of the one it corrects, which leaves the count; what was asked of a row is answered.
 REPLACE = (
     f"""
@@ -40,7 +41,7 @@ WHERE n.batch_id = %(batch)s AND n.number = c.number AND s.merge_tier = '{CORREC
     """
 UPDATE incidents_importrow o SET outcome = 'corrected', corrected_by_id = n.id, person_id = n.person_id
 FROM correction c JOIN staging s USING (number) JOIN incidents_importrow n ON n.batch_id = %(batch)s AND n.number = c.number
-WHERE o.id = c.row_id AND (s.rejected IS NULL OR c.person IS NULL)""",
+WHERE o.id = c.row_id AND (NOT s.rejected OR c.person IS NULL)""",
     """
 UPDATE incidents_queueentry q SET status = 'corrected', decision_reason = %(reason)s, decided_by_id = %(author)s,
   decided_at = %(now)s, held_until = NULL FROM correction c WHERE q.row_id = c.row_id AND q.status IN ('open', 'held')""",
@@ -49,7 +50,10 @@ UPDATE incidents_queueentry q SET status = 'corrected', decision_reason = %(reas
 
 def take_corrections(cursor: Any, *, batch: ImportBatch) -> None:
     """Tie the rows that come back to what they correct, before anything is matched. Raises FileRefused naming the rows."""
-    cursor.execute(FIND, {"incident": batch.incident_id})
+    cursor.execute(TABLE)
+    if "correction_of" not in batch.columns:
+        return
+    cursor.execute(FIND, {"incident": batch.incident_id, "batch": batch.pk})
     cursor.execute(WRONG)
     _refuse([_problem(*found) for found in cursor.fetchall()])
     cursor.execute("SELECT person, number FROM correction WHERE person IS NOT NULL")
