@@ -15,7 +15,7 @@ from django.db import connection
 
 from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json
-from incidents.audit.log import log_of, stamp
+from incidents.audit.log import log_number, stamp
 from incidents.models import Incident
 
 COPY = "COPY incidents_auditevent (log_id, action, subject, actor, happened_at, line) FROM STDIN"
@@ -40,7 +40,7 @@ def record_alike(
         **{marks[name]: _in_json(column) for name, column in columns.items()},
     }
     parts = re.split(f"({'|'.join(marks.values())})", canonical_json(whole).decode())
-    fixed = [f"{log_of(incident).pk}\t{action.value}\t", f"\t{copied(actor)}\t{at.isoformat()}\t{copied(parts[0])}"]
+    fixed = [f"{log_number(incident)}\t{action.value}\t", f"\t{copied(actor)}\t{at.isoformat()}\t{copied(parts[0])}"]
     fixed += map(copied, parts[2::2])
     line = "%s".join(part.replace("%", "%%") for part in fixed) + "\n"
     rows = zip(subjects, *(texts[mark] for mark in parts[1::2]), strict=True)

@@ -84,6 +84,14 @@ def log_of(incident: Incident | None) -> AuditLog:
     return log
 
 
+def log_number(incident: Incident | None) -> int:
+    """The key of the same log; asked once for an incident at hand, since a log never becomes another."""
+    try:
+        return log_of(None).pk if incident is None else incident.audit_log.pk
+    except AuditLog.DoesNotExist:
+        return log_of(incident).pk
+
+
 def record(
     *,
     incident: Incident | None,
@@ -99,14 +107,14 @@ def record(
 
 def record_many(*, incident: Incident | None, actor: str, entries: Iterable[Entry], at: datetime | None = None) -> int:
     """Write entries in bulk (COPY) in the caller's transaction; returns how many."""
-    log, moment = log_of(incident), at or database_now()
+    number, moment = log_number(incident), at or database_now()
     name, written = incident.reference if incident else "", stamp(moment)
     # A list first: COPY owns the connection, and entries may come from a query on the same one.
     ready = [(entry, _line(entry, actor, written, name)) for entry in entries]
     command = "COPY incidents_auditevent (log_id, action, subject, actor, happened_at, line) FROM STDIN"
     with transaction.atomic(), connection.cursor() as cursor, cursor.copy(command) as out:
         for entry, line in ready:
-            out.write_row((log.pk, entry.action.value, entry.subject, actor, moment, line))
+            out.write_row((number, entry.action.value, entry.subject, actor, moment, line))
     return len(ready)
 
 
@@ -160,7 +168,7 @@ def record_set(
     }
     columns |= {own: OWN_NUMBER, subject: "encode(decode(q.subject, 'hex'), 'hex')"}
     line, given = _pieced(canonical_json(whole).decode(), columns)
-    values = {**parameters, **given, "log": log_of(incident).pk, "action": action.value, "actor": actor, "moment": moment}
+    values = {**parameters, **given, "log": log_number(incident), "action": action.value, "actor": actor, "moment": moment}
     values |= {"seed": os.urandom(32)}
     with connection.cursor() as cursor:
         cursor.execute(

@@ -47,10 +47,15 @@ LOOKS: dict[tuple[str, ...], str] = {
         SELECT count(*) FROM incidents_letter l WHERE encode(sha256(convert_to(l.compiled, 'UTF8')), 'hex') <> l.sha256
         AND EXISTS (SELECT 1 FROM incidents_registerentry e WHERE e.letter_id = l.id AND e.campaign_id = %(campaign)s)""",
     ("people who wait for a letter on two registers",): """
-        SELECT count(DISTINCT e.person_id) FROM incidents_message n JOIN incidents_registerentry f ON f.id = n.entry_id
-        JOIN incidents_registerentry e ON e.person_id = f.person_id JOIN incidents_message m ON m.entry_id = e.id
-        WHERE m.campaign_id = %(campaign)s AND n.campaign_id <> %(campaign)s
-        AND n.state IN ('planned', 'ready') AND n.attempts = 0 AND m.state IN ('planned', 'ready') AND m.attempts = 0""",
+        SELECT count(*) FROM (
+          SELECT FROM incidents_message m JOIN incidents_registerentry e ON e.id = m.entry_id
+          WHERE m.phase IN ('planned', 'waiting') AND m.state IN ('planned', 'ready') AND m.attempts = 0
+            AND m.campaign_id IN (SELECT c.id FROM incidents_campaign c JOIN incidents_campaign p USING (incident_id)
+                                  WHERE p.id = %(campaign)s)
+          GROUP BY e.person_id
+          HAVING bool_or(m.campaign_id = %(campaign)s) AND bool_or(m.campaign_id <> %(campaign)s)) both_of
+        WHERE EXISTS (SELECT FROM incidents_campaign c JOIN incidents_campaign p USING (incident_id)
+          WHERE p.id = %(campaign)s AND c.id <> p.id)""",
     ("letters that may still leave to people who were excluded",): """
         SELECT count(*) FROM incidents_message m JOIN incidents_registerentry e ON e.id = m.entry_id
         JOIN incidents_exclusion x ON x.person_id = e.person_id AND x.confirmed_at IS NOT NULL AND x.withdrawn_at IS NULL

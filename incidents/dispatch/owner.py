@@ -12,7 +12,8 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import django.db
 import psycopg
@@ -25,6 +26,14 @@ logger = logging.getLogger(__name__)
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, django.db.OperationalError, django.db.InterfaceError)
 
 
+class Place(NamedTuple):
+    """The last message of a claim in the order of urgency, and when the beginning was last looked at (monotonic seconds)."""
+
+    due_at: datetime | None
+    id: int
+    since: float
+
+
 @dataclass
 class Owner:
     """Whoever enters it owns what is claimed under `lock`, until the process or the connection ends."""
@@ -35,6 +44,8 @@ class Owner:
     former: list[int] = field(default_factory=list)
     #: Chunks that a claim told it of and that it has not ended. Some of their letters may have left.
     heard: set[int] = field(default_factory=set)
+    #: Campaign -> where its last claim ended.
+    places: dict[int, Place] = field(default_factory=dict)
     #: Statements that this connection knows, and their names there.
     _prepared: dict[str, bytes] = field(default_factory=dict)
 

@@ -22,7 +22,7 @@ from incidents.dispatch.channels.contract import Provider
 from incidents.dispatch.channels.inbox import simulated_events
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.doubts import settle_doubts
-from incidents.dispatch.outbox import take_over
+from incidents.dispatch.outbox import BY_INDEX, take_over
 from incidents.dispatch.owner import AWAY, Owner, forget_the_dead
 from incidents.dispatch.recovering import DatabaseOlder, pause_older, refuse_older
 from incidents.dispatch.shift import Shift, Slice
@@ -47,7 +47,8 @@ WHERE c.state = 'dispatching' AND c.canary NOT IN ('waiting', 'failed') ORDER BY
 
 def urgent_first() -> list[int]:
     """The campaigns that have something to send now, in the order in which workers serve them."""
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(BY_INDEX)
         cursor.execute(URGENT)
         return [row[0] for row in cursor.fetchall()]
 

@@ -33,6 +33,8 @@ from incidents.letters.render import compiled
 _ABOVE_AFTER: Final = {"text": "\n\n", "html": "</header>\n"}
 #: RFC 2045, 6.7 (5): with the "=" of a soft break, no line is longer than 76.
 _LONGEST_BEFORE_A_SOFT_BREAK: Final = 75
+#: Words that quoted-printable leaves as they are, on one line.
+_PLAIN_WORDS: Final = re.compile(rf"(?=.{{1,{_LONGEST_BEFORE_A_SOFT_BREAK}}}$)[!-<>-~]+(?: [!-<>-~]+)*")
 #: A mailbox that can stand in a head as it is: an ASCII dot-atom before and after the @ (RFC 5322, 3.4.1).
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN_MAILBOX: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
@@ -336,6 +338,10 @@ def _quoted(words: str) -> bytes:
 
 def _own_lines(words: str) -> bytes:
     """In quoted-printable, ending where a line ends, by a soft break if need be: what follows begins a line."""
+    if not words:
+        return b""
+    if _PLAIN_WORDS.fullmatch(words):
+        return words.encode("ascii") + b"=\r\n"
     quoted = _quoted(words)
     if not quoted or quoted.endswith(b"\n"):
         return quoted

@@ -33,7 +33,9 @@ BREAKAGES = {
     "incidents_registerentry e JOIN incidents_message m ON m.entry_id = e.id WHERE m.id = %(ready)s)",
     "messages whose planned content is not the register's": "UPDATE incidents_message SET content_sha256 = repeat('0', 64) "
     "WHERE id = %(ready)s",
-    "people who wait for a letter on two registers": "WITH other AS (INSERT INTO incidents_registerentry (campaign_id, person_id, "
+    "people who wait for a letter on two registers": "WITH second AS (INSERT INTO incidents_campaign "
+    """SELECT (jsonb_populate_record(c, '{"id": 0, "reference": "second", "amendment_id": 0}')).* FROM incidents_campaign c), """
+    "other AS (INSERT INTO incidents_registerentry (campaign_id, person_id, "
     "line) SELECT 0, e.person_id, '{}' FROM incidents_registerentry e JOIN incidents_message m ON m.entry_id = e.id "
     "WHERE m.id = %(ready)s RETURNING id) INSERT INTO incidents_message (entry_id, campaign_id, channel, message_ref, state, "
     "state_reason, attempts, content_sha256, provider_id) SELECT id, 0, 'email', 'twice', 'ready', '', 0, '', '' FROM other",

@@ -10,13 +10,13 @@ import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test import override_settings
 
-from incidents.dispatch import pacing
+from incidents.dispatch import outbox, pacing
 from incidents.dispatch.channels.inbox import InboxProvider
 from incidents.dispatch.conservation import check_campaign
-from incidents.dispatch.outbox import Fenced, claim, finish, give_back_strays, take_over
+from incidents.dispatch.outbox import BY_INDEX, PICK, Fenced, claim, finish, give_back_strays, take_over
 from incidents.dispatch.outcomes import Outcome, backoff
 from incidents.dispatch.owner import Owner
-from incidents.dispatch.work import send_ready
+from incidents.dispatch.work import URGENT, send_ready
 from incidents.models import Attempt, AuditEvent, Campaign, CampaignState, Chunk, ChunkState, Doubt, InboxMessage, Message
 from incidents.models import MessageState as S
 from tests.dispatch.campaigns import answer, marked, sql, states, taken
@@ -89,6 +89,42 @@ def test_two_workers_never_claim_the_same_message(five: Campaign, owner: Owner) 
         assert len(first.message_ids + other.message_ids) == 5
         assert other.token > first.token
         assert claim(campaign=five, owner=owner, provider="inbox", size=5) == []
+
+
+def test_no_claim_sorts_all_that_wait_however_dear_the_planner_thinks_their_index(five: Campaign, admin_url: str) -> None:
+    asked = [(PICK.format(behind=""), [five.pk, [], 1000]), (URGENT, [])]
+    with psycopg.connect(admin_url, cursor_factory=psycopg.ClientCursor) as other:
+        other.execute("SET random_page_cost = 100000")  # as wrong as it is about a table that was just filled
+        plans = [[str(row) for row in other.execute("EXPLAIN " + query, values)] for query, values in asked]
+        other.execute(BY_INDEX)
+        ordered = ["\n".join(str(row) for row in other.execute("EXPLAIN " + query, values)) for query, values in asked]
+    assert any("Sort Key: due_at" in line for line in plans[0]), "else this test shows nothing"
+    assert all("message_ready" in plan for plan in ordered), ordered
+    assert [plan.count("Sort Key") for plan in ordered] == [0, 1]  # the one is of campaigns
+
+
+def test_a_worker_goes_on_where_its_last_claim_ended_and_comes_back_for_what_was_given_back(five: Campaign, owner: Owner) -> None:
+    ids = list(Message.objects.order_by("pk").values_list("pk", flat=True))
+    Message.objects.update(due_at=None)
+    first = taken(five, owner, size=2)
+    assert list(first.message_ids) == ids[:2]
+    finish(claimed=first, outcomes=[Outcome("unsent"), Outcome("unsent")])
+    assert list(taken(five, owner, size=2).message_ids) == ids[2:4]
+    # One is left behind them, and two before: whoever finds too few begins again.
+    assert list(taken(five, owner, size=2).message_ids) == ids[:2]
+    assert list(taken(five, owner, size=2).message_ids) == ids[4:]
+
+
+@pytest.mark.parametrize("due_at", [None, "2026-01-01T00:00:00Z"])
+def test_what_became_urgent_meanwhile_waits_for_two_seconds_at_the_most(
+    five: Campaign, owner: Owner, due_at: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = list(Message.objects.order_by("pk").values_list("pk", flat=True))
+    Message.objects.update(due_at=due_at)
+    finish(claimed=taken(five, owner, size=1), outcomes=[Outcome("unsent")])
+    assert list(taken(five, owner, size=1).message_ids) == ids[1:2]
+    monkeypatch.setattr(outbox, "GO_ON_SECONDS", 0.0)
+    assert list(taken(five, owner, size=1).message_ids) == ids[:1]
 
 
 # The marker and the end of a chunk

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
 
 MOST_REPLY_BYTES: Final = 65_536
 LONGEST_PROVIDER_ID: Final = 120
+_USUAL_BYTES: Final = 512
 #: "The service is closing": may come in place of any answer (RFC 5321, 3.8).
 CLOSING: Final = 421
 
@@ -47,6 +49,13 @@ class Reply(NamedTuple):
         return f"{self.code} {enhanced[0].decode()}" if enhanced else str(self.code)
 
 
+@lru_cache(maxsize=64)
+def _usual(line: bytes) -> Reply | None:
+    """A reply of one line: most are the same again for every letter."""
+    found = _LINE.fullmatch(line)
+    return Reply(int(found[1]), (found[3] or b"",)) if found and found[2] != b"-" else None
+
+
 class ReplyReader:
     """Cuts what arrives, in whatever pieces, into replies."""
 
@@ -73,6 +82,8 @@ class ReplyReader:
             raise GarbledReply
 
     def _line(self, line: bytes) -> Reply | None:
+        if not self._lines and len(line) <= _USUAL_BYTES and (whole := _usual(line)) is not None:
+            return whole
         found = _LINE.fullmatch(line)
         self._size += len(line)
         if found is None or self._size > MOST_REPLY_BYTES:
