@@ -77,9 +77,9 @@ def again(deed: Callable[[], T], *, tries: int = 3) -> T:
 #: Shared lock: a pause or stop waits for this claim, and the next claim sees it. Nobody before the first wave to staff passed.
 MAY_CLAIM = """
 SELECT 1 FROM incidents_campaign WHERE id = %s AND state = 'dispatching' AND canary NOT IN ('waiting', 'failed') FOR SHARE"""
-#: The most urgent stand first in their index. Without figures about a table that was just filled the planner would rather read
-#: all that wait and sort them, for every claim anew.
-BY_INDEX = "SET LOCAL enable_sort = off"
+#: The most urgent stand first in their index, and a chunk's messages are found by their keys. The planner, who has heard little
+#: of a table that was just filled, would rather read all that wait and sort them, or all that are being sent, for every chunk.
+BY_INDEX = "SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off"
 PICK = """
 SELECT id, domain_key, due_at FROM incidents_message WHERE campaign_id = %s AND phase = 'waiting' AND state = 'ready'
   AND (not_before IS NULL OR not_before <= clock_timestamp()) AND domain_key <> ALL (%s::text[]) {behind}
@@ -248,6 +248,7 @@ def finish(*, claimed: Claim, outcomes: Sequence[Outcome]) -> None:
 
     def deed() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(BY_INDEX)
             cursor.execute(
                 "UPDATE incidents_chunk SET state = 'done', ended_at = clock_timestamp() "
                 "WHERE id = %s AND token = %s AND state = 'claimed' RETURNING ended_at",
@@ -339,6 +340,7 @@ def give_back_strays(*, owner: Owner) -> None:
 def _end(chunk: Chunk, outcomes: list[Outcome]) -> None:
     campaign = Campaign.objects.select_related("incident").get(pk=chunk.campaign_id)
     with connection.cursor() as cursor:
+        cursor.execute(BY_INDEX)
         cursor.execute(
             "UPDATE incidents_chunk SET state = 'taken_over', token = nextval('incidents_chunk_token'), "
             "ended_at = clock_timestamp() WHERE id = %s RETURNING ended_at",
