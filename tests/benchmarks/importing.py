@@ -52,6 +52,9 @@ def run() -> Iterator[Figure]:
         many = _imported(large, 2)
         yield from _ratios(many, raw, plain)
         yield from _growth(few, many)
+        yield _grows(
+            "known_grows", *(_imported(_another(path), at, known=True) for at, path in enumerate((small, large), start=1))
+        )
 
 
 def _list(folder: Path, rows: int) -> Path:
@@ -83,10 +86,23 @@ def _growth(few: dict[str, Any], many: dict[str, Any]) -> Iterator[Figure]:
         note = f"{size}: {few[f'{who}_mb']:.0f} and {largest:.0f} MB resident at most, {grown:.2f} times"
         yield Figure(f"import.{who}_memory_left", MEMORY_MB / largest, "times", note, target=1.0)
         yield Figure(f"import.{who}_memory_flat", GROWTH / grown, "times", note, target=1.0)
-    times = many["rows"] / few["rows"]
-    grown = many["matched"] / few["matched"] * 10 / times
+    yield _grows("matching_grows", few, many)
+
+
+def _grows(name: str, few: dict[str, Any], many: dict[str, Any]) -> Figure:
+    """What ten times the rows cost in matching; the target is the bound over that."""
+    grown = many["matched"] / few["matched"] * 10 * few["rows"] / many["rows"]
+    size = f"N={few['rows']:,} and {many['rows']:,} rows" + (" of people who are known" if "known" in name else "")
     note = f"{size}: matched in {few['matched']:.2f} and {many['matched']:.2f} s; ten times the rows cost {grown:.1f} times"
-    yield Figure("import.matching_grows", MATCHING / grown, "times", note, target=1.0)
+    return Figure(f"import.{name}", MATCHING / grown, "times", note, target=1.0)
+
+
+def _another(path: Path) -> Path:
+    """A second list of the same people, but for the last one."""
+    other = path.with_stem(f"{path.stem}-again")
+    with path.open(encoding="utf-8", newline="") as text, other.open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out).writerows(list(csv.reader(text))[:-1])
+    return other
 
 
 def _raw_table(own: psycopg.Connection, path: Path) -> None:
@@ -130,14 +146,15 @@ def _owner(statements: str) -> None:
         own.execute(statements)
 
 
-def _imported(path: Path, number: int) -> dict[str, Any]:
-    """One import in a process of its own, as a command is."""
+def _imported(path: Path, number: int, *, known: bool = False) -> dict[str, Any]:
+    """One import in a process of its own, as a command is, into a new incident or into that of before."""
     from django.contrib.auth.models import User
     from django.db import connections
 
+    from incidents.models import Incident
     from tests.benchmarks.people import _incident
 
-    incident = _incident(User.objects.get(), number)
+    incident = Incident.objects.order_by("pk")[number - 1] if known else _incident(User.objects.get(), number)
     settings = connections["default"].settings_dict
     url = f"postgresql://{settings['USER']}:{settings['PASSWORD']}@/{settings['NAME']}?host={settings['HOST']}"
     if not str(settings["HOST"]).startswith("/"):
