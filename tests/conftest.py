@@ -109,8 +109,13 @@ def with_database(settings: dict[str, Any], name: str) -> str:
     return f"postgresql://{place}{settings['HOST']}:{settings['PORT'] or 5432}/{name}"
 
 
+#: Stories that take a minute each: begun first, so that no process is left with one when the other is done.
+LONG = ("journeys", "faults")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that use the cast use the test database, which pytest-django makes only for those that say so."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
     for item in items:
         if "database" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("committed"):
             item.add_marker(pytest.mark.django_db)

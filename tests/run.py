@@ -16,7 +16,7 @@ PARTS = {
     "mypy": [str(BIN / "mypy")],
     "imports": [str(BIN / "lint-imports"), "--no-cache"],
     # Two processes, each with its own servers; the tests of one file stay together. `-n 0` runs all in one.
-    "pytest": [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", *sys.argv[1:]],
+    "pytest": [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *sys.argv[1:]],
 }
 
 
