@@ -155,10 +155,9 @@ def test_row_17_a_full_disk_of_the_database_stops_sending_and_it_goes_on_when_th
 
 
 def _fill(path: Path) -> None:
-    with path.open("wb") as file, contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
         while True:
             file.write(b"\0" * 65536)
-            file.flush()
 
 
 def test_row_18_no_room_for_the_logs_signed_heads_holds_nobody_up_and_is_made_up_for(make_stage: MakeStage) -> None:
