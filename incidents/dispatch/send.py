@@ -26,6 +26,8 @@ from incidents.vault import CannotOpen, PersonFields
 logger = logging.getLogger(__name__)
 #: Seconds after which a marker is looked at again before anything is begun: how late a pause or stop may be seen.
 LOOK_SECONDS = 1.0
+#: A marker costs as much for one lane as for all: so long it waits for those whose answer is nearly there.
+GATHER_SECONDS = 0.001
 #: Seconds for which a worker tries to write down what it knows, when the database is away.
 PATIENCE_SECONDS = 600
 
@@ -171,9 +173,18 @@ class Hands:
 
     def _hear(self) -> None:
         if any(lane.flying for lane in self.busy.values()):
-            for number, answers in self._lanes.answers(seconds=LOOK_SECONDS / 2):
-                self._hear_lane(self.busy[number], answers)
+            self._hear_for(LOOK_SECONDS / 2)
+            end = time.monotonic() + GATHER_SECONDS
+            while self._marker_is_due() and any(lane.flying for lane in self.busy.values()) and (now := time.monotonic()) < end:
+                self._hear_for(end - now)
             failpoints.reach("after_response_before_commit")
+
+    def _hear_for(self, seconds: float) -> None:
+        for number, answers in self._lanes.answers(seconds=seconds):
+            self._hear_lane(self.busy[number], answers)
+
+    def _marker_is_due(self) -> bool:
+        return any(lane.waits_for_marker for lane in self.busy.values())
 
     def _hear_lane(self, lane: Lane, answers: Sequence[Answer]) -> None:
         now = lane.claimed.now()
@@ -194,7 +205,7 @@ class Hands:
     def _mark(self) -> None:
         if self.account_refused:
             self.stop(self.account_refused)
-        if any(lane.waits_for_marker for lane in self.busy.values()):
+        if self._marker_is_due():
             told = [lane for lane in self.busy.values() if lane.answered > lane.marked or lane.waits_for_marker]
             still = mark_many(owner=self._owner, marks=[self._news(lane) for lane in told])
             for lane in told:
