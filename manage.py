@@ -52,10 +52,17 @@ def fault(error: Exception) -> int:
     from notifier import environment
     from notifier.embedded import private_folder
 
-    place = private_folder(environment.place().var / "log") / "faults.log"
-    trace = "".join(traceback.format_exception(error))
-    with os.fdopen(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "a") as out:
-        out.write(f"{datetime.now(UTC).isoformat()} {' '.join(sys.argv[1:2])}\n{trace}\n")
+    trace, folder = "".join(traceback.format_exception(error)), environment.place().var
+    try:
+        place = private_folder(folder / "log") / "faults.log"
+        with os.fdopen(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "a") as out:
+            out.write(f"{datetime.now(UTC).isoformat()} {' '.join(sys.argv[1:2])}\n{trace}\n")
+    except OSError as unusable:
+        print(
+            f"The state folder {folder} cannot be used: {unusable.strerror}. Set BREACH_VAR to a folder of yours.",
+            file=sys.stderr,
+        )
+        return 3
     if os.environ.get("DEBUG") == "1":
         print(trace, file=sys.stderr)
     print(f"This is a fault of the program ({type(error).__name__}), not of your input; details in {place}.", file=sys.stderr)

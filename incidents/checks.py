@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 PACK_CHECK = "incidents.letters.pack_check"
 #: Brings the models, which are not there yet when this module is loaded.
 KEYS = "incidents.people.rotating"
+MASTER = "incidents.vault.master"
 #: What proves the events of providers; brings cryptography, which no normal start needs.
 EVENTS = "incidents.dispatch.events.secrets"
 #: Who we are in the database, and what we could do there beside our rights on tables.
@@ -76,7 +77,7 @@ def faults_of_settings() -> list[Fault]:
     if len(settings.SECRET_KEY) < SHORTEST_KEY or len(set(settings.SECRET_KEY)) < 8 or "insecure" in settings.SECRET_KEY:
         remedy = f"Set one of at least {SHORTEST_KEY} random characters, or leave it unset and start through manage.py."
         found.append(Fault("incidents.E006", "SECRET_KEY is short, repeats itself or is an example.", remedy))
-    if any(key and len(set(key)) < 8 for key in (settings.MASTER_KEY, settings.MASTER_KEY_OLD)):
+    if any(import_module(MASTER).is_an_example(key=key) for key in (settings.MASTER_KEY, settings.MASTER_KEY_OLD)):
         remedy = "Make one from random bytes (openssl rand -hex 32); where it seals data already: manage.py rotate_keys."
         found.append(Fault("incidents.E007", "The master key is an example, not 32 random bytes.", remedy))
     return found

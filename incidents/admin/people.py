@@ -25,6 +25,7 @@ from incidents.models import AffectedPerson, BatchState, Incident, PersonStatus
 from incidents.models.duties import Handling
 from incidents.models.refusal import Refused
 from incidents.people.addresses import normal_address
+from incidents.people.erasing import refuse_to_show
 from incidents.people.explaining import explain
 from incidents.people.importing import account
 from incidents.people.kept import open_row
@@ -226,6 +227,7 @@ def reveal(request: HttpRequest, incident_id: int, person_id: int) -> HttpRespon
     """Log the purpose, then open the mask."""
     found = person_of(incident_id, person_id)
     try:
+        refuse_to_show(person=found)
         what, purpose = f"person:{found.pk}", posted(request, "purpose")
         pass_ = grant(request=request, incident=found.incident, what=what, purpose=purpose, subject=found.subject)
     except Refused as refusal:

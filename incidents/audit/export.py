@@ -50,6 +50,7 @@ What it does not prove: that a person read the letter, that the facts were true,
 
 def export_evidence(*, incident: Incident, out: Path, actor: str) -> Path:
     """Write the bundle of an incident to `out`; the export itself is the last entry in it."""
+    log.refuse_to_go_back(incident=incident)  # before the log says that something left
     log.record(incident=incident, action=Action.ACCESS_EXPORTED, actor=actor, data={"what": "evidence bundle"})
     head = log.checkpoint(incident=incident)
     origin = head.log.origin

@@ -345,6 +345,20 @@ def _await_head(log: AuditLog) -> AuditCheckpoint:
     )
 
 
+def refuse_to_go_back(*, incident: Incident) -> None:
+    """Raises TreeWentBack when this database does not reach the log's last signed head, and nobody has answered for that."""
+    lost = witness.lost_head(incident=incident)
+    if lost:
+        raise _went_back(log_of(incident), lost)
+
+
+def _went_back(log: AuditLog, head: witness.Head) -> TreeWentBack:
+    return TreeWentBack(
+        f"The log {log.origin} holds {log.size} entries, and not all of the {head.size} that were signed before. The database "
+        "was restored or changed; nothing is signed until this is explained (docs/operations.md: recover)."
+    )
+
+
 def _refuse_to_go_back(log: AuditLog, root: str) -> None:
     """The last signed head is kept outside the database too: that is what shows a restored backup, also one that grew on."""
     try:
@@ -355,10 +369,7 @@ def _refuse_to_go_back(log: AuditLog, root: str) -> None:
         return
     # What was lost may be signed over once it is named, and the name is under this very signature.
     if not witness.is_answered_for(log, head, below=log.size):
-        raise TreeWentBack(
-            f"The log {log.origin} holds {log.size} entries, but {head.size} were signed before. The database was restored "
-            "or changed; nothing is signed until this is explained (docs/operations.md: recover)."
-        )
+        raise _went_back(log, head)
 
 
 def events_of(*, incident: Incident, subject: str) -> list[AuditEvent]:

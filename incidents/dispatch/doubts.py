@@ -6,8 +6,10 @@ three processes died is not sent again before a person has looked at it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -22,20 +24,24 @@ from incidents.people.moving import move
 
 BATCH = 500
 DEADLY = 3
+#: Seconds for all look-ups of a round, and for which a provider rests that took as long for one.
+LOOK_UP_SECONDS, REST_SECONDS = 5.0, 60.0
+MOST_SECONDS_BETWEEN, FORGET_ABOVE = 120.0, 100_000
 #: What a late answer of the fenced worker proves.
 LATE_PROOF = {"accepted": S.ACCEPTED, "failed": S.READY, "account": S.READY, "refused": S.NEEDS_OTHER_CHANNEL}
 
 
 def settle_doubts(*, provider_of: Callable[[str], Provider] = provider_named) -> int:
     """Settle the open doubts of which something is known by now, or whose time is over; returns how many."""
-    settled, last = 0, 0
+    settled, last, end = 0, 0, time.monotonic() + LOOK_UP_SECONDS
     overdue = database_now() - timedelta(seconds=settings.SETTLE_AFTER_SECONDS)
     while True:
         found = Doubt.objects.filter(settled_at__isnull=True, pk__gt=last).select_related("message").order_by("id")
         doubts = list(found[:BATCH])
         for doubt in doubts:
-            to, how, by = _answer(doubt, provider_of)
-            if not how and doubt.opened_at < overdue:
+            is_overdue = doubt.opened_at < overdue
+            to, how, by = _answer(doubt, provider_of, is_overdue=is_overdue, end=end)
+            if not how and is_overdue:
                 to, how, by = S.READY, "deadline policy: sent again", "dispatcher"
             settled += _settle(doubt, to, how, by) if how else 0
         if len(doubts) < BATCH:
@@ -43,20 +49,53 @@ def settle_doubts(*, provider_of: Callable[[str], Provider] = provider_named) ->
         last = doubts[-1].pk
 
 
-def _answer(doubt: Doubt, provider_of: Callable[[str], Provider]) -> tuple[str, str, str]:
+def _answer(
+    doubt: Doubt, provider_of: Callable[[str], Provider], *, is_overdue: bool, end: float
+) -> tuple[str, str, str]:  # fmt: skip
     """The state that is proved, by what, and whose word it is; nothing when nobody knows."""
     if doubt.message.state != S.IN_DOUBT:
         return "", "provider event", "provider"
     late = LateResult.objects.filter(chunk_id=doubt.chunk_id, message_id=doubt.message_id).first() if doubt.chunk_id else None
     if late and late.outcome in LATE_PROOF:
         return LATE_PROOF[late.outcome], "late answer", "dispatcher"
-    try:
-        known = provider_of(doubt.provider).look_up(message_ref=doubt.message.message_ref)
-    except UnknownProvider:
-        known = None
+    known = _looked_up(doubt, provider_of, is_overdue=is_overdue, end=end)
     if known is None:
         return "", "", ""
     return (S.ACCEPTED if known else S.READY), "provider look-up", "dispatcher"
+
+
+@dataclass
+class _Memory:
+    """When the house asked (monotonic seconds): doubt -> how often and when last; provider -> until when it is let alone."""
+
+    asked: dict[tuple[int, datetime], tuple[int, float]] = field(default_factory=dict)
+    silent_until: dict[str, float] = field(default_factory=dict)
+
+
+_memory = _Memory()
+
+
+def _looked_up(doubt: Doubt, provider_of: Callable[[str], Provider], *, is_overdue: bool, end: float) -> bool | None:
+    """What the provider knows of the letter, if it is its turn to be asked about; None: nothing, or not now.
+
+    All look-ups of a round share some seconds, one letter is asked about more and more seldom, and a provider that hangs is let
+    alone for a while: the doubts of one provider hold up nothing else, and end by their own time whatever it does.
+    """
+    began, name, this = time.monotonic(), doubt.provider, (doubt.pk, doubt.opened_at)
+    times, last = _memory.asked.get(this, (0, 0.0))
+    pause = min(MOST_SECONDS_BETWEEN, 2.0 * (times - 1) ** 2) if times else 0.0
+    if began >= end or began < _memory.silent_until.get(name, 0.0) or (not is_overdue and began - last < pause):
+        return None
+    if len(_memory.asked) >= FORGET_ABOVE:
+        _memory.asked.clear()
+    _memory.asked[this] = times + 1, began
+    try:
+        return provider_of(name).look_up(message_ref=doubt.message.message_ref)
+    except UnknownProvider:
+        return None
+    finally:
+        if (now := time.monotonic()) - began >= LOOK_UP_SECONDS:
+            _memory.silent_until[name] = now + REST_SECONDS
 
 
 def settle_by_hand(*, doubt: Doubt, arrived: bool, by: str) -> None:

@@ -91,6 +91,23 @@ def recover(*, campaign: Campaign, author: User, reason: str) -> Recovered:
     return found
 
 
+def recover_log(*, incident: Incident, author: User, reason: str) -> Recovered:
+    """The same for an incident that never had a campaign: nothing can have left, and its log goes on. Raises CampaignRefused."""
+    if not reason.strip():
+        raise CampaignRefused("This step needs its reason in words: where does this database come from?")
+    first = incident.campaigns.order_by("id").first()
+    if first:
+        raise CampaignRefused(f"Letters of {incident.reference} may have left: name its campaign, 'recover {first.reference}'.")
+    lost = witness.lost_head(incident=incident)
+    if lost is None:
+        raise CampaignRefused(_nothing_lost(incident))
+    with acting_as(WORKER), transaction.atomic():
+        kept = _name(incident, lost, author.username, {"reason": reason.strip()})
+        _name_of_nobody(author.username, reason.strip())
+    log.sign_decision(incident=incident)
+    return Recovered(lost, kept, {})
+
+
 @transaction.atomic
 def _recover(campaign: Campaign, actor: str, reason: str) -> Recovered:
     incident = campaign.incident
@@ -102,28 +119,36 @@ def _recover(campaign: Campaign, actor: str, reason: str) -> Recovered:
             pause(campaign=one, author=None, reason=f"{RENEWED}; 'resume' it when its doubts are looked at")
     doubts = {one.reference: _list_doubts(one, actor) for one in running}
     kept = _name(incident, lost, actor, {"campaign": campaign.reference, "doubts": doubts, "reason": reason})
-    # Nobody sends for these, so nobody else would ever answer for them: their logs go on as well.
+    _name_of_nobody(actor, reason)
+    return Recovered(lost, kept, doubts)
+
+
+def _name_of_nobody(actor: str, reason: str) -> None:
+    """Nobody sends for these, so nobody else would ever answer for them: their logs go on as well."""
     for other in (None, *Incident.objects.filter(campaigns=None).order_by("id")):
         if also := witness.lost_head(incident=other):
             _name(other, also, actor, {"reason": reason})
-    return Recovered(lost, kept, doubts)
 
 
 def _what_was_lost(campaign: Campaign, running: list[Campaign]) -> Head:
     """The lost head of a campaign that may be recovered. Raises CampaignRefused."""
     state = next((one.state for one in running if one.pk == campaign.pk), campaign.state)
-    if state != CampaignState.PAUSED:
+    if state == CampaignState.DISPATCHING:
         raise CampaignRefused(f"The campaign is '{CampaignState(state).label}'; pause it first.")
     lost = witness.lost_head(incident=campaign.incident)
     if lost is None:
-        file = witness.head_file(log.log_of(campaign.incident))
-        raise CampaignRefused(
-            f"Nothing is to be recovered: the database reaches the last signed head of {campaign.incident.reference}, or that "
-            f"was answered for, or it is not kept on this host ({file})."
-        )
+        raise CampaignRefused(_nothing_lost(campaign.incident))
     if Chunk.objects.filter(campaign__in=running, state=ChunkState.CLAIMED).exists():
         raise CampaignRefused("A worker may still hold letters of this database. Ask again in LEASE_SECONDS.")
     return lost
+
+
+def _nothing_lost(incident: Incident) -> str:
+    file = witness.head_file(log.log_of(incident))
+    return (
+        f"Nothing is to be recovered: the database reaches the last signed head of {incident.reference}, or that was answered "
+        f"for, or it is not kept on this host ({file})."
+    )
 
 
 def _list_doubts(campaign: Campaign, actor: str) -> int:

@@ -231,6 +231,15 @@ def refuse_returned(*, incident: Incident) -> None:
         )
 
 
+def refuse_to_show(*, person: AffectedPerson) -> None:
+    """Raises NotReplayed for somebody who was erased and is here again."""
+    if person.pk in erased_list.not_replayed(incident=person.incident):
+        raise NotReplayed(
+            "This person was erased and is here again: the database was put back from a backup. Nobody is shown the record "
+            "before 'manage.py erase --replay' has erased it again."
+        )
+
+
 def replay_erasures(*, actor: str) -> int:
     """Erase again whoever was erased before a backup was put back, a batch a commit; returns how many."""
     done = 0

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from incidents.audit.actions import Action
@@ -19,7 +20,7 @@ from incidents.models import AffectedPerson, BatchState, Incident, IncidentKey, 
 from incidents.models.people import QueueKind
 from incidents.models.refusal import Refused
 from incidents.vault import CannotOpen, Vault
-from incidents.vault.master import MasterKeyUnreachable, former, present, unwrap
+from incidents.vault.master import MasterKeyUnreachable, former, is_an_example, present, unwrap
 from incidents.vault.own_key import wrap_row_again
 from incidents.vault.sealing import (
     FIRST_VERSION,
@@ -86,6 +87,10 @@ def rotate_master(*, actor: str) -> MasterRotation:
         raise RotationRefused(
             "Give the former master key as MASTER_KEY_OLD (or MASTER_KEY_OLD_FILE, MASTER_KEY_OLD_PROGRAM) and the new one as "
             "MASTER_KEY: to every process first, then run this. docs/keys.md has the steps."
+        )
+    if is_an_example(key=settings.MASTER_KEY):
+        raise RotationRefused(
+            "The new master key is an example, not 32 random bytes: nothing would start with it. Make one (openssl rand -hex 32)."
         )
     wrapped = already = 0
     for incident_id in Incident.objects.order_by("id").values_list("id", flat=True):

@@ -65,10 +65,16 @@ class Plot:
     second_wave: Wave | None = None
 
 
+def decisions_of(*, scenario: Scenario) -> list[Mapping[str, Any]]:
+    """The scenario's own decisions, and those that all of them share."""
+    own = scenario.plot.get("decisions", ())
+    return list(own) if scenario.plot.get("redirected") else [*own, *read_data(name="common/decisions.yaml")]
+
+
 def plot_of(*, scenario: Scenario) -> Plot:
     """The plot of a scenario, with the decisions that all of them share."""
     raw: Mapping[str, Any] = scenario.plot
-    decisions = [*raw.get("decisions", ()), *read_data(name="common/decisions.yaml")]
+    decisions = decisions_of(scenario=scenario)
     wave = raw.get("second_wave")
     return Plot(
         ends=raw["ends"],

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TextIO
 
 from incidents.dispatch.staff import is_reserved
 from incidents.models import Incident
 from incidents.scenarios.catalog import Scenario
+from incidents.scenarios.plot import decisions_of
 from incidents.vault import Vault
 
 _ADDRESS = re.compile(r"[^\s,;@<>]+@[^\s,;@<>]+")
@@ -45,7 +46,7 @@ def to_domain(*, scenario: Scenario, domain: str) -> Scenario:
     controller = scenario.facts["controller"]
     own = {name: f"{name.removesuffix('_email').replace('_', '-')}-drill@{domain}" for name in _addresses_in(controller)}
     facts = {**scenario.facts, "controller": {**controller, **own}}
-    plot = {**scenario.plot, "decisions": [_decision(one, domain) for one in scenario.plot.get("decisions", ())]}
+    plot = {**scenario.plot, "decisions": [_decision(one, domain) for one in decisions_of(scenario=scenario)], "redirected": True}
     return replace(scenario, facts=facts, plot=plot)
 
 
@@ -53,7 +54,7 @@ def _addresses_in(controller: dict[str, Any]) -> Iterator[str]:
     return (name for name, value in controller.items() if _ADDRESS.fullmatch(str(value)))
 
 
-def _decision(decision: dict[str, Any], domain: str) -> dict[str, Any]:
+def _decision(decision: Mapping[str, Any], domain: str) -> Mapping[str, Any]:
     return (
         {**decision, "to": redirected(text=str(decision["to"]), domain=domain)}
         if "@" in str(decision.get("to", ""))

@@ -134,6 +134,11 @@ class ProgramMasterKey:
         )
 
 
+def is_an_example(*, key: bytes) -> bool:
+    """Whether this cannot be a key of random bytes; none at all is no example."""
+    return bool(key) and len(set(key)) < 8
+
+
 def _source(key: bytes, program: Sequence[str]) -> MasterKey | None:
     if program:
         return ProgramMasterKey(tuple(program), settings.MASTER_KEY_SECONDS)

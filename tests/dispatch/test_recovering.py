@@ -22,13 +22,13 @@ from incidents.audit.actions import Action
 from incidents.audit.export import export_evidence
 from incidents.audit.log import TreeWentBack
 from incidents.dispatch import work
-from incidents.dispatch.campaign import CampaignRefused, drain_if_done, pause, resume
+from incidents.dispatch.campaign import CampaignRefused, drain_if_done, pause, resume, stop
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.doubts import settle_doubts
 from incidents.dispatch.outbox import claim
 from incidents.dispatch.owner import Owner
-from incidents.dispatch.recovering import MAY_HAVE_LEFT, pause_older, recover
-from incidents.models import AuditCheckpoint, AuditEvent, Campaign, Doubt, InboxMessage
+from incidents.dispatch.recovering import MAY_HAVE_LEFT, pause_older, recover, recover_log
+from incidents.models import AuditCheckpoint, AuditEvent, Campaign, Doubt, InboxMessage, Incident
 from incidents.models import MessageState as S
 from tests.dispatch.campaigns import Mute, person, sql, state_of, states
 
@@ -258,6 +258,44 @@ def test_while_a_worker_may_still_hold_letters_it_is_asked_to_wait(backup: Calla
         with pytest.raises(CampaignRefused, match="may still hold"):
             recover(campaign=the_campaign(), author=user(), reason="a backup")
         assert not Doubt.objects.exists()
+
+
+def test_where_nothing_is_sent_any_more_the_log_goes_on_all_the_same(backup: Callable[[], Restore], tmp_path: Path) -> None:
+    assert send(1) == 5
+    stop(campaign=the_campaign(), author=user(), reason="enough")
+    put_back = backup()
+    signed()
+    put_back()
+    incident = the_campaign().incident
+    before = AuditEvent.objects.count()
+    with pytest.raises(TreeWentBack):
+        export_evidence(incident=incident, out=tmp_path / "none.zip", actor="officer")
+    assert AuditEvent.objects.count() == before, "nothing left, so the log says of nothing that it did"
+    found = recover(campaign=the_campaign(), author=user(), reason="a backup")
+    assert found.doubts == {} and states(the_campaign()) == {S.ACCEPTED: 5}
+    assert export_evidence(incident=incident, out=tmp_path / "one.zip", actor="officer").exists()
+
+
+def test_an_incident_without_a_campaign_is_recovered_by_its_own_name(backup: Callable[[], Restore], tmp_path: Path) -> None:
+    mine = the_campaign().incident
+    other = Incident.objects.create(
+        reference="other", title="Other", wrapped_key=mine.wrapped_key, created_by=mine.created_by, created_at=mine.created_at
+    )
+    log.record(incident=other, action=Action.ACCESS_VIEWED, actor="officer")
+    log.checkpoint(incident=other)
+    put_back = backup()
+    log.record(incident=other, action=Action.ACCESS_VIEWED, actor="officer")
+    log.checkpoint(incident=other)
+    put_back()
+    other = Incident.objects.get(reference="other")
+    with pytest.raises(TreeWentBack):
+        log.refuse_to_go_back(incident=other)
+    out = StringIO()
+    call_command("recover", "other", "--as", "officer", "--reason", "a backup", stdout=out)
+    assert "lost: the entries after 1" in out.getvalue() and "resume" not in out.getvalue()
+    log.refuse_to_go_back(incident=other)
+    with pytest.raises(CampaignRefused, match="name its campaign"):
+        recover_log(incident=mine, author=user(), reason="a backup")
 
 
 def test_the_command_says_what_it_listed(restored: Campaign) -> None:

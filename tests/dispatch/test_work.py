@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from incidents.dispatch import outcomes, prepare, receive, send, work
+from incidents.dispatch import doubts, outcomes, prepare, receive, send, work
 from incidents.dispatch.campaign import pause, resume, stop
 from incidents.dispatch.channels.contract import Provider, SendError, SendErrorKind
 from incidents.dispatch.channels.inbox import InboxProvider, read_inbox_message
@@ -77,10 +77,10 @@ def hurry() -> None:
     sql("UPDATE incidents_message SET not_before = NULL")
 
 
-def killed_at(campaign: Campaign, confirmed: int) -> Message:
+def killed_at(campaign: Campaign, confirmed: int, *, step: int = 1) -> Message:
     """A worker dies with so many of five letters answered; returns the message it held in its hands."""
     with Owner() as dying:
-        claimed = taken(campaign, dying)
+        claimed = taken(campaign, dying, step=step)
         answer(dying, claimed, *[Outcome("accepted", "p")] * confirmed)
     take_over()
     return Message.objects.get(pk=claimed.message_ids[confirmed])
@@ -268,6 +268,44 @@ def test_a_provider_that_cannot_tell_leaves_the_doubt_until_its_deadline(five: C
     assert settle_doubts(provider_of=lambda _: Mute()) == 1
     assert state_of(message) == S.READY
     assert Doubt.objects.get().settled_how == "deadline policy: sent again"
+
+
+def test_a_provider_that_hangs_when_asked_holds_up_no_other_doubt(five: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed_at(five, 2, step=3)
+    asked: list[str] = []
+
+    class Hanging(Mute):
+        def look_up(self, *, message_ref: str) -> bool | None:
+            asked.append(message_ref)
+            time.sleep(0.3)
+            return None
+
+    monkeypatch.setattr(doubts, "LOOK_UP_SECONDS", 0.2)
+    monkeypatch.setattr(doubts, "_memory", doubts._Memory())
+    assert Doubt.objects.count() == 3
+    sql("UPDATE incidents_doubt SET opened_at = clock_timestamp() - interval '901 seconds'")
+    assert settle_doubts(provider_of=lambda _: Hanging()) == 3
+    assert len(asked) == 1 and set(Doubt.objects.values_list("settled_how", flat=True)) == {"deadline policy: sent again"}
+
+
+def test_a_letter_in_doubt_is_asked_about_more_and_more_seldom(five: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed_at(five, 0)
+    now, asked = [time.monotonic()], list[float]()
+
+    class Asked(Mute):
+        def look_up(self, *, message_ref: str) -> bool | None:
+            asked.append(now[0])
+            return None
+
+    class Clock:
+        monotonic = staticmethod(lambda: now[0])
+
+    monkeypatch.setattr(doubts, "time", Clock)
+    monkeypatch.setattr(doubts, "_memory", doubts._Memory())
+    for _ in range(300):
+        settle_doubts(provider_of=lambda _: Asked())
+        now[0] += 2
+    assert 8 < len(asked) < 16 and asked[-1] - asked[-2] >= 100
 
 
 @pytest.mark.parametrize(("kind", "state"), [("delivered", S.DELIVERED), ("bounced_hard", S.NEEDS_OTHER_CHANNEL)])

@@ -127,7 +127,8 @@ def _postmark(document: Any, source: Source) -> list[Event]:
             continue
         if kind != kinds.DELIVERED:
             reason = one.get("SuppressionReason") if kind == kinds.UNSUBSCRIBED else one.get("Type")
-            kind = kinds.POSTMARK_TYPES.get(text_of(reason), kind)
+            unknown = kinds.OTHER if kind == kinds.SOFT and reason else kind  # of what nobody knows no second letter comes
+            kind = kinds.POSTMARK_TYPES.get(text_of(reason), unknown)
         bounce = text_of(one.get("ID"))
         at = one.get("DeliveredAt") or one.get("BouncedAt") or one.get("ChangedAt") or one.get("ReceivedAt")
         found.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from incidents.dispatch.reconcile import MOST_LOOK_UPS, reconcile
 from incidents.management.operator import OperatorCommand, campaign_named
@@ -23,6 +23,8 @@ class Command(OperatorCommand):
 
     def work(self, *, campaign: str, look_ups: int, as_json: bool, **_: Any) -> None:
         """One domain call; each provider's counts in a block."""
+        if look_ups < 0:
+            raise CommandError("--look-ups is a number of letters: 0 or more.")
         made = reconcile(campaign=campaign_named(campaign), look_ups=look_ups)
         if as_json:
             self.say(
