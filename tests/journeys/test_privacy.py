@@ -181,7 +181,9 @@ def planted(played: Played, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     runtime = {"TMPDIR": str(temporary), "XDG_RUNTIME_DIR": os.environ.get("XDG_RUNTIME_DIR", "/tmp")}
     at = Installation(played.at.var, {**runtime, "LOG_LEVEL": "DEBUG", "PORT": str(free_port_now())})
     write_planted(folder / "list.csv")
-    (folder / "facts.yaml").write_text(example_of_facts(), encoding="utf-8")
+    # A reference of its own: the example's may have been opened by another story in this installation.
+    facts = example_of_facts().replace("reference: acme-2026", "reference: planted-2026")
+    (folder / "facts.yaml").write_text(facts, encoding="utf-8")
     seen = Onlooker(at)
     seen.start()
     try:
@@ -189,12 +191,9 @@ def planted(played: Played, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         at.wait_for("Ctrl-C stops everything.")
         made = at.manage("incident_new", "--facts", str(folder / "facts.yaml"), "--as", "officer")
         assert made.returncode == 0, made.stderr
-        with at.database() as database:
-            row = database.execute("SELECT reference FROM incidents_incident ORDER BY id DESC").fetchone()
-        assert row
-        done = at.manage("shell", "-c", UPLOAD.format(incident=row[0], path=folder / "list.csv"))
+        done = at.manage("shell", "-c", UPLOAD.format(incident="planted-2026", path=folder / "list.csv"))
         assert done.returncode == 0, done.stderr
-        wait_for_list(at, row[0])
+        wait_for_list(at, "planted-2026")
         yield Imported(at, temporary, seen, dumped(at), broker_dump(at))
     finally:
         at.stop()
@@ -228,7 +227,7 @@ def test_a_dump_of_the_database_names_none_of_ten_thousand_people(planted: Impor
     with planted.at.database() as database:
         row = database.execute(
             "SELECT count(*) FROM incidents_affectedperson p JOIN incidents_importrow r ON r.person_id = p.id "
-            "WHERE p.sealed IS NOT NULL AND p.incident_id = (SELECT max(id) FROM incidents_incident)"
+            "WHERE p.sealed IS NOT NULL AND p.incident_id = (SELECT id FROM incidents_incident WHERE reference = 'planted-2026')"
         ).fetchone()
     assert row and row[0] >= PEOPLE * 0.9, "they are really in it"
     assert b"COPY public.incidents_affectedperson" in planted.dump and len(planted.dump) > PEOPLE * 200
