@@ -79,7 +79,7 @@ MAY_CLAIM = """
 SELECT 1 FROM incidents_campaign WHERE id = %s AND state = 'dispatching' AND canary NOT IN ('waiting', 'failed') FOR SHARE"""
 #: The most urgent stand first in their index, and a chunk's messages are found by their keys. The planner, who has heard little
 #: of a table that was just filled, would rather read all that wait and sort them, or all that are being sent, for every chunk.
-BY_INDEX = "SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off"
+BY_INDEX = "".join(f"SET LOCAL enable_{way} = off; " for way in ("sort", "seqscan", "hashjoin", "mergejoin"))
 PICK = """
 SELECT id, domain_key, due_at FROM incidents_message WHERE campaign_id = %s AND phase = 'waiting' AND state = 'ready'
   AND (not_before IS NULL OR not_before <= clock_timestamp()) AND domain_key <> ALL (%s::text[]) {behind}
