@@ -14,7 +14,7 @@ from incidents.dispatch import outbox, pacing
 from incidents.dispatch.channels.inbox import InboxProvider
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.outbox import BY_INDEX, PICK, Fenced, claim, finish, give_back_strays, take_over
-from incidents.dispatch.outcomes import Outcome, backoff
+from incidents.dispatch.outcomes import ACCEPT, STILL, Outcome, array, backoff, texts
 from incidents.dispatch.owner import Owner
 from incidents.dispatch.work import URGENT, send_ready
 from incidents.models import Attempt, AuditEvent, Campaign, CampaignState, Chunk, ChunkState, Doubt, InboxMessage, Message
@@ -101,6 +101,22 @@ def test_no_claim_sorts_all_that_wait_however_dear_the_planner_thinks_their_inde
     assert any("Sort Key: due_at" in line for line in plans[0]), "else this test shows nothing"
     assert all("message_ready" in plan for plan in ordered), ordered
     assert [plan.count("Sort Key") for plan in ordered] == [0, 1]  # the one is of campaigns
+
+
+def test_a_chunks_end_finds_its_letters_by_their_keys_even_if_the_planner_thinks_that_none_is_being_sent(
+    five: Campaign, admin_url: str
+) -> None:
+    values = [array(range(1000)), texts([""] * 1000), texts([""] * 1000)]
+    with psycopg.connect(admin_url, cursor_factory=psycopg.ClientCursor) as other:
+        other.execute("ANALYZE incidents_message")
+        other.execute("UPDATE pg_class SET reltuples = 500 WHERE relname = 'incidents_message'")
+        other.execute(BY_INDEX)
+        plain, ours = (
+            "\n".join(str(row) for row in other.execute("EXPLAIN " + query, values))
+            for query in (ACCEPT.replace(STILL, "m.state = 'sending'"), ACCEPT)
+        )
+    assert "Join Filter: (u.id = m.id)" in plain, "else this test shows nothing"
+    assert "Index Cond: (id = u.id)" in ours, ours
 
 
 def test_a_worker_goes_on_where_its_last_claim_ended_and_comes_back_for_what_was_given_back(five: Campaign, owner: Owner) -> None:
