@@ -21,10 +21,11 @@ from incidents.letters.in_their_place import address_of
 from incidents.letters.readers import Reader, readers
 from incidents.letters.render import available, newest_texts
 from incidents.letters.wording import choose_language
-from incidents.models import AffectedPerson, Amendment, Campaign, Incident, Letter, Obligation, PersonStatus
+from incidents.models import AffectedPerson, Amendment, Campaign, Incident, Letter, PersonStatus
 from incidents.models import MessageState as S
 from incidents.models.refusal import Refused
 from incidents.people.amending import people_of
+from incidents.people.deadlines import earliest_deadlines
 from incidents.vault import CannotOpen, PersonFields, Vault
 
 BATCH = 1000
@@ -113,16 +114,6 @@ class Planner:
             fields=fields, letter_sha256=letter.sha256, body=letter.compiled, message_ref=message_ref, headers=self.headers
         )
         return mail.content_sha256
-
-
-def earliest_deadlines(*, incident: Incident) -> dict[int, datetime]:
-    """The earliest legal deadline of each cohort's letters; cohorts without one come last."""
-    duties = Obligation.objects.filter(incident=incident, addressee="person", superseded=False, owed="yes")
-    found: dict[int, datetime] = {}
-    for cohort_id, due_at in duties.exclude(due_at=None).values_list("cohort_id", "due_at"):
-        if cohort_id and due_at:
-            found[cohort_id] = min(due_at, found.get(cohort_id, due_at))
-    return found
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from incidents.models import Cohort, FactVersion, Filing, Finding, Incident, Obl
 from incidents.models.duties import Handling
 from incidents.models.refusal import Refused
 from incidents.people.cohorts import refresh_cohorts
+from incidents.people.deadlines import renew_deadlines
 from incidents.people.opening import law_facts, newest_findings
 
 SUMMARY_FIELDS = (
@@ -150,6 +151,7 @@ def _store(incident: Incident, answer: Answer, author: User) -> int:
         data = _rules(dict(answer.assessment.packs))
         record(incident=incident, action=Action.RULES_LOADED, actor=author.username, data=data)
         record_many(incident=incident, actor=author.username, entries=entries)
+        renew_deadlines(incident=incident)
     return len(entries)
 
 

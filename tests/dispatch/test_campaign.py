@@ -27,12 +27,13 @@ from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
 from incidents.dispatch.work import dispatch
 from incidents.letters.approving import ApprovalRefused, approve_content
 from incidents.letters.render import make_letters
-from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Chunk, InboxMessage, Incident
+from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Chunk, InboxMessage, Incident, Message, Obligation
 from incidents.models import MessageState as S
 from incidents.people.assessing import assess_incident, record_filing
+from incidents.people.deadlines import earliest_deadlines, renew_deadlines
 from incidents.people.importing import import_people
 from incidents.people.opening import amend_facts, check_facts, record_finding
-from tests.changes import ANNA, amend
+from tests.changes import ANNA, LATER, amend
 from tests.conftest import CAST, CLAIRE, NOW
 from tests.dispatch.campaigns import let_go, states, together
 
@@ -287,3 +288,32 @@ def test_test_letters_do_not_keep_a_campaign_from_draining(five_frozen: Campaign
     dispatch(campaign=let_go(five_frozen))
     assert Campaign.objects.get().state == CampaignState.DRAINED
     assert states(five_frozen)[S.DELIVERED] == 4
+
+
+def test_letters_that_wait_follow_a_deadline_that_changed_after_the_freeze(frozen: Campaign) -> None:
+    """As if each law named a day; what is over keeps the one that it had."""
+    waits, over = frozen.messages.order_by("id")[:2]
+    Message.objects.update(due_at=NOW)
+    Message.objects.filter(pk=over.pk).update(state=S.CANCELLED)
+    laws = Obligation.objects.filter(incident=frozen.incident, addressee="person")
+    laws.update(owed="yes", due_at=NOW + timedelta(days=3))
+    laws.filter(cohort=waits.entry.person.cohort).update(due_at=NOW + timedelta(days=2))
+
+    assert renew_deadlines(incident=frozen.incident) == frozen.messages.count() - 1
+    assert renew_deadlines(incident=frozen.incident) == 0
+    assert {one.due_at for one in frozen.messages.exclude(pk__in=[waits.pk, over.pk])} <= {NOW + timedelta(days=3), None}
+    waits.refresh_from_db()
+    over.refresh_from_db()
+    assert (waits.due_at, over.due_at) == (NOW + timedelta(days=2), NOW)
+
+
+def test_asking_the_law_again_after_the_freeze_moves_the_letters_deadlines(frozen: Campaign, officer: User) -> None:
+    Message.objects.update(due_at=NOW)
+    assess_incident(incident=frozen.incident, author=officer)
+    assert set(frozen.messages.values_list("due_at", flat=True)) == {NOW}, "nothing changed, nothing is touched"
+    amend(frozen.incident, officer, anchors={"aware_at": LATER})
+    assess_incident(incident=frozen.incident, author=officer)
+    wanted = earliest_deadlines(incident=frozen.incident)
+    found = {one.pk: one.due_at for one in frozen.messages.all()}
+    assert found == {one.pk: wanted.get(one.entry.person.cohort_id or 0) for one in frozen.messages.all()}
+    assert NOW not in found.values()
