@@ -8,15 +8,18 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 
+from incidents.audit import log
+from incidents.audit.actions import Action
 from incidents.dispatch.campaign import CampaignRefused, freeze, release
 from incidents.letters.approving import approve_content
 from incidents.letters.render import make_letters
-from incidents.models import AffectedPerson, Campaign, CampaignState, Incident, Message, QueueEntry
+from incidents.models import AffectedPerson, AuditEvent, Campaign, CampaignState, Incident, Message, QueueEntry
 from incidents.models.messages import MessageState
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.people.assessing import assess_incident
 from incidents.people.importing import account, import_people
 from incidents.people.opening import check_facts, open_incident
+from incidents.scenarios import story
 from incidents.scenarios.catalog import Scenario, load_scenario, scenario_ids
 from incidents.scenarios.checking import NoDrill, check_cells
 from incidents.scenarios.concluding import BEFORE, DECIDED, SECOND, broken, conclusions_of, said_of
@@ -142,3 +145,18 @@ def test_a_second_wave_goes_to_those_whom_the_first_reached(officer: User, couns
     assert broken(conclusions=lines, said=said_of(incident=incident, scenario=scenario)) == []
     again = second_campaign(incident=incident, wave=wave, cast=Cast(officer, counsel), progress=lambda step, done, total: None)
     assert again == second
+
+
+def test_what_is_told_while_the_log_is_looked_at_does_not_make_it_incomplete(
+    incident: Incident, officer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(seconds: float) -> None:
+        log.sequence()
+        log.record(incident=incident, action=Action.ACCESS_VIEWED, actor=officer.username, data={"what": "more"})
+
+    monkeypatch.setattr(story, "PLACES_SECONDS", 0)
+    assert not story._log_complete(incident), "nobody gives the entries their places"
+    monkeypatch.setattr(story, "PLACES_SECONDS", 60)
+    monkeypatch.setattr("incidents.scenarios.story.time.sleep", meanwhile)
+    assert story._log_complete(incident)
+    assert AuditEvent.objects.filter(log=log.log_of(incident), leaf=None).count() == 1
