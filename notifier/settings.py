@@ -161,6 +161,9 @@ PROVIDER_TIMEOUT_SECONDS = number("PROVIDER_TIMEOUT_SECONDS", 30, least=1)
 #: them, which is how many may be doubtful when a worker is killed.
 LANES = number("LANES", 5, least=1)
 MARKER_STEP = number("MARKER_STEP", 1, least=1)
+#: How many may be past the last marker of which the database has said that it is on the disk: how many may be doubtful on each
+#: connection when the database's server and the worker are killed together.
+MARKER_FLUSH = number("MARKER_FLUSH", 50, least=1)
 #: Hours before the earliest legal deadline at which a letter that still certainly failed is given to another channel.
 CHANNEL_SWITCH_HOURS = number("CHANNEL_SWITCH_HOURS", 24)
 #: After how many hours without any event a letter that was taken counts as "accepted, no answer" (where events can come).

@@ -44,8 +44,9 @@ class Claim:
     campaign: Campaign
     token: int
     provider: str
-    #: How many letters may be handed over past the marker.
+    #: How many letters may be handed over past the marker, and past the last marker that is on the database's disk.
     step: int
+    flush: int
     letters: Sequence[Taken]
     claimed_at: datetime
     #: The monotonic clock at the claim.
@@ -100,10 +101,10 @@ WHERE m.id = ANY (%s::bigint[]) AND e.id = m.entry_id
 RETURNING m.id, m.message_ref, m.attempts, {APPROVED}, m.domain_key, p.subject, e.letter_id,
   p.sealed, p.wrapped_key, p.key_version"""  # noqa: S608
 CHUNK = """
-INSERT INTO incidents_chunk (campaign_id, message_ids, provider, step, state, token, owner_lock, lease_until, confirmed,
+INSERT INTO incidents_chunk (campaign_id, message_ids, provider, step, flush, state, token, owner_lock, lease_until, confirmed,
   exceptions, claimed_at)
-VALUES (%s, %s, %s, %s, 'claimed', nextval('incidents_chunk_token'), %s, clock_timestamp() + make_interval(secs => %s), 0, '{}',
-  clock_timestamp())
+VALUES (%s, %s, %s, %s, %s, 'claimed', nextval('incidents_chunk_token'), %s, clock_timestamp() + make_interval(secs => %s),
+  0, '{}', clock_timestamp())
 RETURNING id, token, claimed_at"""
 
 
@@ -188,9 +189,10 @@ def _take(cursor: Any, ids: list[int]) -> list[Taken]:
 
 def _chunk(cursor: Any, campaign: Campaign, owner: Owner, provider: str, step: int, letters: list[Taken]) -> Claim:
     ids = array([letter.id for letter in letters])
-    cursor.execute(CHUNK, [campaign.pk, ids, provider, step, owner.lock, settings.LEASE_SECONDS])
+    flush = max(settings.MARKER_FLUSH, step)
+    cursor.execute(CHUNK, [campaign.pk, ids, provider, step, flush, owner.lock, settings.LEASE_SECONDS])
     chunk_id, token, claimed_at = cursor.fetchone()
-    return Claim(chunk_id, campaign, token, provider, step, letters, claimed_at)
+    return Claim(chunk_id, campaign, token, provider, step, flush, letters, claimed_at)
 
 
 def _claim_entry(one: Claim) -> Entry:
@@ -207,6 +209,8 @@ UPDATE incidents_chunk c SET confirmed = u.confirmed, lease_until = clock_timest
 FROM unnest($2::bigint[], $3::bigint[], $4::int[], $5::text[]) AS u(id, token, confirmed, other), incidents_campaign p
 WHERE c.id = u.id AND c.token = u.token AND c.state = 'claimed' AND p.id = c.campaign_id
 RETURNING c.id, p.state"""
+#: The same, waiting for the disk: with it every marker of this server is there that was written before.
+MARK_FOR_GOOD = MARK.replace("incidents_campaign p", "incidents_campaign p, set_config('synchronous_commit', 'on', true)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +222,9 @@ class Mark:
     news: Mapping[int, Outcome] = field(default_factory=dict)
 
 
-def mark_many(*, owner: Owner, marks: Sequence[Mark]) -> dict[int, bool]:
-    """Write the markers of a worker's chunks and renew their leases; chunk -> whether its campaign still dispatches.
+def mark_many(*, owner: Owner, marks: Sequence[Mark], for_good: bool = False) -> dict[int, bool]:
+    """Write the markers of a worker's chunks and renew their leases; chunk -> whether its campaign still dispatches. A crash of
+    the server may take them back, unless they are `for_good`.
 
     A chunk that is missing in the answer was taken over: its worker is fenced.
     """
@@ -229,7 +234,7 @@ def mark_many(*, owner: Owner, marks: Sequence[Mark]) -> dict[int, bool]:
         array([mark.confirmed for mark in marks]),
         texts([_other(mark.news) for mark in marks]),
     ]
-    found = owner.execute_again(MARK, [str(settings.LEASE_SECONDS), *columns])
+    found = owner.execute_again(MARK_FOR_GOOD if for_good else MARK, [str(settings.LEASE_SECONDS), *columns])
     return {int(chunk): state == CampaignState.DISPATCHING for chunk, state in found}
 
 
@@ -319,7 +324,7 @@ def after_death(chunk: Chunk, at: int, *, marker_is_whole: bool = True) -> Outco
         return Outcome(**known) if known else Outcome("accepted", detail="answered before its worker died")
     if at < chunk.confirmed + chunk.step:
         return Outcome("doubt", detail="its worker died while it was handed over", died=True)
-    if not marker_is_whole:
+    if not marker_is_whole and (not chunk.flush or at < chunk.confirmed + chunk.flush):
         return Outcome("doubt", detail="the database crashed, and its worker has not come back to tell")
     return Outcome("unsent", detail="its worker died before its turn")
 

@@ -1,4 +1,5 @@
-"""The lanes of one worker: each has a chunk and an open connection, and at most `step` letters past its marker.
+"""The lanes of one worker: each has a chunk and an open connection, and at most `step` letters past its marker
+(`flush` past the last one that is on the database's disk).
 
 One turn: hand over what the markers allow, hear what is answered, write the markers, end the chunks that are answered. A chunk
 ends in exactly one of three ways, and each gives every one of its messages an outcome: `finish` (all that is known, the rest was
@@ -50,6 +51,8 @@ class Lane:
     outcomes: list[Outcome] = field(default_factory=list)
     begun: int = 0
     marked: int = 0
+    #: As far as the markers that are on the database's disk.
+    flushed: int = 0
     #: When the lease was renewed, by the monotonic clock.
     renewed: float = 0.0
     #: Why no further letter is begun; empty: go on.
@@ -71,10 +74,20 @@ class Lane:
         return not self.flying and (bool(self.stopped) or self.begun == len(self.claimed.letters))
 
     @property
+    def room(self) -> int:
+        """How many letters may begin before a marker is written."""
+        return min(self.claimed.step - (self.begun - self.marked), self.claimed.flush - (self.begun - self.flushed))
+
+    @property
     def waits_for_marker(self) -> bool:
         """Whether the next letter may not begin before a marker is written."""
         stale = time.monotonic() - self.renewed > LOOK_SECONDS
-        return not self.flying and not self.ended and (self.begun - self.marked >= self.claimed.step or stale)
+        return not self.flying and not self.ended and (self.room <= 0 or stale)
+
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether that marker has to be waited for until it is on the disk."""
+        return self.begun - self.flushed >= self.claimed.flush
 
     def all_outcomes(self) -> list[Outcome]:
         """One for every message of the chunk."""
@@ -144,7 +157,7 @@ class Hands:
 
     def _next(self, lane: Lane) -> list[Prepared]:
         """The next letters of one hand-over. One that is set aside is answered by that, and ends the hand-over before it."""
-        room = min(self._batch, len(lane.claimed.letters) - lane.begun, lane.claimed.step - (lane.begun - lane.marked))
+        room = min(self._batch, len(lane.claimed.letters) - lane.begun, lane.room)
         letters: list[Prepared] = []
         while len(letters) < room:
             made = self._made(lane, lane.begun + len(letters))
@@ -207,7 +220,8 @@ class Hands:
             self.stop(self.account_refused)
         if self._marker_is_due():
             told = [lane for lane in self.busy.values() if lane.answered > lane.marked or lane.waits_for_marker]
-            still = mark_many(owner=self._owner, marks=[self._news(lane) for lane in told])
+            for_good = any(lane.waits_for_disk for lane in told)
+            still = mark_many(owner=self._owner, marks=[self._news(lane) for lane in told], for_good=for_good)
             for lane in told:
                 if lane.claimed.chunk_id not in still:
                     self._fenced(lane)
@@ -215,6 +229,8 @@ class Hands:
                 lane.marked, lane.renewed = lane.answered, time.monotonic()
                 if not still[lane.claimed.chunk_id]:
                     lane.stopped = lane.stopped or "the campaign no longer dispatches"
+            for lane in self.busy.values() if for_good else ():
+                lane.flushed = lane.marked
 
     def _news(self, lane: Lane) -> Mark:
         new = enumerate(lane.outcomes[lane.marked :], start=lane.marked)

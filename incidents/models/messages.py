@@ -261,6 +261,8 @@ class Chunk(models.Model):
     #: To whom it is handed over, and how many messages may be handed over past the marker: the bound of its doubts.
     provider = models.CharField(max_length=30, blank=True, db_default="")
     step = models.PositiveSmallIntegerField(db_default=1)
+    #: And how many past the last marker that is on the database's disk: the bound when its server crashed, too. 0: none was kept.
+    flush = models.PositiveSmallIntegerField(db_default=0)
     #: Position in the chunk -> outcome, for answers other than "accepted"; written with the marker.
     exceptions = models.JSONField(default=dict)
     claimed_at = models.DateTimeField()

@@ -13,7 +13,7 @@ from django.test import override_settings
 from incidents.dispatch import outbox, pacing
 from incidents.dispatch.channels.inbox import InboxProvider
 from incidents.dispatch.conservation import check_campaign
-from incidents.dispatch.outbox import BY_INDEX, PICK, Fenced, claim, finish, give_back_strays, take_over
+from incidents.dispatch.outbox import BY_INDEX, PICK, Fenced, Mark, claim, finish, give_back_strays, mark_many, take_over
 from incidents.dispatch.outcomes import ACCEPT, STILL, Outcome, array, backoff, texts
 from incidents.dispatch.owner import Owner
 from incidents.dispatch.work import URGENT, send_ready
@@ -252,6 +252,26 @@ def test_before_the_marker_is_known_at_it_in_doubt_after_it_ready(five: Campaign
     assert Chunk.objects.get().state == ChunkState.TAKEN_OVER
     assert AuditEvent.objects.filter(action="chunk.taken_over").count() == 1
     assert check_campaign(campaign=five).holds
+
+
+@pytest.mark.parametrize(("flush", "doubts"), [(3, 3), (50, 4), (0, 4)], ids=["bounded", "wider than the chunk", "kept no bound"])
+def test_after_a_crash_of_the_server_whatever_the_disk_had_not_is_in_doubt(five: Campaign, flush: int, doubts: int) -> None:
+    with Owner() as dying:
+        answer(dying, taken(five, dying), ACCEPTED)
+    sql("UPDATE incidents_chunk SET flush = %s, lease_until = clock_timestamp() - interval '1 second'", flush)
+    sql("DELETE FROM incidents_presence")
+    assert take_over() == 1
+    assert states(five) == {state: n for state, n in ((S.ACCEPTED, 1), (S.IN_DOUBT, doubts), (S.READY, 4 - doubts)) if n}
+    assert check_campaign(campaign=five).holds
+
+
+def test_a_marker_for_good_is_on_the_disk_when_it_returns(five: Campaign, owner: Owner) -> None:
+    [[before]] = owner.execute("SELECT pg_current_wal_insert_lsn()::text", [])
+    claimed = taken(five, owner)
+    assert mark_many(owner=owner, marks=[Mark(claimed, 1)], for_good=True) == {claimed.chunk_id: True}
+    [[there]] = owner.execute("SELECT pg_current_wal_flush_lsn() > %s::pg_lsn", [before])
+    assert there and Chunk.objects.get().confirmed == 1
+    assert owner.execute("SHOW synchronous_commit", []) == [("off",)], "only that one"
 
 
 @pytest.mark.parametrize("confirmed", [0, 3])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psycopg
 import pytest
 from django.contrib.auth.models import User
+from django.test import override_settings
 from pytest_django import Settings
 
 from incidents.dispatch import doubts, outcomes, prepare, receive, send, work
@@ -17,7 +18,7 @@ from incidents.dispatch.channels.contract import Provider, SendError, SendErrorK
 from incidents.dispatch.channels.inbox import InboxProvider, read_inbox_message
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.doubts import settle_by_hand, settle_doubts
-from incidents.dispatch.outbox import claim, take_over
+from incidents.dispatch.outbox import Mark, claim, take_over
 from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import Owner
 from incidents.dispatch.work import check_running_campaigns, dispatch, keep_house, send_ready
@@ -170,6 +171,23 @@ def test_a_worker_that_stood_still_asks_the_marker_before_it_begins_another_lett
     assert states(five) == {S.ACCEPTED: 5}
     assert Doubt.objects.get().settled_how == "late answer"
     assert check_campaign(campaign=five).holds
+
+
+@override_settings(LANES=1, MARKER_FLUSH=2)
+def test_no_letter_begins_so_far_past_the_last_marker_that_is_on_the_disk(
+    five: Campaign, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = list[tuple[int, bool]]()
+    real = send.mark_many
+
+    def mark_many(*, owner: Owner, marks: Sequence[Mark], for_good: bool = False) -> dict[int, bool]:
+        written.append((marks[0].confirmed, for_good))
+        return real(owner=owner, marks=marks, for_good=for_good)
+
+    monkeypatch.setattr(send, "mark_many", mark_many)
+    assert sent(five, owner, InboxProvider()) == 5
+    assert written == [(1, False), (2, True), (3, False), (4, True)]
+    assert Chunk.objects.get().flush == 2
 
 
 # What was changed after the approval

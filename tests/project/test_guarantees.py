@@ -56,3 +56,4 @@ def test_a_promise_has_no_number_that_the_code_does_not_keep() -> None:
     assert settings.CHANNEL_SWITCH_HOURS == 24 and "`CHANNEL_SWITCH_HOURS` (24)" in DISPATCH
     assert settings.QUIET_HOURS == 72 and "`QUIET_HOURS` (72)" in DISPATCH
     assert settings.MARKER_STEP == 1 and "(step W = 1)" in DISPATCH
+    assert settings.MARKER_FLUSH == 50 and "`MARKER_FLUSH` (50)" in DISPATCH
