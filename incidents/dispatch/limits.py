@@ -16,8 +16,9 @@ from incidents.models import ProviderLimit
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half_open"
 #: A bucket of rate/25 letters: small enough not to come in bursts, large enough not to claim letter by letter.
 PARTS_OF_A_SECOND = 25
-#: A throttled rate halves, never below one letter in ten seconds, and grows by a tenth a minute.
-LEAST_RATE, RECOVERY_A_MINUTE = 0.1, 1.1
+#: A throttled rate halves, never below one letter in ten seconds, and grows by a tenth in the first minute; when no further word
+#: came, it doubles with each minute: a provider that was troubled for a while is not crawled to for an hour.
+LEAST_RATE, RECOVERY_A_MINUTE, LATER_A_MINUTE, CAREFUL_SECONDS = 0.1, 1.1, 2.0, 60.0
 #: Where no rate is set, a lowered one that has grown to this is no limit any more.
 NO_LIMIT_FROM = 10_000.0
 LONGEST_WAIT_SECONDS, DAY_SECONDS = 3600.0, 86_400.0
@@ -98,7 +99,7 @@ def refill(*, row: ProviderLimit, limit: Allowance, now: datetime) -> None:
     if row.refilled_at is not None:
         passed = min(max(0.0, (now - row.refilled_at).total_seconds()), DAY_SECONDS)
     if row.rate is not None:
-        row.rate *= RECOVERY_A_MINUTE ** (passed / 60)
+        row.rate *= _recovered(row, passed, now)
         if row.rate >= (limit.per_second or NO_LIMIT_FROM):
             row.rate = None
     rate = rate_now(row=row, limit=limit)
@@ -110,6 +111,13 @@ def refill(*, row: ProviderLimit, limit: Allowance, now: datetime) -> None:
         row.tokens = min(capacity(rate), row.tokens + passed * inflow(rate))
     row.refilled_at = max(now, row.refilled_at or now)
     _turn_day(row, limit, now.astimezone(UTC).date())
+
+
+def _recovered(row: ProviderLimit, passed: float, now: datetime) -> float:
+    """By what a lowered rate grew in the seconds since the last look. The last "too fast" was before the pause."""
+    quiet = (now - row.open_until).total_seconds() if row.open_until else 0.0
+    boldly = min(passed, max(0.0, quiet - CAREFUL_SECONDS))
+    return float(RECOVERY_A_MINUTE ** ((passed - boldly) / 60) * LATER_A_MINUTE ** (boldly / 60))
 
 
 def _turn_day(row: ProviderLimit, limit: Allowance, today: date) -> None:
@@ -220,5 +228,5 @@ def trip(*, row: ProviderLimit, fuse: Fuse, now: datetime, reason: str) -> None:
 def mend(*, row: ProviderLimit) -> None:
     """It works again: closed, and everything forgotten but a lowered rate."""
     if row.breaker != CLOSED:
-        row.open_until = None
+        row.open_until = None if row.rate is None else row.refilled_at
     row.breaker, row.failures, row.opened, row.reason = CLOSED, 0, 0, ""

@@ -181,7 +181,7 @@ def test_a_warm_up_begins_again_after_a_month_of_silence(db: None, limited: Any)
     assert grant(provider="smtp", wanted=5000, now=T0 + timedelta(days=40)).number == 10
 
 
-def test_too_fast_halves_the_rate_once_a_storm_and_it_comes_back_a_tenth_a_minute(db: None, limited: Any) -> None:
+def test_too_fast_halves_the_rate_once_a_storm_and_it_comes_back_a_tenth_in_the_first_minute(db: None, limited: Any) -> None:
     limited("smtp 100/s")
     grant(provider="smtp", wanted=200, now=T0)
     for _ in range(20):  # twenty connections are told so in the same second
@@ -192,6 +192,30 @@ def test_too_fast_halves_the_rate_once_a_storm_and_it_comes_back_a_tenth_a_minut
     assert whole().rate == pytest.approx(55, rel=0.01)
     grant(provider="smtp", wanted=200, now=after(8 * 60))
     assert whole().rate is None
+
+
+@pytest.mark.parametrize("looks", [1, 7, 600])
+def test_a_rate_that_fell_far_is_back_in_minutes_however_often_it_is_looked_at(db: None, looks: int) -> None:
+    """After ten storms running it is a letter in some seconds; it must not stay there for an hour."""
+    grant(provider="smtp", wanted=200, now=T0)
+    for storm in range(10):
+        told(provider="smtp", results=[("", too_fast(5))], now=after(6 * storm))
+    fallen = whole().rate
+    assert fallen is not None and fallen < 0.2
+    for look in range(1, looks + 1):
+        grant(provider="smtp", wanted=1, now=after(59 + 60 + 600 * look / looks))
+    grown = whole().rate
+    assert grown == pytest.approx(fallen * 1.1 * 2**10, rel=0.02)
+
+
+def test_a_provider_that_complains_again_is_written_to_carefully_again(db: None, limited: Any) -> None:
+    limited("smtp 100/s")
+    told(provider="smtp", results=[("", too_fast(10))], now=T0)
+    grant(provider="smtp", wanted=1, now=after(100))
+    before = whole().rate or 100
+    told(provider="smtp", results=[("", too_fast(10))], now=after(100))
+    grant(provider="smtp", wanted=1, now=after(170))
+    assert whole().rate == pytest.approx(before / 2 * 1.1 ** (70 / 60), rel=0.01)
 
 
 def test_after_a_storm_those_who_wait_do_not_come_in_lockstep(db: None, limited: Any) -> None:
