@@ -18,7 +18,7 @@ from incidents.dispatch.channels.address import read_mail_setting
 from incidents.dispatch.channels.choose import provider_for
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.forecast import forecast
-from incidents.dispatch.gate.asking import stays_here
+from incidents.dispatch.gate.asking import is_stand_in, stays_here
 from incidents.models import Attempt, Campaign, CampaignState, Doubt, ImportRow, Incident, Message
 from incidents.models.refusal import Refused
 from incidents.scenarios.catalog import Scenario, UnknownScenario, load_scenario, people_in
@@ -114,12 +114,13 @@ def refuse_way_out(*, domain: str) -> None:
             validate_email(f"drill@{domain}", check_deliverability=False, globally_deliverable=False, test_environment=True)
         except EmailNotValidError:
             raise Refused(f"'{domain}' is no domain that takes mail. Give one of your own with a catch-all mailbox.") from None
-    elif not all(map(stays_here, ways)):
+    elif not all(stays_here(way) or is_stand_in(way) for way in ways):
         raise Refused(
             f"MAIL leads out of this machine ({ways[0].kind}). The people of a drill have addresses under names that belong to "
             "nobody (RFC 2606): sent there, letters would bounce by the thousand and harm your sender's name.",
-            "Use MAIL=inbox: or a sink on this machine (MAIL=smtp://127.0.0.1:PORT), or give --to-domain DOMAIN: then every "
-            "address becomes one of that domain, which has to be yours and take everything (a catch-all).",
+            "Use MAIL=inbox: or a sink on this machine (MAIL=smtp://127.0.0.1:PORT, or MAIL=postmark: with POSTMARK_API_URL on "
+            "127.0.0.1), or give --to-domain DOMAIN: then every address becomes one of that domain, which has to be yours and "
+            "take everything (a catch-all).",
         )
 
 

@@ -24,7 +24,7 @@ from incidents.dispatch.channels.choose import providers
 from incidents.dispatch.conservation import changed_since_freeze
 from incidents.dispatch.events.bounces import return_path
 from incidents.dispatch.forecast import forecast
-from incidents.dispatch.gate.asking import look_at_provider, stays_here
+from incidents.dispatch.gate.asking import is_stand_in, look_at_provider, look_at_stand_in, stays_here
 from incidents.dispatch.gate.findings import ACCEPTED, BLOCK, OK, WARN, Finding
 from incidents.dispatch.gate.machine import look_at_machine
 from incidents.dispatch.gate.sender_dns import NoDns, Resolver, Told, look_at_sender, txt_records
@@ -90,9 +90,13 @@ def gate_obstacle(*, campaign: Campaign, author: User) -> str:
 def findings_of(*, campaign: Campaign, resolver: Resolver = txt_records) -> list[Finding]:
     """Everything that the gate looks at, in the order of the way of a letter."""
     address, sender = read_mail_setting(settings.MAIL), str(campaign.headers["sender"])
-    found = [*_content(campaign), *look_at_provider(address=address, sender=sender)]
-    found += _sender_domain(address, sender, resolver)
-    found += [_webhook(address), *_fallback(sender), _quota(campaign)]
+    found = list(_content(campaign))
+    if campaign.incident.is_drill and is_stand_in(address):
+        found += look_at_stand_in(address=address)
+    else:
+        found += [*look_at_provider(address=address, sender=sender), *_sender_domain(address, sender, resolver)]
+        found.append(_webhook(address))
+    found += [*_fallback(sender), _quota(campaign)]
     found += look_at_machine(people=campaign.people)
     found.append(_first_wave(campaign))
     return found

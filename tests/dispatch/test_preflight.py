@@ -25,6 +25,7 @@ from incidents.dispatch.campaign import release
 from incidents.dispatch.channels.address import read_mail_setting
 from incidents.dispatch.gate import machine
 from incidents.dispatch.gate.asking import look_at_provider
+from incidents.dispatch.gate.findings import BLOCK
 from incidents.dispatch.gate.sender_dns import NoDns, look_at_sender
 from incidents.dispatch.preflight import PreflightRefused, findings_of, fresh_report, gate_obstacle, preflight
 from incidents.letters.approving import ApprovalRefused, approve_content
@@ -251,6 +252,17 @@ def test_with_the_local_inbox_the_dns_does_not_apply_and_nothing_stops(five_froz
     found = levels(five_frozen)
     assert found.pop("first_wave") == "warn" and set(found.values()) == {"ok"}
     assert {"content", "tracking", "credentials", "spf", "dkim", "dmarc", "webhook", "clock", "disk"} <= set(found)
+
+
+def test_a_drill_to_what_stands_in_for_a_provider_here_asks_nobody_and_a_real_campaign_does(
+    five_frozen: Campaign, settings: Settings
+) -> None:
+    settings.MAIL = "postmark:"
+    settings.PROVIDER_URLS = {**settings.PROVIDER_URLS, "postmark": "http://127.0.0.1:9/"}
+    settings.PROVIDER_KEYS = {**settings.PROVIDER_KEYS, "POSTMARK_SERVER_TOKEN": "only-for-tests"}
+    assert BLOCK not in levels(five_frozen).values()
+    five_frozen.incident.is_drill = False
+    assert {name for name, level in levels(five_frozen).items() if level == BLOCK} >= {"credentials", "dns", "webhook"}
 
 
 def test_staff_that_are_entered_end_the_warning(five_frozen: Campaign) -> None:

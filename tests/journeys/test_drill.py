@@ -40,6 +40,15 @@ def test_what_stays_on_this_machine_needs_no_domain(settings: Settings, mail: st
     refuse_way_out(domain="")
 
 
+def test_a_sink_in_the_place_of_a_provider_on_this_machine_is_no_way_out(settings: Settings) -> None:
+    settings.MAIL, settings.MAIL_FALLBACK = "postmark:", ""
+    settings.PROVIDER_URLS = {**settings.PROVIDER_URLS, "postmark": "http://127.0.0.1:2525/"}
+    refuse_way_out(domain="")
+    settings.PROVIDER_URLS = {**settings.PROVIDER_URLS, "postmark": "https://proxy.example/"}
+    with pytest.raises(Refused, match="belong to nobody"):
+        refuse_way_out(domain="")
+
+
 @pytest.mark.parametrize("domain", ["no domain", "a@b.example", "-.example"])
 def test_a_domain_that_takes_no_mail_is_refused(domain: str) -> None:
     with pytest.raises(Refused, match="no domain"):

@@ -51,7 +51,7 @@ def provider_url(*, kind: str, default: str) -> str:
     parts = urlsplit(url)
     if not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ImproperlyConfigured(f"{kind.upper()}_API_URL must be https://host[:port]/path/, without keys in it.")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_this_machine(parts.hostname)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_this_machine(parts.hostname)):
         raise ImproperlyConfigured(f"{kind.upper()}_API_URL must begin with https:// (but for this machine).")
     return url if url.endswith("/") else f"{url}/"
 
@@ -64,7 +64,8 @@ def provider_key(*, kind: str, name: str) -> str:
     return key
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether a host's name or address is the loopback's."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

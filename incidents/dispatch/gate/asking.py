@@ -5,8 +5,12 @@ from __future__ import annotations
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import urlsplit
+
+from django.conf import settings
 
 from incidents.dispatch.channels.address import MailAddress
+from incidents.dispatch.channels.http import is_this_machine
 from incidents.dispatch.gate.api import LOOK_THERE, QUESTIONS, SECONDS, ask_api
 from incidents.dispatch.gate.findings import BLOCK, OK, WARN, Finding
 from incidents.dispatch.gate.ses import ask_ses
@@ -17,6 +21,18 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 def stays_here(address: MailAddress) -> bool:
     """Whether nothing leaves this machine: the local inbox, or a sink beside us, as in drills."""
     return address.kind == "inbox" or (address.kind == "smtp" and address.host in LOOPBACK)
+
+
+def is_stand_in(address: MailAddress) -> bool:
+    """Whether what is reached in the place of a provider's API is on this machine: a sink of one's own, for drills."""
+    url = settings.PROVIDER_URLS.get(address.kind, "")
+    return is_this_machine(urlsplit(url).hostname or "")
+
+
+def look_at_stand_in(*, address: MailAddress) -> Iterator[Finding]:
+    """It knows no account, no sender and no webhook, and need not: a drill's letters stay on this machine."""
+    for name in ("credentials", "sender", "spf", "dkim", "dmarc", "alignment", "webhook"):
+        yield Finding(name, OK, f"Not applicable: a drill to what stands in for {address.kind} on this machine.")
 
 
 def look_at_provider(*, address: MailAddress, sender: str) -> Iterator[Finding]:
