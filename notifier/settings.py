@@ -11,7 +11,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from incidents.dispatch.channels.address import read_mail_setting
 from notifier.acts import given_addresses
+from notifier.addresses import bounce_address, events_path, proxy, public_url
 from notifier.rates import domain_limits, provider_limits
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,7 +116,7 @@ ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").spl
 PORT = number("PORT", 8000, least=1)
 
 
-#: The ways out that a setting may name; `incidents.dispatch.channels.address` reads the rest of it.
+#: The ways out that a setting may name.
 WAYS_OUT = ("inbox:", "smtp://", "postmark:", "resend:", "ses:", "mailgun:", "sendgrid:", "brevo:", "mailjet:")
 
 
@@ -128,6 +130,7 @@ def mail_address(name: str, default: str) -> str:
         raise ImproperlyConfigured(
             f"{name} must begin with one of {', '.join(WAYS_OUT)}; docs/providers.md says how each goes on."
         )
+    read_mail_setting(value, name)
     return value
 
 
@@ -148,7 +151,7 @@ PROVIDER_KEYS = {
     )
 }  # fmt: skip
 #: http://host:port of a proxy on the way to providers; proxies of the environment are not used.
-PROVIDER_PROXY = os.environ.get("PROVIDER_PROXY", "")
+PROVIDER_PROXY = proxy(os.environ.get("PROVIDER_PROXY", "").strip())
 PROVIDER_URLS = {
     kind: os.environ.get(f"{kind.upper()}_API_URL", "")
     for kind in ("postmark", "resend", "ses", "mailgun", "sendgrid", "brevo", "mailjet")
@@ -157,6 +160,12 @@ PROVIDER_URLS = {
 CHUNK_SIZE = number("CHUNK_SIZE", 200, least=1)
 LEASE_SECONDS = number("LEASE_SECONDS", 45, least=5)
 PROVIDER_TIMEOUT_SECONDS = number("PROVIDER_TIMEOUT_SECONDS", 30, least=1)
+if PROVIDER_TIMEOUT_SECONDS >= LEASE_SECONDS:
+    # Else a worker that only waits for its provider would count as dead, and its letters as doubtful.
+    raise ImproperlyConfigured(
+        f"PROVIDER_TIMEOUT_SECONDS ({PROVIDER_TIMEOUT_SECONDS}) must be below LEASE_SECONDS ({LEASE_SECONDS}): a worker that "
+        "waits for its provider would count as dead. Lower the one, or raise the other to half as long again."
+    )
 #: Connections to the provider in each worker, and the marker's step: how many letters may be on their way past it on each of
 #: them, which is how many may be doubtful when a worker is killed.
 LANES = number("LANES", 5, least=1)
@@ -176,7 +185,7 @@ INTERNAL_TARGET_DAYS = number("INTERNAL_TARGET_DAYS", 7, least=1)
 #: How many minutes the first wave, to staff, may take, and how long no bounce may come where no delivery is told.
 CANARY_MINUTES = number("CANARY_MINUTES", 10)
 #: Where the world reaches this desk (https://...): the gate before a release looks whether the webhooks answer there.
-PUBLIC_URL = os.environ.get("PUBLIC_URL", "").rstrip("/")
+PUBLIC_URL = public_url(os.environ.get("PUBLIC_URL", "").strip())
 #: The DKIM keys that sign our letters, looked for in the DNS before a release: selectors, comma between.
 DKIM_SELECTORS = [name.strip() for name in os.environ.get("DKIM_SELECTORS", "").split(",") if name.strip()]
 #: How fast providers and recipient domains may be written to, and how slowly a new one begins (docs/pacing.md); empty: no limit.
@@ -194,7 +203,7 @@ def event_secret(name: str) -> str:
 
 
 #: The secret part of the addresses at which events are taken, and what proves each provider. Without them none is believed.
-EVENTS_PATH = event_secret("EVENTS_PATH")
+EVENTS_PATH = events_path(event_secret("EVENTS_PATH"))
 EVENTS_SECRETS = {
     name: event_secret(name)
     for name in (
@@ -203,7 +212,7 @@ EVENTS_SECRETS = {
     )
 }  # fmt: skip
 #: Where bounces of letters by a relay come, such as bounces@mail.example.com: the letter's name goes in after a plus sign.
-BOUNCE_ADDRESS = os.environ.get("BOUNCE_ADDRESS", "").strip()
+BOUNCE_ADDRESS = bounce_address(os.environ.get("BOUNCE_ADDRESS", "").strip())
 
 ROOT_URLCONF = "notifier.urls"
 WSGI_APPLICATION = "notifier.wsgi.application"

@@ -80,7 +80,7 @@ def test_the_mail_setting_is_read(value: str, address: MailAddress) -> None:
         "", "inbox", "smtp:", "smtp://", "smtp://relay:25?tls=maybe", "http://relay", "relay:25",
         "smtp://relay:port", "smtp://relay:99999", "inbox:?delay_ms=soon", "inbox:?delay_ms=-5", "inbox:?delay=5",
         "smtp://relay/path", "smtp://relay#x", "smtp://[::1", "ses:", "ses:?region=", "mailgun:?region=eu", "postmark://api.example",
-        "postmark:secret-token", "resend:?key=re_1", "resend:?batch=many", "brevo:?name=Not A Name", "mandrill:",
+        "postmark:secret-token", "smtp://ho st", "smtp://relay..example", "resend:?key=re_1", "resend:?batch=many", "brevo:?name=Not A Name", "mandrill:",
     ],
 )  # fmt: skip
 def test_a_mail_setting_that_cannot_be_meant_is_refused_in_words(value: str) -> None:

@@ -13,6 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 TLS = ("none", "starttls", "tls")
 NAME = re.compile(r"[a-z][a-z0-9-]{0,29}")
+#: Letters of any script, digits and what IPv6 needs.
+HOST = re.compile(r"[\w.:%-]+")
 #: Scheme -> the options that it knows besides `name`; those with a star must be given.
 OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -96,11 +98,25 @@ def _asked(setting: str, parts: SplitResult) -> dict[str, str]:
     return asked
 
 
+def is_host(text: str) -> bool:
+    """Whether this can be a host's name or number. Looking up what cannot be one raises what nobody would take as "not sent"."""
+    try:
+        text.encode("idna")
+    except UnicodeError:  # an empty label, or one of more than 63 octets
+        return False
+    return bool(HOST.fullmatch(text))
+
+
 def _relay(setting: str, parts: SplitResult, port: int, name: str, asked: dict[str, str]) -> MailAddress:
     tls = asked.get("tls", "none")
     if tls not in TLS:
         raise ImproperlyConfigured(f"{setting}: tls={tls} is not known; use none, starttls or tls.")
     if not parts.hostname or parts.path.strip("/") or parts.fragment:
         raise ImproperlyConfigured(f"{setting} must be smtp://[user:pass@]host:port[?tls=none|starttls|tls].")
+    if not is_host(parts.hostname):
+        raise ImproperlyConfigured(
+            f"{setting}: the host of the relay is no host's name (a space, an empty or overlong part). Write it as in "
+            "smtp://relay.example.com:25."
+        )
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     return MailAddress("smtp", parts.hostname, port, user, password, tls, name=name)

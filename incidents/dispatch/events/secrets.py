@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from django.conf import settings
 
+from incidents.dispatch.events.shapes import BOUNCE_ADDRESS, EVENTS_PATH, SHORTEST_PATH
 from incidents.dispatch.events.sns import TOPIC
 
 #: Provider -> the setting that proves it, and how: a signature over what it sends, or a password that it sends along.
@@ -25,8 +26,7 @@ PROVES = {
     "brevo": ("BREVO_WEBHOOK_AUTH", "password"),
     "mailjet": ("MAILJET_WEBHOOK_AUTH", "password"),
 }
-SHORTEST_PATH, SHORTEST_PASSWORD = 20, 16
-PATH = re.compile(r"[A-Za-z0-9_-]{20,100}")
+SHORTEST_PASSWORD = 16
 logger = logging.getLogger(__name__)
 
 
@@ -55,7 +55,7 @@ def missing_for(provider: str) -> list[Missing]:
 @lru_cache(maxsize=32)
 def _missing_for(provider: str, path: str, secret: str) -> list[Missing]:
     found, name = [], PROVES[provider][0]
-    if not PATH.fullmatch(path):
+    if not EVENTS_PATH.fullmatch(path):
         remedy = f"Set EVENTS_PATH to at least {SHORTEST_PATH} random letters and digits."
         found.append(
             Missing("EVENTS_PATH", f"The secret part of the address for events of {provider} is missing or short.", remedy)
@@ -114,7 +114,7 @@ def faults(*, sending: tuple[str, ...]) -> list[Missing]:
     asked = [name for name in PROVES if name in sending or secret_of(name)]
     found = {one.setting: one for name in asked for one in missing_for(name)}
     bounce = settings.BOUNCE_ADDRESS
-    if bounce and not re.fullmatch(r"[A-Za-z0-9._-]{1,30}@[A-Za-z0-9.-]{1,200}\.[A-Za-z]{2,63}", bounce):
+    if bounce and not BOUNCE_ADDRESS.fullmatch(bounce):
         remedy = "Set it to one such as bounces@mail.example.com, with a short part before the @ and no plus sign."
         found["BOUNCE_ADDRESS"] = Missing("BOUNCE_ADDRESS", "BOUNCE_ADDRESS is no address that can name a letter.", remedy)
     return list(found.values())
