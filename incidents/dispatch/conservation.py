@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Count
 
+from incidents.dispatch.contradictions import REMEDY, Contradiction, contradictions
 from incidents.letters.standing import rests_on_stale, standing_of
 from incidents.models import Campaign, Doubt
 
@@ -98,6 +99,8 @@ class CampaignCheck:
     doubts_open: int
     doubts_total: int
     violations: list[str] = field(default_factory=list)
+    #: Letters of which providers told two things: a person decides. No violation, for everybody is in one state.
+    contradictions: list[Contradiction] = field(default_factory=list)
     #: What no longer follows from what is known, in lines: counts, causes, remedies.
     stale: list[str] = field(default_factory=list)
     #: Whether what is signed and not over rests on stale law, or sends letters that nobody signed knowingly.
@@ -107,6 +110,11 @@ class CampaignCheck:
     def holds(self) -> bool:
         """Whether everybody is accounted for and nothing is amiss."""
         return self.sum_ok and not self.violations
+
+    @property
+    def to_decide(self) -> str:
+        """The contradictions and what can be done, in one sentence; empty when there are none."""
+        return f"{'; '.join(map(str, self.contradictions))}. {REMEDY}." if self.contradictions else ""
 
     def to_json(self) -> dict[str, Any]:
         """As `check_campaign --json` prints it."""
@@ -149,4 +157,5 @@ def _check(campaign: Campaign, cursor: Any) -> CampaignCheck:
         campaign=campaign.reference, state=campaign.state, people_in=campaign.people, states=states,
         sum_ok=sum(states.values()) == campaign.people == campaign.register.count(),
         doubts_open=doubts.filter(settled_at__isnull=True).count(), doubts_total=doubts.count(), violations=violations,
+        contradictions=contradictions(cursor=cursor, campaign_id=campaign.pk),
     )  # fmt: skip

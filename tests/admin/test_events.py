@@ -32,3 +32,15 @@ def test_conflicts_and_unknown_events_are_listed(released: Campaign, officer: Us
 
 def test_without_a_sign_in_nothing_is_shown(released: Campaign) -> None:
     assert Client().get(reverse("admin:events", args=[released.incident_id])).status_code == 302
+
+
+def test_the_campaign_s_page_names_letters_that_arrived_and_came_back(released: Campaign, officer: User) -> None:
+    message = released.messages.filter(state="ready").earliest("id")
+    released.messages.filter(pk=message.pk).update(state="delivered")
+    store_events(provider="inbox", events=[{"event_key": "a", "message_ref": message.message_ref, "kind": "bounced_hard"}])
+    apply_events()
+    client = Client()
+    client.force_login(officer)
+    shown = client.get(reverse("admin:campaign", args=[released.incident_id, released.pk])).content.decode()
+    assert "1 letter stands as &#x27;delivered&#x27;, but a provider also told that it came back" in shown
+    assert reverse("admin:events", args=[released.incident_id]) in shown

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from incidents.dispatch import receive
 from incidents.dispatch.conservation import check_campaign
+from incidents.dispatch.contradictions import Contradiction
 from incidents.dispatch.events.bodies import recipient_hash
 from incidents.dispatch.outbox import finish
 from incidents.dispatch.outcomes import MOST_ATTEMPTS, Outcome
@@ -71,6 +72,27 @@ def test_events_move_a_letter_forward_only(crowd: Campaign) -> None:
     told = sum(len(kinds) for kinds, _, _ in STORIES)
     assert AuditEvent.objects.filter(action="event.received").count() == told
     assert check_campaign(campaign=crowd).holds
+
+
+@pytest.mark.parametrize("back", ["bounced_hard", "suppressed"])
+@pytest.mark.parametrize("first", ["delivered", "back"])
+def test_a_letter_that_arrived_and_came_back_is_for_a_person_in_whichever_order_that_was_told(
+    claire: Message, first: str, back: str
+) -> None:
+    tell(claire, *(["delivered", back] if first == "delivered" else [back, "delivered"]))
+    check = check_campaign(campaign=claire.campaign)
+    found = Contradiction(S.DELIVERED, False, 1) if first == "delivered" else Contradiction(S.NEEDS_OTHER_CHANNEL, True, 1)
+    assert (check.contradictions, check.holds) == ([found], True)
+    assert "1 letter stands as" in check.to_decide and "join an amendment" in check.to_decide
+
+
+def test_what_fits_and_what_is_about_other_letters_is_no_contradiction(claire: Message) -> None:
+    tell(claire, "bounced_soft", "delivered", "delivered", "complained")
+    store_events(provider="postmark", events=[{"event_key": "p", "message_ref": claire.message_ref, "kind": "bounced_hard"}])
+    apply_events()
+    assert ProviderEvent.objects.get(provider="postmark").effect == "conflict: it went by another provider"
+    check = check_campaign(campaign=claire.campaign)
+    assert (check.contradictions, check.to_decide) == ([], "")
 
 
 def test_a_late_delivery_does_not_undo_a_bounce_and_the_conflict_is_kept(claire: Message) -> None:

@@ -36,6 +36,8 @@ class Command(OperatorCommand):
             )
             for violation in check.violations:
                 self.say(f"  violated: {violation}")
+            if check.to_decide:
+                self.say(f"  to be decided: {check.to_decide}")
             for line in [*check.stale, *ahead.lines()]:
                 self.say(f"  {line}")
         return None if check.holds and not check.rests_on_stale else FAILED
