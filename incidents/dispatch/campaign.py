@@ -23,6 +23,7 @@ from incidents.dispatch.staff import plan_wave
 from incidents.dispatch.sweeping import cancel_unsent, end_silent, make_ready
 from incidents.letters.approving import ApprovalRefused, refuse, sign
 from incidents.letters.mail import OutgoingMail
+from incidents.letters.render import DRILL_MARK
 from incidents.letters.standing import signing_obstacle
 from incidents.models import (
     Amendment,
@@ -251,7 +252,7 @@ def anchor(*, campaign: Campaign) -> None:
     mail = OutgoingMail(
         message_ref=secrets.token_hex(16), to=controller["dpo_email"], sender=controller["sender_email"],
         sender_name=controller["sender_name"], reply_to="", language="en",
-        subject=f"Checkpoint of the log of {incident.reference}: {head.size} entries",
+        subject=f"{DRILL_MARK if incident.is_drill else ''}Checkpoint of the log of {incident.reference}: {head.size} entries",
         text="Keep this mail: it witnesses the log up to this point.\n\n" + head.note
         + f"\nKey fingerprint (SHA-256): {log.fingerprint_of_key()}\n",
         html=f"<p>Keep this mail: it witnesses the log up to this point.</p><pre>{head.note}</pre>"

@@ -51,7 +51,7 @@ from incidents.models.refusal import Refused
 from incidents.people.amending import next_register, people_of
 from incidents.vault import Vault
 
-#: In front of the subject of every letter of a drill: whoever finds one must not take it for news.
+#: In front of the subject of every mail of a drill: whoever finds one must not take it for news.
 DRILL_MARK = "[Drill] "
 
 

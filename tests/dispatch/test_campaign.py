@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from incidents.audit.log import database_now
 from incidents.dispatch.campaign import (
     CampaignRefused,
+    anchor,
     close,
     freeze,
     pause,
@@ -317,3 +318,12 @@ def test_asking_the_law_again_after_the_freeze_moves_the_letters_deadlines(froze
     found = {one.pk: one.due_at for one in frozen.messages.all()}
     assert found == {one.pk: wanted.get(one.entry.person.cohort_id or 0) for one in frozen.messages.all()}
     assert NOW not in found.values()
+
+
+@pytest.mark.parametrize(("drill", "begins"), [(True, "[Drill] Checkpoint of the log"), (False, "Checkpoint of the log")])
+def test_the_dpo_s_mail_of_a_drill_is_marked_as_one(five: Campaign, drill: bool, begins: str) -> None:
+    Incident.objects.update(is_drill=drill)
+    five.incident.refresh_from_db()
+    anchor(campaign=five)
+    mail = read_inbox_message(message=InboxMessage.objects.get(is_test=True))
+    assert mail["subject"].startswith(begins)
