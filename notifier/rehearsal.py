@@ -25,6 +25,7 @@ from incidents.scenarios.catalog import Scenario, UnknownScenario, load_scenario
 from incidents.scenarios.plot import Cast, plot_of
 from incidents.scenarios.redirect import to_domain
 from incidents.scenarios.story import Outcome, run_story
+from incidents.scenarios.waves import pause_in_words
 from notifier import drill, signins
 from notifier.removal import remove_drill
 
@@ -141,8 +142,10 @@ def _reference(scenario: str, people: int, keep: bool, out: TextIO) -> str:
 
 
 def _is_over(incident: Incident) -> bool:
+    """Whether nothing of it moves any more. What a person paused waits for its resumption, what the system paused for nobody."""
     over = (CampaignState.DRAINED, CampaignState.STOPPED, CampaignState.CLOSED, CampaignState.PAUSED)
-    return incident.campaigns.exists() and not incident.campaigns.exclude(state__in=over).exists()
+    held = list(incident.campaigns.all())
+    return bool(held) and all(one.state in over and not pause_in_words(one) for one in held)
 
 
 def _size(incident: Incident) -> int:

@@ -37,7 +37,7 @@ from incidents.scenarios.waves import Progress, second_campaign, sign_and_send
 
 #: How long the sequencer may take to give all that is recorded its place; it may have been killed a moment ago.
 PLACES_SECONDS = 60
-_RUNNING = (CampaignState.FROZEN, CampaignState.CONTENT_APPROVED, CampaignState.DISPATCHING)
+_RUNNING = (CampaignState.FROZEN, CampaignState.CONTENT_APPROVED, CampaignState.DISPATCHING, CampaignState.PAUSED)
 _ACCOUNTED = (MessageState.ACCEPTED, MessageState.NEEDS_OTHER_CHANNEL, MessageState.HELD)
 
 

@@ -84,11 +84,12 @@ def _sent(campaign: Campaign, progress: Progress) -> None:
         campaign.refresh_from_db()
         states = count_states(campaign=campaign)
         settled = sum(n for state, n in states.items() if state not in (*_WAITING, *_NOT_SENT))
-        step = doubts_left(campaign, states) or "send the letters"
+        paused = pause_in_words(campaign)
+        step = paused or doubts_left(campaign, states) or "send the letters"
         progress(step, settled, campaign.people - sum(states.get(state, 0) for state in _NOT_SENT))
-        if campaign.state != CampaignState.DISPATCHING and not _waits_for_witness(campaign):
+        if campaign.state != CampaignState.DISPATCHING and not paused and not _waits_for_witness(campaign):
             return
-        if settled != seen:
+        if settled != seen or paused:  # a pause is no silence
             seen, since = settled, time.monotonic()
         # A doubt that nobody can be asked about ends with its wait; until then silence is no standstill.
         patience = SILENCE_SECONDS + (settings.SETTLE_AFTER_SECONDS if states.get(MessageState.IN_DOUBT) else 0)
@@ -106,6 +107,15 @@ def doubts_left(campaign: Campaign, states: Mapping[str, int]) -> str:
     doubts = Doubt.objects.filter(message__campaign=campaign, settled_at=None).order_by("opened_at")
     first = doubts.first() if waiting and waiting == states.get(MessageState.IN_DOUBT) else None
     return f"wait for {waiting} in doubt, the first until {first.ends_by_itself:%H:%M:%S} UTC" if first else ""
+
+
+def pause_in_words(campaign: Campaign) -> str:
+    """Who paused the campaign, as a step that is waited for; else empty. What the system paused does not go on by itself."""
+    if campaign.state != CampaignState.PAUSED:
+        return ""
+    pauses = AuditEvent.objects.filter(log=log.log_of(campaign.incident), action=Action.CAMPAIGN_PAUSED).order_by("-id")
+    by = pauses.values_list("actor", flat=True).first()
+    return f"paused by {by}; goes on when it is resumed" if by and by != "system" else ""
 
 
 def _waits_for_witness(campaign: Campaign) -> bool:

@@ -1,0 +1,64 @@
+"""A drill whose campaign is paused: it waits as long as the person does, and for nobody when the system paused it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+from django.contrib.auth.models import User
+
+from incidents.dispatch.campaign import pause, resume
+from incidents.dispatch.work import dispatch
+from incidents.models import Campaign, CampaignState
+from incidents.scenarios import waves
+from incidents.scenarios.plot import Cast
+from notifier.rehearsal import _is_over
+
+
+@pytest.fixture
+def cast() -> Callable[[], Cast]:
+    return lambda: Cast(User.objects.get(username="officer"), User.objects.get(username="counsel"))
+
+
+def test_a_drill_that_somebody_pauses_waits_longer_than_any_silence_and_goes_on(
+    five: Campaign, cast: Callable[[], Cast], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, slept, officer = list[str](), list[float](), cast().officer
+
+    def progress(step: str, _done: int, _total: int) -> None:
+        steps.append(step)
+        if len(steps) == 1:
+            pause(campaign=five, author=officer, reason="a look at the letters")
+        elif len(steps) == 4:
+            resume(campaign=five, author=officer, reason="read")
+            dispatch(campaign=Campaign.objects.select_related("incident").get(pk=five.pk))
+
+    # More than half of the patience goes by between two looks.
+    clock = SimpleNamespace(monotonic=lambda: 100.0 * len(slept), sleep=slept.append)
+    monkeypatch.setattr(waves, "time", clock)
+    waves.sign_and_send(campaign=five, cast=cast(), progress=progress)
+    assert steps[1:4] == ["paused by officer; goes on when it is resumed"] * 3
+    five.refresh_from_db()
+    assert five.state == CampaignState.DRAINED
+
+
+def test_what_the_system_paused_is_waited_for_by_nobody(five: Campaign, cast: Callable[[], Cast]) -> None:
+    pause(campaign=five, author=None, reason="the provider refuses us")
+    began = time.monotonic()
+    waves.sign_and_send(campaign=five, cast=cast(), progress=lambda *_: None)
+    assert time.monotonic() - began < waves.SILENCE_SECONDS
+    five.refresh_from_db()
+    assert five.state == CampaignState.PAUSED
+
+
+def test_a_drill_that_somebody_paused_is_not_over_and_goes_on_when_it_is_started_again(
+    five: Campaign, cast: Callable[[], Cast]
+) -> None:
+    assert not _is_over(five.incident)
+    pause(campaign=five, author=cast().officer, reason="lunch")
+    assert not _is_over(five.incident)
+    resume(campaign=five, author=cast().officer, reason="back")
+    pause(campaign=five, author=None, reason="the conservation check failed")
+    assert _is_over(five.incident)
