@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models import F
+from django.db.models.lookups import IsNull
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
@@ -14,7 +16,7 @@ from incidents.admin.gate import gate_of
 from incidents.admin.moments import shown
 from incidents.admin.people import keyset, masked
 from incidents.admin.progress import progress_of
-from incidents.admin.shell import attempt, campaign_of, incident_of, officer, page, posted, whole
+from incidents.admin.shell import attempt, campaign_of, incident_of, officer, page, page_in_zone, posted, whole
 from incidents.dispatch.campaign import (
     close,
     freeze,
@@ -82,9 +84,10 @@ def campaign(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpRe
     """Everything about one campaign."""
     found = campaign_of(incident_id, campaign_id)
     zone, now = found.facts.facts["zone"], standing_of(campaign=found)
-    return page(
+    return page_in_zone(
         request,
         "campaign",
+        zone=zone,
         title=f"Campaign {found.reference}",
         incident=found.incident,
         tab="campaigns",
@@ -132,15 +135,17 @@ def _moments(found: Campaign) -> list[tuple[str, Any]]:
 
 
 def _doubts(found: Campaign) -> list[Doubt]:
+    """The open ones first, and of each kind the newest first."""
     rows = Doubt.objects.filter(message__campaign=found).select_related("message__entry__person")
-    return list(rows.order_by("settled_at", "-id")[:DOUBTS_SHOWN])
+    return list(rows.order_by(IsNull(F("settled_at"), False), "-id")[:DOUBTS_SHOWN])
 
 
 @require_GET
 def progress(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpResponse:
     """The part of the page that moves, alone; the script asks for it every few seconds."""
     found = campaign_of(incident_id, campaign_id)
-    return page(request, "progress", title="Progress", progress=progress_of(found), incident=found.incident)
+    zone = found.facts.facts["zone"]
+    return page_in_zone(request, "progress", zone=zone, title="Progress", progress=progress_of(found), incident=found.incident)
 
 
 @require_GET

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
@@ -11,6 +12,7 @@ from django.db import IntegrityError
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.formats import date_format
 
 from incidents.audit.log import TreeWentBack
@@ -86,6 +88,14 @@ def page(
         **more,
     }
     return TemplateResponse(request, f"admin/desk/{template}.html", context)
+
+
+def page_in_zone(request: HttpRequest, template: str, *, zone: str, **more: Any) -> TemplateResponse:
+    """The same with every moment on it in one zone, also those that templates and sentences write themselves."""
+    with timezone.override(ZoneInfo(zone)):
+        made = page(request, template, **more)
+        made.render()  # now: the admin would do so later, in its own zone
+    return made
 
 
 def posted(request: HttpRequest, name: str) -> str:

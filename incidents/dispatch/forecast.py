@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
+from django.utils import timezone
 
 from incidents.dispatch import limits
 from incidents.dispatch.channels.choose import UnknownProvider, provider_named, providers
@@ -87,7 +88,7 @@ class Deadline:
             "warning": self.warning,
         }  # fmt: skip
 
-    def line(self, *, now: datetime) -> str:
+    def line(self, *, now: datetime, paused: bool = False) -> str:
         """The deadline in a line of text."""
         if self.due_at:
             when = f"due {_moment(self.due_at)} ({in_words(self.due_at - now)})"
@@ -95,7 +96,8 @@ class Deadline:
             when = f"no date in the law; our own target {_moment(self.ours_at)} ({in_words(self.ours_at - now)})"
         else:
             when = "no date in the law"
-        end = f"out by {_moment(self.ends_at)}" if self.ends_at else "end not in sight"
+        none = "paused, so no end is in sight" if paused else "end not in sight"
+        end = f"out by {_moment(self.ends_at)}" if self.ends_at else none
         allowed = f"; at the allowed rate by {_moment(self.ends_at_allowed)}" if self.ends_at_allowed else ""
         return f"{self.name}: {_letters(self.letters)} left, {when}; {end}{allowed}"
 
@@ -113,6 +115,11 @@ class Forecast:
     #: Letters that may be doubtful on each connection when a worker is killed, and connections of each worker.
     doubt_bound: int
     connections: int
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether somebody paused it: then no end is named."""
+        return self.state == CampaignState.PAUSED
 
     @property
     def letters_left(self) -> int:
@@ -152,7 +159,7 @@ class Forecast:
     def lines(self) -> list[str]:
         """As `check_campaign` prints it; warnings begin with "warning:"."""
         found = [f"{_letters(self.letters_left)} left; {self.rate_in_words}; {self.allowed_in_words}"]
-        found += [one.line(now=self.as_of) for one in self.deadlines]
+        found += [one.line(now=self.as_of, paused=self.is_paused) for one in self.deadlines]
         return [*found, *(f"warning: {line}" for line in self.warnings), self.doubt_sentence]
 
     @property
@@ -265,7 +272,9 @@ def _deadlines(campaign: Campaign, left: dict[datetime | None, int], measured: M
         names = tuple(sorted(laws.of.get(due_at, ())))
         ours_at = laws.ours_at if due_at is None else None
         one = Deadline(names, due_at, ours_at, left[due_at], before, now_rate, allowed)
-        found.append(_warned(one, campaign, measured, pace))
+        warned = _warned(one, campaign, measured, pace)
+        # While it is paused nothing leaves at any rate: no end is named.
+        found.append(replace(warned, ends_at=None, ends_at_allowed=None) if campaign.state == CampaignState.PAUSED else warned)
         before = letters
     return found
 
@@ -297,7 +306,8 @@ def _warned(one: Deadline, campaign: Campaign, measured: Measured, pace: Pace) -
         return one
     whose, waiting = f"The deadline of {one.name} ({_moment(one.due_at)})", _letters(one.letters + one.before)
     if one.due_at <= pace.as_of:
-        text = f"{whose} passed {_short((pace.as_of - one.due_at).total_seconds())} ago; {_letters(one.letters)} have not left."
+        has = "has" if one.letters == 1 else "have"
+        text = f"{whose} passed {_short((pace.as_of - one.due_at).total_seconds())} ago; {_letters(one.letters)} {has} not left."
     elif pace.is_limited and (one.missed_by_allowed or one.ends_at_allowed is None):
         by = f" by {_short(one.missed_by_allowed.total_seconds())}" if one.missed_by_allowed else ""
         text = (
@@ -343,7 +353,8 @@ def _seconds(span: timedelta | None) -> int | None:
 
 
 def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%a %-d %b %Y, %H:%M UTC")
+    """In the zone of whoever reads: the incident's on its page, else UTC."""
+    return timezone.localtime(moment).strftime("%a %-d %b %Y, %H:%M %Z")
 
 
 def _letters(number: int) -> str:

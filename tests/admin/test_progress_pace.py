@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,8 +15,9 @@ from incidents.admin.progress import kept_forecast
 from incidents.dispatch import pacing
 from incidents.dispatch.campaign import release
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
+from incidents.dispatch.forecast import forecast
 from incidents.letters.approving import approve_content
-from incidents.models import AuditEvent, Campaign, Message, ProviderLimit
+from incidents.models import AuditEvent, Campaign, Doubt, Message, ProviderLimit
 from notifier.rates import provider_limits
 from tests.admin.case import at, posted
 
@@ -111,3 +113,38 @@ def test_a_forecast_that_takes_long_is_shown_again_for_a_while_and_a_quick_one_n
     sending.state = "paused"
     assert kept_forecast(sending).state == "paused"
     progress._kept.clear()
+
+
+def test_every_moment_on_the_page_is_in_the_incident_s_zone(desk: Client, sending: Campaign) -> None:
+    Message.objects.filter(campaign=sending).update(due_at=datetime.now(UTC) + timedelta(hours=3))
+    message = Message.objects.filter(campaign=sending).earliest("id")
+    Doubt.objects.create(message=message, reason="cut", opened_at=datetime(2026, 1, 5, 23, 30, tzinfo=UTC))
+    page = (
+        campaign_page(desk, sending) + desk.get(at("progress", sending.incident_id, sending.pk), {"pace": "1"}).content.decode()
+    )
+    assert "Tue 6 Jan 2026, 00:30:00 CET" in page and "if this goes on" in page
+    assert not re.search(r"\d UTC|\(UTC\)", page)
+
+
+def test_the_open_doubts_stand_before_the_settled_ones_and_the_newest_first(desk: Client, sending: Campaign) -> None:
+    message, now = Message.objects.filter(campaign=sending).earliest("id"), datetime.now(UTC)
+    for number in range(14):
+        settled = {} if number in (1, 3) else {"settled_at": now, "settled_how": "look-up", "settled_by": "dispatcher"}
+        Doubt.objects.create(message=message, reason=f"doubt {number:02}", opened_at=now, **settled)
+    shown = re.findall(r"doubt (\d\d)", campaign_page(desk, sending))
+    assert shown == ["03", "01", "13", "12", "11", "10", "09", "08", "07", "06"]
+
+
+def test_a_paused_campaign_names_no_end_and_one_letter_has_not_left(desk: Client, sending: Campaign, settings: Settings) -> None:
+    settings.PROVIDER_LIMITS = provider_limits(rates="inbox 90/min", warm_up="")
+    letters = Message.objects.filter(campaign=sending, state="ready")
+    letters.update(due_at=datetime.now(UTC) + timedelta(hours=3))
+    letters.filter(pk=letters.earliest("id").pk).update(due_at=datetime.now(UTC) - timedelta(hours=3))
+    assert "in time</span>" in campaign_page(desk, sending)
+    posted(desk, "move", sending.incident_id, sending.pk, "pause", reason="a look")
+    page = campaign_page(desk, sending)
+    assert '<span class="quiet">paused</span>' in page and "in time</span>" not in page
+    assert "1 letter has not left" in page and "runs on while the campaign is paused" in page
+    sending.refresh_from_db()
+    lines = forecast(campaign=sending).lines()
+    assert any("paused, so no end is in sight" in line for line in lines) and not any("out by" in line for line in lines)
