@@ -115,6 +115,8 @@ class Forecast:
     #: Letters that may be doubtful on each connection when a worker is killed, and connections of each worker.
     doubt_bound: int
     connections: int
+    #: And how many when the database server crashes together with the worker.
+    crash_bound: int
 
     @property
     def is_paused(self) -> bool:
@@ -133,11 +135,12 @@ class Forecast:
 
     @property
     def doubt_sentence(self) -> str:
-        """What a killed worker costs at most, in a sentence."""
+        """What a killed worker costs at most, and what a crash of the database with it, in a sentence."""
         each = "1 letter" if self.doubt_bound == 1 else f"{self.doubt_bound} letters"
         worker = "1 connection" if self.connections == 1 else f"{self.connections} connections"
         return (
             f"If a worker is killed, at most {each} on each of its connections can be doubtful (a worker has up to {worker}); "
+            f"if the database server crashes and its worker with it, at most {_letters(self.crash_bound)} on each; "
             "whatever is doubtful is listed before any second copy leaves."
         )
 
@@ -153,6 +156,7 @@ class Forecast:
             "measured_over_seconds": round(self.measured.seconds, 1), "provider": self.pace.provider,
             "allowed_per_second": self.pace.per_second, "left_today": self.pace.left_today, "breaker": self.pace.breaker,
             "blocked_until": _iso(self.pace.blocked_until), "doubt_bound_per_connection": self.doubt_bound,
+            "doubt_bound_per_connection_when_the_database_crashes": self.crash_bound,
             "deadlines": [one.to_json() for one in self.deadlines], "warnings": list(self.warnings), "as_of": _iso(self.as_of),
         }  # fmt: skip
 
@@ -189,7 +193,7 @@ def forecast(*, campaign: Campaign) -> Forecast:
     bound = settings.MARKER_STEP * _batch(provider)
     return Forecast(
         campaign.reference, campaign.state, pace.as_of, measured, pace, tuple(_deadlines(campaign, left, measured, pace)), bound,
-        settings.LANES,
+        settings.LANES, min(settings.CHUNK_SIZE, max(settings.MARKER_FLUSH, bound)),
     )  # fmt: skip
 
 

@@ -139,6 +139,7 @@ def claim(
         return claims
 
     claims = again(deed)
+    # From here on their letters may leave. What was committed without our hearing of it never can: `give_back_strays`.
     owner.heard.update(one.chunk_id for one in claims)
     if claims:
         failpoints.reach("after_intent_commit")
@@ -289,9 +290,13 @@ def keep_late(*, claimed: Claim, outcomes: Sequence[Outcome]) -> None:
 
 # -- taking over -------------------------------------------------------------------------------------------------------
 
-#: The lease is over; or the owner's lock is free although no crash of the server took it: then the owner is dead.
+#: Whether the owner is gone, and whether the marker is whole. Markers are not waited for (`synchronous_commit = off`): a killed
+#: worker loses none, but a crash of the server cuts off the last ones, and then a letter past the marker may have been answered.
+#: The table of owners is UNLOGGED and is emptied by that same crash. So `known` (the owner still stands in it) says two things:
+#: the server has not crashed since, so the marker is whole; and a free lock means death. After a crash all locks are free, also
+#: those of the living, so that only the lease tells: a worker that lives comes back within it and says itself how far it came.
 GONE = """
-SELECT clock_timestamp() > %s OR known AND pg_try_advisory_xact_lock(%s), known
+SELECT clock_timestamp() > %s OR (known AND pg_try_advisory_xact_lock(%s)), known
 FROM (SELECT EXISTS (SELECT 1 FROM incidents_presence WHERE owner_lock = %s) AS known) AS owner"""
 IN_CHUNK = f"""
 SELECT m.id, m.message_ref, m.attempts, {APPROVED}, m.domain_key, p.subject
@@ -319,11 +324,12 @@ def _take_over_one(chunk_id: int) -> int:
 
 def after_death(chunk: Chunk, at: int, *, marker_is_whole: bool = True) -> Outcome:
     """What is known of the message at a place in a dead worker's chunk. `marker_is_whole`: no crash of the server cut it."""
-    if at < chunk.confirmed:
+    if at < chunk.confirmed:  # answered: taken, unless the marker wrote down something else
         known = chunk.exceptions.get(str(at))
         return Outcome(**known) if known else Outcome("accepted", detail="answered before its worker died")
-    if at < chunk.confirmed + chunk.step:
+    if at < chunk.confirmed + chunk.step:  # it may have been handed over: no letter is begun further past the marker
         return Outcome("doubt", detail="its worker died while it was handed over", died=True)
+    # The true marker may have stood further on, but never further than the next one that would have been waited for.
     if not marker_is_whole and (not chunk.flush or at < chunk.confirmed + chunk.flush):
         return Outcome("doubt", detail="the database crashed, and its worker has not come back to tell")
     return Outcome("unsent", detail="its worker died before its turn")
@@ -332,6 +338,7 @@ def after_death(chunk: Chunk, at: int, *, marker_is_whole: bool = True) -> Outco
 def give_back_strays(*, owner: Owner) -> None:
     """Give back what this very worker claimed without hearing of it (the connection was cut at the commit): nothing was begun.
 
+    Nobody else would before its lease is over, for this worker lives and holds its lock; and then with doubts that are none.
     A chunk of which it heard may have been begun, even where it has it no longer in hand: that one is left to the take-over.
     """
     mine = Chunk.objects.filter(owner_lock__in=[*owner.former, owner.lock], state=ChunkState.CLAIMED)

@@ -40,9 +40,10 @@ class Owner:
 
     lock: int = 0
     connection: psycopg.Connection | None = None
-    #: Under which it owned before its connection was lost.
+    #: Locks under which it owned before its connection was lost: its strays may be claimed under any of them.
     former: list[int] = field(default_factory=list)
-    #: Chunks that a claim told it of and that it has not ended. Some of their letters may have left.
+    #: Chunks that a claim told it of and that it has not ended. Some of their letters may have left, so they are never given
+    #: back as not begun; whatever else stands under its locks was claimed by a commit whose answer was lost, and is.
     heard: set[int] = field(default_factory=set)
     #: Campaign -> where its last claim ended.
     places: dict[int, Place] = field(default_factory=dict)

@@ -223,6 +223,12 @@ def test_a_campaign_that_is_over_waits_for_nothing(released: Campaign) -> None:
 
 def test_the_doubt_bound_is_said_in_a_sentence(released: Campaign, settings: Settings) -> None:
     assert "at most 1 letter on each of its connections" in forecast(campaign=released).doubt_sentence
+    settings.MARKER_FLUSH = 40
+    assert (
+        "the database server crashes and its worker with it, at most 40 letters on each"
+        in forecast(campaign=released).lines()[-1]
+    )
+    assert forecast(campaign=released).to_json()["doubt_bound_per_connection_when_the_database_crashes"] == 40
     settings.MARKER_STEP, settings.LANES = 10, 1
     assert "at most 10 letters" in forecast(campaign=released).doubt_sentence
     assert "up to 1 connection)" in forecast(campaign=released).doubt_sentence
