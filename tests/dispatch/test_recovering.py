@@ -276,6 +276,47 @@ def test_where_nothing_is_sent_any_more_the_log_goes_on_all_the_same(backup: Cal
     assert export_evidence(incident=incident, out=tmp_path / "one.zip", actor="officer").exists()
 
 
+def put_back_as(state: str, backup: Callable[[], Restore]) -> None:
+    """The campaign is in this state; a backup is made, the log goes on, and the backup is put back."""
+    sql("UPDATE incidents_campaign SET state = 'drained'")
+    if state == "closed":
+        sql("UPDATE incidents_campaign SET state = 'closed'")
+    put_back = backup()
+    signed()
+    put_back()
+
+
+@pytest.mark.parametrize(("state", "listed"), [("drained", {"cartier-2025-c1": 0}), ("closed", {})])
+def test_after_the_end_of_a_campaign_its_log_is_recovered_and_its_state_stays(
+    backup: Callable[[], Restore], state: str, listed: dict[str, int]
+) -> None:
+    assert send(1) == 5
+    put_back_as(state, backup)
+    found = recover(campaign=the_campaign(), author=user(), reason="a backup")
+    assert (found.doubts, the_campaign().state, states(the_campaign())) == (listed, state, {S.ACCEPTED: 5})
+    assert witness.lost_head(incident=the_campaign().incident) is None and not Doubt.objects.exists()
+
+
+def test_what_was_drained_and_may_be_asked_for_again_is_listed(backup: Callable[[], Restore]) -> None:
+    put_back_as("drained", backup)
+    found = recover(campaign=the_campaign(), author=user(), reason="a backup")
+    assert (found.doubts, states(the_campaign())) == ({"cartier-2025-c1": 5}, {S.IN_DOUBT: 5})
+
+
+def test_a_frozen_campaign_is_recovered_before_anybody_signs_it(copy: Callable[[str], str]) -> None:
+    url = copy("frozen")
+    name = str(connections["default"].settings_dict["NAME"])
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as server:
+        copy_of(server, name, f"{name}_backup")
+        signed()
+        copy_of(server, f"{name}_backup", name)
+        server.execute(f"DROP DATABASE {name}_backup WITH (FORCE)")
+    assert states(the_campaign()) == {S.PLANNED: 5}
+    found = recover(campaign=the_campaign(), author=user(), reason="a backup")
+    assert (found.doubts, the_campaign().state) == ({"cartier-2025-c1": 5}, "frozen")
+    assert states(the_campaign()) == {S.IN_DOUBT: 5} and Doubt.objects.filter(reason=MAY_HAVE_LEFT).count() == 5
+
+
 def test_an_incident_without_a_campaign_is_recovered_by_its_own_name(backup: Callable[[], Restore], tmp_path: Path) -> None:
     mine = the_campaign().incident
     other = Incident.objects.create(

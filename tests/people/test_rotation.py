@@ -84,6 +84,21 @@ def test_rotating_the_master_key_asks_for_the_former_one(imported: Incident) -> 
         rotate_master(actor="operator")
 
 
+def test_an_example_is_no_new_master_key_and_nothing_is_wrapped_with_it(
+    imported: Incident, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known, before = names(imported), bytes(Incident.objects.get(pk=imported.pk).wrapped_key)
+    former = settings.MASTER_KEY
+    monkeypatch.setattr(settings, "MASTER_KEY", b"\1\2" * 16)
+    monkeypatch.setattr(settings, "MASTER_KEY_OLD", former)
+    with pytest.raises(SystemExit) as ended:
+        call_command("rotate_keys", master=True, user="officer")
+    assert ended.value.code == 2 and "is an example, not 32 random bytes" in capsys.readouterr().err
+    assert bytes(Incident.objects.get(pk=imported.pk).wrapped_key) == before
+    monkeypatch.setattr(settings, "MASTER_KEY", former)
+    assert names(imported) == known
+
+
 def test_a_wrong_master_key_is_told_in_plain_words(imported: Incident, monkeypatch: pytest.MonkeyPatch) -> None:
     assert faults_of_keys() == []
     new_master(monkeypatch)

@@ -13,6 +13,7 @@ import django.db
 import psycopg
 import pytest
 
+import manage
 from notifier import environment
 from notifier.database import DatabaseAway
 from notifier.drill import Progress, through_restarts
@@ -77,3 +78,15 @@ def test_a_drill_goes_on_whoever_says_that_the_database_is_away(monkeypatch: pyt
         through_restarts(step, Progress(io.StringIO()))
         assert step.done == 2
     assert len(waited) == 2
+
+
+def test_where_the_state_folder_cannot_be_used_a_fault_is_still_one_line_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BREACH_VAR", str(tmp_path / "file" / "var"))
+    assert manage.fault(ZeroDivisionError("of ours")) == 3
+    said = capsys.readouterr().err
+    assert said == (
+        f"The state folder {tmp_path / 'file' / 'var'} cannot be used: Not a directory. Set BREACH_VAR to a folder of yours.\n"
+    )

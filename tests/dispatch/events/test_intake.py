@@ -49,6 +49,15 @@ def test_what_a_provider_tells_moves_the_letter(five: Campaign, post: Post, prov
     assert kept.happened_at is not None and abs(kept.happened_at.timestamp() - time.time()) < 60
 
 
+def test_a_bounce_that_postmark_calls_by_a_new_name_is_kept_and_brings_no_second_letter(five: Campaign, post: Post) -> None:
+    claire = handed_over(five, "postmark")
+    told = {**event("postmark", FULL, ref=claire.message_ref), "Type": "Greylisted", "TypeCode": 9_999}
+    assert post(sign("postmark", told)).status_code == 200
+    assert apply_events() == 1
+    kept = ProviderEvent.objects.get()
+    assert (kept.kind, kept.effect, state_of(claire)) == ("other", "noted", S.ACCEPTED)
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_no_address_of_anybody_is_kept(post: Post, database: None, provider: str) -> None:
     document = json.dumps(event(provider, BOUNCED, ref=REF)).replace("5.1.1", "5.1.1 <claire@example.org> claire%40example.org")

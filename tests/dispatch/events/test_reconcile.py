@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from incidents.dispatch.receive import apply_events, store_events
@@ -149,3 +149,14 @@ def test_the_command_prints_each_provider_and_refuses_before_anything_was_sent(
     assert "resend:" in (printed := capsys.readouterr().out) and "ours         1" in printed
     call_command("reconcile", five.reference, "--look-ups", "0", "--json")
     assert json.loads(capsys.readouterr().out)[0]["provider"] == "resend"
+
+
+def test_fewer_than_no_look_ups_are_refused_before_anybody_is_asked(
+    five: Campaign, stand_in: HTTPServer, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handed_over(five, "postmark")
+    settings.MAIL = "postmark:"
+    settings.PROVIDER_URLS = {"postmark": f"http://127.0.0.1:{stand_in.server_port}/"}
+    with pytest.raises(CommandError, match="0 or more"):
+        call_command("reconcile", five.reference, "--look-ups", "-1")
+    assert not stand_in.asked and not Reconciliation.objects.exists()  # type: ignore[attr-defined]
