@@ -16,7 +16,7 @@ from incidents.audit.actions import Action
 from incidents.audit.log import record
 from incidents.dispatch import canary, pacing, receive
 from incidents.dispatch.aside import switch_channel
-from incidents.dispatch.campaign import CampaignRefused, drain_if_done, pause
+from incidents.dispatch.campaign import CampaignRefused, anchor_the_drained, drain_if_done, pause
 from incidents.dispatch.channels.choose import provider_for, provider_named, providers
 from incidents.dispatch.channels.contract import Provider
 from incidents.dispatch.channels.inbox import simulated_events
@@ -143,6 +143,7 @@ def _tidy() -> None:
             canary.step(campaign=campaign, provider=provider)
         switch_channel(campaign=campaign, providers=providers())
         drain_if_done(campaign=campaign)
+    anchor_the_drained()
 
 
 def _with(states: list[str], *of: str) -> list[Campaign]:

@@ -56,6 +56,8 @@ class Campaign(models.Model):
     frozen_at = models.DateTimeField()
     released_at = models.DateTimeField(null=True)
     drained_at = models.DateTimeField(null=True)
+    #: When the signed head over it was mailed to the witness outside, or the log was told why not.
+    witnessed_at = models.DateTimeField(null=True)
     pause_reason = models.TextField(blank=True)
     #: The first wave, to staff: none (nobody is entered), waiting, passed, failed. Nobody else is written to before it passed.
     canary = models.CharField(max_length=8, db_default="none")

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.test import override_settings
 from pytest_django import Settings
 
+from incidents.dispatch import campaign as campaign_module
 from incidents.dispatch import doubts, outcomes, prepare, receive, send, work
 from incidents.dispatch.campaign import pause, resume, stop
 from incidents.dispatch.channels.contract import Provider, SendError, SendErrorKind
@@ -455,6 +456,28 @@ def test_a_campaign_runs_to_its_end_without_a_broker(five: Campaign) -> None:
     assert check.holds
     assert check.doubts_total == 0
     assert AuditEvent.objects.filter(action="anchor.sent").count() == 1
+
+
+def test_whoever_dies_between_the_end_and_the_mail_to_the_witness_is_made_up_for_once(
+    five: Campaign, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So ended a drill: drained, and waiting for its witness for ever."""
+
+    def die(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    sent(five, owner, InboxProvider())
+    InboxMessage.objects.update(pending_event="")
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(campaign_module, "anchor", die)
+        keep_house()
+    five.refresh_from_db()
+    assert (five.state, five.witnessed_at) == (CampaignState.DRAINED, None)
+    for _twice in range(2):
+        keep_house()
+        assert AuditEvent.objects.filter(action="anchor.sent").count() == 1
+    five.refresh_from_db()
+    assert five.witnessed_at is not None
 
 
 def test_a_drained_campaign_wakes_up_for_a_late_bounce_and_drains_again(five: Campaign, owner: Owner) -> None:
