@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
 
 from incidents.admin.column_names import CORRECTABLE
-from incidents.admin.law import VERIFIED
+from incidents.admin.law import ADDRESSEES, VERIFIED
 from incidents.admin.moments import local_text
 from incidents.admin.shell import PAGE_SIZE, incident_of, page, posted, whole
 from incidents.admin.viewing import expired, grant, granted
@@ -172,20 +172,30 @@ def person(request: HttpRequest, incident_id: int, person_id: int) -> HttpRespon
 def _readable(why: dict[str, Any], zone: str) -> dict[str, Any]:
     """The explanation with its codes in words and its moments at the incident's place."""
     for duty in why["obligations"]:
-        deadline = duty["deadline"] or {}
-        duty["handling"] = Handling(duty["handling"]).label
+        place = readable_duty(duty, zone)
         duty["verified"] = VERIFIED.get(str(duty["verified"]), "no pack")
-        duty["clock"] = str(deadline.get("kind", "")).replace("_", " ")
-        place = deadline.get("zone") or zone
-        duty["due"] = _moment_or_day(deadline.get("shown_at"), place)
-        duty["legal_end"] = _moment_or_day(deadline.get("legal_end_at"), place)
+        duty["legal_end"] = _moment_or_day((duty["deadline"] or {}).get("legal_end_at"), place)
         duty["ours"] = _moment_or_day(duty["internal_target_at"], place)
+    for place in why["might_apply"]["places"]:
+        for duty in (*place["duties"], *place["others_told"]):
+            readable_duty(duty, zone)
     for message in why["messages"]:
         message["accepted_at"] = _moment_or_day(message["accepted_at"], "UTC")
     for event in why["log"]:
         event["at"] = _moment_or_day(event["at"], "UTC")
     why["person"]["decided_by"] = _words(why["person"]["decided_by"])
     return why
+
+
+def readable_duty(duty: dict[str, Any], zone: str) -> str:
+    """Add to a duty what we do, its clock and its end in words; returns the zone in which it ends."""
+    deadline = duty["deadline"] or {}
+    place: str = deadline.get("zone") or zone
+    duty["handling"] = Handling(duty["handling"]).label
+    duty["told"] = "letter" if duty["addressee"] == "person" else f"notice to the {ADDRESSEES[duty['addressee']]}"
+    duty["clock"] = str(deadline.get("kind", "")).replace("_", " ")
+    duty["due"] = _moment_or_day(deadline.get("shown_at"), place)
+    return place
 
 
 def _moment_or_day(text: str | None, zone: str) -> str:

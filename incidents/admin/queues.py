@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from incidents.admin.column_names import CORRECTABLE
 from incidents.admin.desk import queue_counts
-from incidents.admin.people import keyset, masked
+from incidents.admin.people import keyset, masked, readable_duty
 from incidents.admin.shell import attempt, count, incident_of, officer, page, posted, whole
 from incidents.models import Incident, QueueEntry
 from incidents.models.people import QueueKind, QueueStatus
@@ -30,6 +30,7 @@ from incidents.people.deciding import (
 )
 from incidents.people.importing import account
 from incidents.people.merging import keep_apart, merge_people
+from incidents.people.possible_laws import possible_laws, waits
 from incidents.people.representing import confirm_safe, name_representative
 
 ADDRESS_KINDS = (QueueKind.ADDRESS, QueueKind.NO_CHANNEL)
@@ -64,7 +65,9 @@ def queue(request: HttpRequest, incident_id: int, kind: str) -> HttpResponse:
     incident, known = incident_of(incident_id), _kind(kind)
     counts = next((found for found in queue_counts(incident) if found["kind"] == kind), {})
     status = request.GET.get("status") or next((value for value in QueueStatus.values if counts.get(value)), "open")
-    entries = incident.queue.filter(kind=kind, status=status).select_related("person", "other", "row", "decided_by", "second_by")
+    entries = incident.queue.filter(kind=kind, status=status).select_related(
+        "person__amendment", "other", "row", "decided_by", "second_by"
+    )
     rows, older, newer = keyset(entries, after=whole(request.GET.get("after", "")), before=whole(request.GET.get("before", "")))
     return page(
         request,
@@ -100,8 +103,25 @@ def _answers(kind: QueueKind, status: str) -> set[str]:
 
 
 def _shown(incident: Incident, entries: list[QueueEntry]) -> list[dict[str, Any]]:
-    named = iter(masked(incident=incident, people=[entry.person for entry in entries if entry.person]))
-    return [{"entry": entry, "person": next(named) if entry.person else None, "row": _row(entry)} for entry in entries]
+    people = [entry.person for entry in entries if entry.person]
+    named, laws = iter(masked(incident=incident, people=people)), _laws(incident, entries)
+    return [
+        {
+            "entry": entry, "person": next(named) if entry.person else None, "row": _row(entry),
+            "places": laws.get(entry.person_id or 0, []), "waits": waits(entries=[entry]),
+        }
+        for entry in entries
+    ]  # fmt: skip
+
+
+def _laws(incident: Incident, entries: list[QueueEntry]) -> dict[int, list[dict[str, Any]]]:
+    """For people whose residence is asked about: what the law would ask at each possible place."""
+    doubtful = [entry.person for entry in entries if entry.person and entry.kind in RESIDENCE_KINDS]
+    found = possible_laws(incident=incident, people=doubtful)
+    for place in (place for places in found.values() for place in places):
+        for duty in place["duties"]:
+            readable_duty(duty, incident.facts.facts["zone"])
+    return found
 
 
 def _row(entry: QueueEntry) -> int | None:

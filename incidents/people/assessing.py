@@ -89,21 +89,31 @@ def known(*, incident: Incident, until: datetime | None = None) -> Known:
 
 def ask_law(*, incident: Incident, about: Known) -> Answer:
     """Ask the law engine about all cohorts of the incident, on whatever clock, as they are counted; nothing is written."""
-    cohorts = list(incident.cohorts.filter(count__gt=0).select_related("amendment").order_by("id"))
-    groups = [
-        Group(
-            residence=c.residence,
-            elements=frozenset(c.elements),
-            count=c.count,
-            maybe=frozenset(c.maybe),
-            minors=c.minors,
-            aware_at=c.amendment.aware_at if c.amendment else None,
-        )
-        for c in cohorts
-    ]
+    cohorts = _inhabited(incident)
+    groups = [_group(cohort) for cohort in cohorts]
     assessment = assess(facts=about.facts, groups=groups, packs=load_packs())
     derived = [_obligation(incident, duty, cohorts, about.findings) for duty in assessment.duties]
     return Answer(len(cohorts), assessment, tuple(derived))
+
+
+def groups_of(*, incident: Incident) -> list[Group]:
+    """Everybody on the list as the law sees them, as they are counted."""
+    return [_group(cohort) for cohort in _inhabited(incident)]
+
+
+def _inhabited(incident: Incident) -> list[Cohort]:
+    return list(incident.cohorts.filter(count__gt=0).select_related("amendment").order_by("id"))
+
+
+def _group(cohort: Cohort) -> Group:
+    return Group(
+        residence=cohort.residence,
+        elements=frozenset(cohort.elements),
+        count=cohort.count,
+        maybe=frozenset(cohort.maybe),
+        minors=cohort.minors,
+        aware_at=cohort.amendment.aware_at if cohort.amendment else None,
+    )
 
 
 def _obligation(incident: Incident, duty: Duty, cohorts: list[Cohort], findings: Mapping[tuple[str, str], Finding]) -> Obligation:

@@ -8,10 +8,10 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from incidents.audit.log import events_of, log_of
-from incidents.law.pack import load_packs
 from incidents.models import AffectedPerson, AuditLeaf, Incident, Message, Obligation, QueueEntry, RegisterEntry
 from incidents.models.refusal import Refused
 from incidents.people.duty_details import PARTS, duty_details
+from incidents.people.possible_laws import in_doubt, law_name, possible_in_words
 from incidents.people.staleness import ASK_AGAIN, DutyMark, Level, StaleDuties, stale_duties
 
 VERDICTS: Mapping[bool | None, str] = {True: "met", False: "not met", None: "not known"}
@@ -27,7 +27,7 @@ def explain(*, incident: Incident, reference: str, letter_marks: Mapping[int, Se
     `letter_marks` says of a letter (by its key) why it no longer says what is known.
     """
     known_as = Q(reference=reference) | Q(subject=reference)  # an erased person's old reference is gone; the log has the subject
-    person = AffectedPerson.objects.filter(known_as, incident=incident).select_related("cohort").first()
+    person = AffectedPerson.objects.filter(known_as, incident=incident).select_related("cohort", "amendment").first()
     if person is None:
         raise UnknownPerson(
             f"'{reference}' is nobody on the list of {incident.reference}. The person's page shows the reference."
@@ -51,6 +51,7 @@ def explain(*, incident: Incident, reference: str, letter_marks: Mapping[int, Se
             {"row": row.number, "outcome": row.outcome, "reason": row.reason} for row in person.import_rows.order_by("number")
         ],
         "questions": [_asked(q) for q in person.queue.order_by("id")],
+        "might_apply": in_doubt(person=person),
         "cohort": {"id": person.cohort_id, "people": person.cohort.count if person.cohort else 0},
         **_later(person),
         "obligations": [_with_mark(duty, marks) for duty in duties],
@@ -135,7 +136,7 @@ def obligation_tree(*, obligation: Obligation) -> dict[str, Any]:
     duty = obligation.duty
     return {
         "jurisdiction": obligation.jurisdiction,
-        "law": _law_name(obligation.jurisdiction),
+        "law": law_name(jurisdiction=obligation.jurisdiction),
         "addressee": obligation.addressee,
         "owed": obligation.owed,
         "handling": obligation.handling,
@@ -157,11 +158,6 @@ def with_verdict(*, reason: Mapping[str, Any]) -> dict[str, Any]:
     """One condition with its answer in words beside `holds`: met, not met, or not known."""
     parts = [with_verdict(reason=part) for part in reason["parts"]]
     return {**reason, "verdict": VERDICTS[reason["holds"]], "parts": parts}
-
-
-def _law_name(jurisdiction: str) -> str:
-    pack = load_packs().find(residence=jurisdiction)
-    return f"{pack.name}: {pack.law}" if pack else ""
 
 
 def _letter_and_messages(person: AffectedPerson, marks: Mapping[int, Sequence[str]]) -> dict[str, Any]:
@@ -215,6 +211,7 @@ def in_words(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  question: {question['reason']} -> {question['status']}{until}: {question['decision']}"
     yield f"  is one of {found['cohort']['people']} people whom the law cannot tell apart"
     yield from _later_in_words(found)
+    yield from possible_in_words(found["might_apply"])
     for duty in found["obligations"]:
         yield from _duty_in_words(duty)
     if found["others_told"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from incidents.models import Incident
+from incidents.people import deciding
 from incidents.people.assessing import assess_incident
 from incidents.people.duty_details import duty_details
 from incidents.people.explaining import explain, in_words
@@ -131,3 +133,72 @@ def test_what_a_duty_asks_stands_in_the_explanation_and_on_the_page(known: Incid
 def test_doubts_stand_in_the_explanation(known: Incident) -> None:
     found = explain(incident=known, reference="wanda")
     assert found["obligations"][0]["doubt"] and "  doubt: " in "\n".join(in_words(found))
+
+
+# -- a residence in doubt ----------------------------------------------------------------------------------------------
+
+#: Stated in France, billed in California, with a Swiss store: three laws.
+DORA = {**CLAIRE, "person_id": "dora", "customer_number": "C11", "full_name": "Dora Dent", "email": "dora@example.org",
+        "stated_country": "FR", "billing_country": "CH", "loyalty_home_store": "US-CA San Jose"}  # fmt: skip
+
+
+@pytest.fixture
+def in_doubt(incident: Incident, officer: User, write_list: Any) -> Incident:
+    """Claire, and Dora of whom nobody can say where she lives; findings are recorded, the law is asked."""
+    columns = tuple(dict.fromkeys((*CLAIRE, *DORA)))
+    import_people(incident=incident, path=write_list(CLAIRE, DORA, columns=columns), author=officer)
+    record_finding(incident=incident, key="risk", value="high", reason="as the tests need it", author=officer)
+    assess_incident(incident=incident, author=officer)
+    return incident
+
+
+def test_a_residence_in_doubt_shows_every_law_that_might_apply(in_doubt: Incident) -> None:
+    found = explain(incident=in_doubt, reference="dora")
+    might = found["might_apply"]
+    assert [(one["place"], one["assumed"]) for one in might["places"]] == [("FR", True), ("CH", False), ("US-CA", False)]
+    assert [{duty["jurisdiction"] for duty in one["duties"]} for one in might["places"]] == [{"FR"}, {"CH"}, {"US-CA"}]
+    assumed = might["places"][0]["duties"][0]
+    (stored,) = found["obligations"]
+    assert (assumed["owed"], assumed["handling"], assumed["deadline"]) == ("yes", stored["handling"], stored["deadline"])
+    assert any(duty["addressee"] == "regulator" for duty in might["places"][1]["others_told"])
+    text = "\n".join(in_words(found))
+    assert "Might live in FR (assumed), CH, US-CA: waits for a person's decision" in text
+    for law in ("  in FR (assumed now):", "  in CH:", "  in US-CA:", "    US-CA (California"):
+        assert law in text, law
+
+
+def test_what_the_law_says_of_a_possible_place_is_what_it_says_once_that_place_is_decided(
+    in_doubt: Incident, officer: User
+) -> None:
+    (_, swiss, _) = explain(incident=in_doubt, reference="dora")["might_apply"]["places"]
+    entries = in_doubt.queue.filter(kind="residence_conflict")
+    deciding.correct_residence(incident=in_doubt, entries=entries, residence="CH", reason="she said so", author=officer)
+    assess_incident(incident=in_doubt, author=officer)
+    found = explain(incident=in_doubt, reference="dora")
+    (duty,) = found["obligations"]
+    assert [(one["owed"], one["handling"], one["deadline"]) for one in swiss["duties"]] == [
+        (duty["owed"], duty["handling"], duty["deadline"])
+    ]
+    assert found["might_apply"]["places"] == [] and "Might live" not in "\n".join(in_words(found))
+
+
+def test_a_doubt_says_until_when_it_waits(in_doubt: Incident, officer: User) -> None:
+    deciding.hold(incident=in_doubt, entries=in_doubt.queue.all(), until=date(2099, 5, 1), reason="asked", author=officer)
+    assert explain(incident=in_doubt, reference="dora")["might_apply"]["waits"].startswith("held until 2099-05-01")
+    deciding.accept(incident=in_doubt, entries=in_doubt.queue.all(), reason="it is the best we know", author=officer)
+    might = explain(incident=in_doubt, reference="dora")["might_apply"]
+    assert might["waits"] == "a person accepted it as it stands" and len(might["places"]) == 3
+
+
+def test_the_queue_and_the_page_of_the_person_show_those_laws(in_doubt: Incident, officer: User) -> None:
+    browser, dora = Client(), in_doubt.people.get(reference="dora")
+    browser.force_login(officer)
+    for address in (
+        reverse("admin:queue", args=[in_doubt.pk, "residence_conflict"]),
+        reverse("admin:person", args=[in_doubt.pk, dora.pk]),
+    ):
+        page = browser.get(address).content.decode()
+        assert "Laws that might apply" in page and "California" in page and "Switzerland" in page, address
+        assert "waits for a person&#x27;s decision" in page
+    claire = in_doubt.people.get(reference="claire")
+    assert "Laws that might apply" not in browser.get(reverse("admin:person", args=[in_doubt.pk, claire.pk])).content.decode()

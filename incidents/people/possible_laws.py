@@ -1,0 +1,147 @@
+"""The laws that might apply to somebody whose residence is not settled: for each possible place, what the law would ask there.
+
+The evidence names several places, or leaves the state open. One of them is assumed until a person decides; none of the others may
+be forgotten meanwhile. The law is asked in memory, as if this one person lived at each place; nothing is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from incidents.law.engine import assess
+from incidents.law.facts import Addressee, Assessment, Duty, Group, Owed
+from incidents.law.pack import load_packs
+from incidents.models import AffectedPerson, Finding, Incident, PersonStatus, QueueEntry
+from incidents.models.people import QueueKind, QueueStatus
+from incidents.people.assessing import groups_of, handling_of, known, plain
+from incidents.people.supposing import MINORS
+
+RESIDENCE_KINDS = (QueueKind.STATE_UNKNOWN, QueueKind.RESIDENCE_UNKNOWN, QueueKind.RESIDENCE_CONFLICT)
+GONE = (PersonStatus.REJECTED, PersonStatus.MERGED)
+#: Until when a possible place stands beside the assumed one, by what was decided of the question.
+WAITS = {
+    QueueStatus.OPEN: "waits for a person's decision; the register cannot be frozen before",
+    QueueStatus.REJECTION_PROPOSED: "waits for the second person of a rejection; the register cannot be frozen before",
+    QueueStatus.CORRECTED: "a person accepted it as it stands",
+}
+SETTLED = "no question about it is open"
+Findings = Mapping[tuple[str, str], Finding]
+
+
+def places_of(*, person: AffectedPerson) -> tuple[str, ...]:
+    """The assumed place and every other possible one, in the order of trust; nothing where there is no other."""
+    if person.erased_at or person.status in GONE:
+        return ()
+    places = tuple(dict.fromkeys((person.residence, *person.possible_residences)))
+    return places if len(places) > 1 else ()
+
+
+def possible_laws(*, incident: Incident, people: Sequence[AffectedPerson]) -> dict[int, list[dict[str, Any]]]:
+    """By the key of each person in doubt: each possible place with its duties towards this person and towards others.
+
+    The law is asked once for all of them, beside everybody on the list as counted now.
+    """
+    doubtful = {person.pk: person for person in people if places_of(person=person)}
+    if not doubtful:
+        return {}
+    about, groups = known(incident=incident), list(groups_of(incident=incident))
+    at = {key: place for place, key in enumerate(dict.fromkeys(_all_keys(doubtful.values())), len(groups))}
+    assessment = assess(facts=about.facts, groups=[*groups, *map(_group, at)], packs=load_packs())
+    return {
+        pk: [_place(assessment, at[key], key[0], person, about.findings) for key in _keys(person)]
+        for pk, person in doubtful.items()
+    }
+
+
+#: Place, elements, minor, and the moment from which the clocks of somebody found late run.
+Key = tuple[str, tuple[str, ...], bool, Any]
+
+
+def _keys(person: AffectedPerson) -> list[Key]:
+    minor = bool({*person.flags} & {*MINORS})
+    aware_at = person.amendment.aware_at if person.amendment else None
+    return [(place, tuple(person.elements), minor, aware_at) for place in places_of(person=person)]
+
+
+def _all_keys(people: Any) -> Iterator[Key]:
+    for person in people:
+        yield from _keys(person)
+
+
+def _group(key: Key) -> Group:
+    place, elements, minors, aware_at = key
+    return Group(residence=place, elements=frozenset(elements), count=1, minors=minors, aware_at=aware_at)
+
+
+def _place(found: Assessment, group: int, place: str, person: AffectedPerson, findings: Findings) -> dict[str, Any]:
+    own = [duty for duty in found.duties if duty.group == group]
+    laws = {duty.jurisdiction for duty in own}
+    others = [duty for duty in found.duties if duty.group is None and duty.jurisdiction in laws and duty.owed != Owed.NO]
+    return {
+        "place": place,
+        "assumed": place == person.residence,
+        "duties": [_duty(duty, findings) for duty in own],
+        "others_told": [_duty(duty, findings) for duty in others if duty.addressee != Addressee.CONTROLLER],
+    }
+
+
+def law_name(*, jurisdiction: str) -> str:
+    """The place and its law by name; empty where there is no pack."""
+    pack = load_packs().find(residence=jurisdiction)
+    return f"{pack.name}: {pack.law}" if pack else ""
+
+
+def _duty(duty: Duty, findings: Findings) -> dict[str, Any]:
+    return {
+        "jurisdiction": duty.jurisdiction,
+        "law": law_name(jurisdiction=duty.jurisdiction),
+        "regime": duty.regime,
+        "addressee": duty.addressee.value,
+        "owed": duty.owed.value,
+        "handling": handling_of(duty=duty, findings=findings)[0],
+        "deadline": plain(duty.deadline),
+        "questions": [question.text for question in duty.questions],
+        "references": list(duty.references),
+    }
+
+
+def waits(*, entries: Sequence[QueueEntry]) -> str:
+    """Until when the assumed place is only assumed, by a person's questions about residence."""
+    asked = [entry for entry in entries if entry.kind in RESIDENCE_KINDS]
+    for status in (QueueStatus.OPEN, QueueStatus.REJECTION_PROPOSED):
+        if any(entry.status == status for entry in asked):
+            return WAITS[status]
+    held = [entry.held_until for entry in asked if entry.status == QueueStatus.HELD and entry.held_until]
+    if held:
+        return f"held until {max(held).isoformat()}; it is decided then, and deadlines run on meanwhile"
+    return WAITS[QueueStatus.CORRECTED] if asked else SETTLED
+
+
+def in_doubt(*, person: AffectedPerson) -> dict[str, Any]:
+    """One person's possible places with their laws, and until when the assumed one is only assumed."""
+    found = possible_laws(incident=person.incident, people=[person])
+    return {"waits": waits(entries=list(person.queue.all())), "places": found.get(person.pk, [])}
+
+
+def possible_in_words(found: Mapping[str, Any]) -> Iterator[str]:
+    """The possible places and what the law would ask there, as lines of plain English; `found`: waits and places."""
+    if not found["places"]:
+        return
+    named = ", ".join(f"{one['place']}{' (assumed)' if one['assumed'] else ''}" for one in found["places"])
+    yield f"Might live in {named}: {found['waits']}"
+    for one in found["places"]:
+        yield f"  in {one['place']}{' (assumed now)' if one['assumed'] else ''}:"
+        for duty in (*one["duties"], *one["others_told"]):
+            told = "letter" if duty["addressee"] == "person" else f"notice to the {duty['addressee']}"
+            yield f"    {duty['jurisdiction']} ({duty['law'] or 'no law pack'}): {told} owed: {duty['owed']}{_when(duty)}"
+            yield from (f"      asked: {question}" for question in duty["questions"])
+
+
+def _when(duty: Mapping[str, Any]) -> str:
+    deadline = duty["deadline"]
+    if not deadline:
+        return ""
+    if deadline["shown_at"]:
+        return f", by {deadline['shown_at']} ({deadline['reference']})"
+    return f", {str(deadline['kind']).replace('_', ' ')}: the law gives no date ({deadline['reference']})"
