@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 
 from incidents.people import reading
 from incidents.people.blockwise import Blockwise, Ready, lines
-from incidents.people.inert import restored
+from incidents.people.come_back import ComeBack
 from incidents.people.rows import Expected, Prepared, Preparer, match_values
 
 #: Different kinds of people (residence, elements, flags ...) that are remembered before their numbers start anew.
@@ -143,6 +143,8 @@ def _expected(told: Message) -> Expected:
     return Expected(
         vocabulary=frozenset(told["vocabulary"]), states=told["states"], elements=None if elements is None else tuple(elements),
         aware_on=date.fromisoformat(aware_on) if aware_on else None, seat=told["seat"],
+        lists=frozenset(told["lists"]),
+        without={key: None if said is None else tuple(said) for key, said in told["without"].items()},
     )  # fmt: skip
 
 
@@ -205,16 +207,16 @@ def messages(*, raw: BinaryIO, file: reading.ListFile, expected: Expected, today
     blockwise = Blockwise(
         preparer=preparer, columns=file.columns, today=today, aware_on=expected.aware_on, number_of=writer.number_of
     )  # fmt: skip
-    came_back = "correction_of" in file.columns
+    came_back = ComeBack(file=file, expected=expected, today=today) if "correction_of" in file.columns else None
     for block in (found.after(after) for found in reading.blocks(raw=raw, file=file)):
         if came_back:
-            # A reject file that comes back: the marks that kept its cells quiet in a spreadsheet are taken away.
-            others = [(number, [restored(cell) for cell in cells]) for number, cells in block.rows()]
+            others = came_back.changed(block.rows())
         else:
             ready, others = blockwise.read(block)
             writer.extend(ready)
         for number, cells in others:
-            writer.add(preparer.prepare(number, cells), cells)
+            reads = came_back.reader_of(cells) if came_back else preparer
+            writer.add(reads.prepare(number, cells), cells)
         if block.numbers or others:
             yield writer.message()
             if writer.begins_anew:

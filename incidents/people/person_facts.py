@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
@@ -43,6 +43,11 @@ class Expected:
     states: Mapping[str, str]
     #: What the file says leaked of everybody on it, where it has no column of elements; None = what the facts say.
     elements: tuple[str, ...] | None = None
+    #: For a reject file that comes back: the lists of its incident ("12").
+    lists: frozenset[str] = frozenset()
+    #: And the lists ("12") and corrected rows ("13-4") that had no column of elements, with what
+    #: their file said leaked of everybody. Its own column says nothing of them where it is empty.
+    without: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     #: The day on which the incident became known: ages are counted on it.
     aware_on: date | None = None
     #: Where the sender has its seat: the default that is suggested for somebody without any evidence of residence.

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 
 from incidents.models import AffectedPerson, ImportRow, Incident, PersonStatus, QueueEntry, RowOutcome
 from incidents.models.people import QueueKind, QueueStatus
+from incidents.people.come_back import MARK, mark_of
 from incidents.people.decisions import NOTES
 from incidents.people.inert import inert
 from incidents.people.kept import open_row
@@ -26,7 +27,7 @@ ABOUT = ("correction_of", "row", "queue", "column", "reason", "remedy", "status"
 UNTAKEN = (QueueKind.ADDRESS, QueueKind.DATA)
 #: What stood in columns that are not read, or beyond the last one.
 REST = "other_cells"
-HEADER = (*ABOUT, *COLUMNS, REST)
+HEADER = (*ABOUT, *COLUMNS, REST, MARK)
 WAITING = (QueueStatus.OPEN, QueueStatus.HELD, QueueStatus.REJECTION_PROPOSED)
 #: Marks that no spreadsheet can show and some trip over; a line break inside a cell is left to be seen and removed.
 UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
@@ -39,7 +40,9 @@ def write_reject_file(*, incident: Incident, out: TextIO) -> int:
     writer, count = csv.writer(out), 0
     writer.writerow(HEADER)
     for line in _lines(incident, Vault(incident=incident)):
-        writer.writerow([inert(UNSHOWN.sub("\ufffd", line.get(name, "").replace("\r\n", "\n"))) for name in HEADER])
+        shown = {name: UNSHOWN.sub("\ufffd", line.get(name, "").replace("\r\n", "\n")) for name in HEADER}
+        shown[MARK] = mark_of(cells=shown)
+        writer.writerow([inert(shown[name]) for name in HEADER])
         count += 1
     return count
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import connection
+
 from incidents.audit.log import database_now
 from incidents.models import ImportBatch
 from incidents.people.decisions import on_signed_register
@@ -30,6 +32,14 @@ LEFT JOIN (incidents_importrow r JOIN incidents_importbatch b ON b.id = r.batch_
 WRONG = """
 SELECT number, twin, outcome, waits FROM correction
 WHERE outcome IS NULL OR outcome NOT IN ('person', 'rejection_pending') OR NOT waits OR twin <> number ORDER BY number"""
+#: Of each row that corrects another: the list of the first row of them all. A reject file always has a column of elements.
+FIRST_OF = """
+WITH RECURSIVE back AS (
+  SELECT n.batch_id AS list, n.number AS row, o.id, o.batch_id FROM incidents_importrow o
+  JOIN incidents_importrow n ON n.id = o.corrected_by_id
+  JOIN incidents_importbatch b ON b.id = n.batch_id AND b.incident_id = %(incident)s WHERE n.outcome <> 'corrected'
+  UNION ALL SELECT k.list, k.row, o.id, o.batch_id FROM back k JOIN incidents_importrow o ON o.corrected_by_id = k.id)
+SELECT list, row, batch_id FROM back k WHERE NOT EXISTS (SELECT 1 FROM incidents_importrow o WHERE o.corrected_by_id = k.id)"""
 TIE = f"""
 UPDATE staging s SET known_person = c.person, merge_tier = '{CORRECTION}', merge_reason = '{REASON}' FROM correction c
 WHERE s.number = c.number AND c.person IS NOT NULL AND NOT s.rejected"""  # noqa: S608
@@ -46,6 +56,21 @@ WHERE o.id = c.row_id AND (NOT s.rejected OR c.person IS NULL)""",
 UPDATE incidents_queueentry q SET status = 'corrected', decision_reason = %(reason)s, decided_by_id = %(author)s,
   decided_at = %(now)s, held_until = NULL FROM correction c WHERE q.row_id = c.row_id AND q.status IN ('open', 'held')""",
 )
+
+
+def lists_of(*, batch: ImportBatch) -> frozenset[str]:
+    """The numbers of the incident's lists, as a reject file writes them."""
+    return frozenset(str(pk) for pk in batch.incident.imports.values_list("pk", flat=True))
+
+
+def without_elements(*, batch: ImportBatch) -> dict[str, tuple[str, ...] | None]:
+    """For a reject file: the lists and corrected rows of the incident that had no column of elements; see `Expected.without`."""
+    lists = batch.incident.imports.values_list("pk", "columns", "elements")
+    said = {pk: tuple(elements) or None for pk, columns, elements in lists if "elements" not in columns}
+    with connection.cursor() as cursor:
+        cursor.execute(FIRST_OF, {"incident": batch.incident_id})
+        again = {f"{place}-{row}": said[first] for place, row, first in cursor.fetchall() if first in said}
+    return {str(pk): elements for pk, elements in said.items()} | again
 
 
 def take_corrections(cursor: Any, *, batch: ImportBatch) -> None:

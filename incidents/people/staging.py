@@ -26,6 +26,7 @@ from incidents.people import copying
 from incidents.people.confined import Reader, ReaderBroken
 from incidents.people.parsing import TEXTS
 from incidents.people.reading import FileRefused, ListFile
+from incidents.people.returned import lists_of, without_elements
 from incidents.people.rows import Expected
 from incidents.vault import Vault
 
@@ -48,8 +49,10 @@ def expected_of(*, batch: ImportBatch) -> Expected:
     """What the newest facts, or the batch itself, say of the elements, for reading rows."""
     facts = Incident.objects.get(pk=batch.incident_id).facts.facts
     vocabulary, aware_at = frozenset(load_packs().vocabulary.elements), facts["anchors"].get("aware_at")
+    came_back = "correction_of" in batch.columns
     return Expected(
         vocabulary=vocabulary, states=facts["elements"], elements=tuple(batch.elements) or None,
+        lists=lists_of(batch=batch) if came_back else frozenset(), without=without_elements(batch=batch) if came_back else {},
         aware_on=datetime.fromisoformat(aware_at).date() if aware_at else None, seat=facts.get("based_in") or "",
     )  # fmt: skip
 
@@ -63,8 +66,9 @@ def read_with(*, batch: ImportBatch) -> str:
 def _told(expected: Expected) -> dict[str, Any]:
     """What is expected, as it is told to the reader."""
     aware_on = expected.aware_on.isoformat() if expected.aware_on else None
-    lists = {"vocabulary": sorted(expected.vocabulary), "elements": expected.elements}
-    return {**lists, "states": dict(expected.states), "aware_on": aware_on, "seat": expected.seat}
+    lists = {"vocabulary": sorted(expected.vocabulary), "elements": expected.elements, "lists": sorted(expected.lists)}
+    states = {"states": dict(expected.states), "without": dict(expected.without)}
+    return {**lists, **states, "aware_on": aware_on, "seat": expected.seat}
 
 
 def stage_list(*, batch: ImportBatch, reader: Reader | None, file: ListFile | None, progress: Progress | None = None) -> None:
@@ -83,6 +87,8 @@ def stage_list(*, batch: ImportBatch, reader: Reader | None, file: ListFile | No
     messages = reader.ask(do="rows", file=asdict(file), expected=_told(expected), today=today, after=last)
     _Stager(batch, reader).stage(messages, progress)
     if not batch.rows:
+        if "correction_of" in batch.columns:
+            raise FileRefused("No line of this reject file was changed: nothing was imported. Correct at least one.")
         raise FileRefused("The file holds a header but no rows. Export the list again.")
 
 

@@ -146,9 +146,57 @@ def test_a_row_that_is_still_impossible_waits_again_and_is_counted_once(
     bring: Importer, give_back: Back, incident: Incident
 ) -> None:
     bring(CLAIRE, NOBODY)
-    numbers = give_back(lines(incident)[0]).accounting
+    numbers = give_back({**lines(incident)[0], "city": "Lyon"}).accounting
     assert (numbers.rows_in, numbers.rejection_pending, numbers.corrected) == (2, 1, 1) and numbers.adds_up
     assert kinds(incident, status="open") == ["row"]
+
+
+def test_a_line_that_comes_back_unchanged_changes_nothing(bring: Importer, give_back: Back, incident: Incident) -> None:
+    bring(NOBODY, {**BEN, "flags": "deceased"}, {**NOBODY, "customer_number": "C6"})
+    nobody, other, ben = lines(incident)
+    before = set(incident.queue.values_list("id", "row__number", "status"))
+    numbers = give_back({**nobody, "full_name": "No Body"}, other, ben).accounting
+    assert (numbers.rows_in, numbers.rejection_pending, numbers.corrected) == (3, 1, 1) and numbers.adds_up
+    after = set(incident.queue.values_list("id", "row__number", "status"))
+    assert [(row, status) for _, row, status in after - before] == [(2, "corrected")] and len(after) == len(before)
+    assert [line["correction_of"] for line in lines(incident)] == [other["correction_of"], ben["correction_of"]]
+
+
+def test_a_reject_file_without_any_change_is_refused_and_changes_nothing(
+    bring: Importer, give_back: Back, incident: Incident
+) -> None:
+    bring(NOBODY, {**BEN, "phone": "+33 1 99"}, columns=(*BEN, "phone"))
+    found, numbers = lines(incident), account(incident=incident)
+    with pytest.raises(FileRefused, match="No line of this reject file was changed"):
+        give_back(*found)
+    assert lines(incident) == found and account(incident=incident) == numbers
+
+
+WITHOUT = tuple(name for name in NOBODY if name != "elements")
+
+
+def test_a_corrected_row_of_a_list_without_elements_takes_what_leaked_of_everybody_on_it(
+    bring: Importer, give_back: Back, incident: Incident
+) -> None:
+    rows = (CLAIRE, {**NOBODY, "email": "b@@example.org"}, NOBODY)
+    bring(*({name: row[name] for name in WITHOUT} for row in rows), columns=WITHOUT)
+    still, corrected = lines(incident)
+    give_back({**still, "city": "Lyon"}, {**corrected, "full_name": "No Body"})
+    claire, body = AffectedPerson.objects.filter(incident=incident).order_by("id")
+    assert body.elements == claire.elements != [] and body.status == "clear"
+    # What is corrected a second time comes from a reject file, which has a column of elements; its list still had none.
+    (still,) = lines(incident)
+    give_back({**still, "email": "b@example.org", "full_name": "Some Body", "customer_number": "C8"})
+    some = AffectedPerson.objects.filter(incident=incident).latest("id")
+    assert some.elements == claire.elements and some.status == "clear" and not kinds(incident, status="open")
+
+
+def test_an_empty_cell_of_a_list_that_has_a_column_of_elements_is_asked_still(
+    bring: Importer, give_back: Back, incident: Incident
+) -> None:
+    bring({**NOBODY, "elements": ""})
+    give_back({**lines(incident)[0], "full_name": "No Body"})
+    assert kinds(incident, status="open") == ["data"]
 
 
 def test_a_corrected_person_is_corrected_and_stays_one(bring: Importer, give_back: Back, incident: Incident) -> None:
