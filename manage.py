@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import traceback
 from datetime import UTC, datetime
+
+#: As a shell counts a program that wrote into a closed pipe: 128 and SIGPIPE.
+NOBODY_READS = 128 + signal.SIGPIPE
 
 
 def main() -> int:
@@ -42,9 +46,33 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError as error:
+        return NOBODY_READS if nobody_reads() else fault(error)
     except Exception as error:
         return fault(error)
     return 0
+
+
+def ended() -> int:
+    """The exit code, once everything is written."""
+    code = main()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return NOBODY_READS if nobody_reads() else code
+    return code
+
+
+def nobody_reads() -> bool:
+    """Whether whoever read our output has gone (`| head -1`). Then the rest of it goes nowhere, also at the interpreter's end."""
+    gone = False
+    for stream in (sys.stdout, sys.stderr):
+        asked = select.poll()
+        asked.register(stream.fileno(), 0)
+        if any(event & select.POLLERR for _, event in asked.poll(0)):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            gone = True
+    return gone
 
 
 def fault(error: Exception) -> int:
@@ -70,4 +98,4 @@ def fault(error: Exception) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended())

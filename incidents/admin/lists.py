@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,9 +44,15 @@ ENCODINGS = (
     "big5",
     "euc-kr",
     "cp1251",
+    "cp1250",
+    "euc-jp",
+    "iso2022_jp",
 )
 DELIMITERS = ((",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar"))
 ASKED = ("encoding", "delimiter", "sheet")
+#: The reader's remedies name the options of the command line; here they are fields of the list's own form.
+OPTION = re.compile(r"--(encoding|delimiter|sheet) ('[^']*'|[\w-]+)")
+FIELDS = {"encoding": "Encoding", "delimiter": "Delimiter", "sheet": "Sheet of a workbook"}
 
 
 @require_GET
@@ -122,10 +129,17 @@ def _list_page(request: HttpRequest, batch: ImportBatch, *, clear: bool) -> Http
     incident, extra = batch.incident, {}
     if batch.state == BatchState.UPLOADED:
         extra = _columns(request, batch, clear)
+    if batch.state == BatchState.REFUSED:
+        extra = {"refusal": on_the_page(batch.refusal)}
     return page(
         request, "list", title=f"List {batch.pk}", incident=incident, tab="people", batch=batch, moving=batch.state in MOVING,
         outcomes=_outcomes(batch) if batch.state == BatchState.DONE else [], clear=clear, **extra,
     )  # fmt: skip
+
+
+def on_the_page(text: str) -> str:
+    """A refusal with its remedy as this page has it: a field of the form, in place of an option of the command."""
+    return OPTION.sub(lambda said: f"the field {FIELDS[said[1]]} ({said[2]}) under 'Read the file in another way'", text)
 
 
 def _columns(request: HttpRequest, batch: ImportBatch, clear: bool) -> dict[str, Any]:
@@ -140,7 +154,7 @@ def _columns(request: HttpRequest, batch: ImportBatch, clear: bool) -> dict[str,
         seen = look(batch=batch, mapping=None, **asked)
     except Refused as refusal:
         choices = refusal.choices if isinstance(refusal, FileAsked) else ()
-        return {**shown, "problem": " ".join(refusal.lines), "choices": choices}
+        return {**shown, "problem": on_the_page(" ".join(refusal.lines)), "choices": choices}
     samples = [(number, [_cell(cell, clear) for cell in cells]) for number, cells in seen.samples]
     columns = [
         {"name": name, "ours": seen.mapping.get(name, ""), "cells": [cells[at] for _, cells in samples[:3] if at < len(cells)]}
@@ -161,7 +175,15 @@ def _outcomes(batch: ImportBatch) -> list[tuple[str, int]]:
 def list_progress(request: HttpRequest, incident_id: int, batch_id: int) -> HttpResponse:
     """How far one list is: the part of the page that is asked for again."""
     batch = list_of(incident_id, batch_id)
-    return page(request, "list_progress", title="", incident=batch.incident, batch=batch, moving=batch.state in MOVING)
+    return page(
+        request,
+        "list_progress",
+        title="",
+        incident=batch.incident,
+        batch=batch,
+        moving=batch.state in MOVING,
+        refusal=on_the_page(batch.refusal),
+    )
 
 
 @require_POST
@@ -169,7 +191,14 @@ def list_confirm(request: HttpRequest, incident_id: int, batch_id: int) -> HttpR
     """Confirm the columns: from here on the importer works. A newer version of a list is compared first."""
     batch = list_of(incident_id, batch_id)
     said = {name: posted_raw(request, name) for name in ASKED}
-    attempt(request, lambda: _compared(batch, request, said) if _to_compare(batch) else _confirmed(batch, request, said))
+
+    def step() -> str:
+        try:
+            return _compared(batch, request, said) if _to_compare(batch) else _confirmed(batch, request, said)
+        except Refused as refusal:
+            raise Refused(*map(on_the_page, refusal.lines)) from None
+
+    attempt(request, step)
     return redirect("admin:list", incident_id, batch_id)
 
 

@@ -159,9 +159,11 @@ class Reader:
         )
 
 
-def _refusal(*, refused: list[str], question: str = "", choices: Sequence[str] = ()) -> FileRefused:
+def _refusal(*, refused: list[str], question: str = "", choices: Sequence[str] = (), for_good: bool = False) -> FileRefused:
     lines = [str(line) for line in refused]
-    return FileAsked(*lines, question=question, choices=choices) if question else FileRefused(*lines)
+    found = FileAsked(*lines, question=question, choices=choices) if question else FileRefused(*lines)
+    found.for_good = for_good
+    return found
 
 
 class OpenFile:

@@ -152,7 +152,7 @@ def _carry(batch: ImportBatch, reader: Reader | None, file: ListFile | None, pro
             stage_list(batch=batch, reader=reader, file=file, progress=progress)
             counted = _settle(batch)
     except FileRefused as refusal:
-        _refuse(batch, refusal)
+        looking.refuse(batch=batch, refusal=refusal)
         raise
     # Whoever the list marks as having asked for erasure: recorded now, done when the duty to tell them is met.
     open_pending(incident=batch.incident, actor=author_of(batch=batch))
@@ -169,16 +169,6 @@ def _settle(batch: ImportBatch) -> Accounting | None:
             raise TakenOver("This import is carried on by another process, or was cancelled.")
         looking.may_join(batch=batch)
         return settle(batch=batch) if batch.read_with == read_with(batch=batch) else None
-
-
-def _refuse(batch: ImportBatch, refusal: FileRefused) -> None:
-    with transaction.atomic():
-        forget_staged(batch=batch)
-        batch.refusal = "\n".join(refusal.lines)
-        batch.save(update_fields=["refusal"])
-        give_up_parts(batch=batch, state=BatchState.REFUSED)
-        data = {"file_sha256": batch.sha256}
-        record(incident=batch.incident, action=Action.SOURCE_REFUSED, actor=author_of(batch=batch), data=data)
 
 
 def cancel(*, batch: ImportBatch, author: User) -> None:

@@ -19,8 +19,8 @@ from incidents.people.comparing import compare, earlier_version
 from incidents.people.confined import ListSource, Reader
 from incidents.people.parsing import list_file
 from incidents.people.reading import FileRefused, ListFile
-from incidents.people.staging import stage_list
-from incidents.people.uploads import SealedParts
+from incidents.people.staging import forget_staged, stage_list
+from incidents.people.uploads import SealedParts, author_of, give_up_parts
 
 SAMPLES = 20
 
@@ -43,13 +43,29 @@ def look(
     sheet: str | None = None,
     mapping: Mapping[str, str] | None = None,
 ) -> Look:
-    """Look at an uploaded list; what is said is remembered. Raises FileRefused, FileAsked."""
-    with Reader(source=SealedParts(batch=batch)) as reader:
-        said = {"encoding": encoding, "delimiter": delimiter, "sheet": sheet}
-        seen = look_into(reader=reader, batch=batch, mapping=mapping, **said)
+    """Look at an uploaded list; what is said is remembered. Raises FileAsked, and FileRefused: for good, the list is refused."""
+    said = {"encoding": encoding, "delimiter": delimiter, "sheet": sheet}
+    try:
+        with Reader(source=SealedParts(batch=batch)) as reader:
+            seen = look_into(reader=reader, batch=batch, mapping=mapping, **said)
+    except FileRefused as refusal:
+        if refusal.for_good and batch.state == BatchState.UPLOADED:
+            refuse(batch=batch, refusal=refusal)
+        raise
     if batch.state == BatchState.UPLOADED:
         remember(batch=batch, file=seen.file)
     return seen
+
+
+def refuse(*, batch: ImportBatch, refusal: FileRefused) -> None:
+    """End a list that cannot be imported: nothing of it is kept but the reason."""
+    with transaction.atomic():
+        forget_staged(batch=batch)
+        batch.refusal = "\n".join(refusal.lines)
+        batch.save(update_fields=["refusal"])
+        give_up_parts(batch=batch, state=BatchState.REFUSED)
+        data = {"file_sha256": batch.sha256}
+        record(incident=batch.incident, action=Action.SOURCE_REFUSED, actor=author_of(batch=batch), data=data)
 
 
 def look_into(*, reader: Reader, batch: ImportBatch, mapping: Mapping[str, str] | None, **said: str | None) -> Look:

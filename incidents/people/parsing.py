@@ -98,7 +98,7 @@ def _answer(wire: Wire, raw: BinaryIO, size: int, command: dict[str, Any]) -> No
         wire.send({"end": True})
     except reading.FileRefused as refused:
         asked = {"question": refused.question, "choices": refused.choices} if isinstance(refused, reading.FileAsked) else {}
-        wire.send({"refused": refused.lines, **asked})
+        wire.send({"refused": refused.lines, "for_good": refused.for_good, **asked})
     except MemoryError:
         wire.send({"refused": [TOO_MUCH]})
     except ConnectionError:  # nobody listens any more

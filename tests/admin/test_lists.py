@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from incidents import tasks
-from incidents.admin.lists import MOVING
+from incidents.admin.lists import ENCODINGS, MOVING, on_the_page
 from incidents.admin.spool import PIECE, Spool
 from incidents.models import AuditEvent, BatchState, ImportBatch, ImportPart, Incident
 from incidents.people.amending import open_amendment
 from incidents.people.importing import carry_on
+from incidents.people.reading.encodings import OFFERED
 from incidents.vault.master import MasterKeyWrong
 from tests.admin.case import PERSONAL, at, posted, said
 from tests.conftest import NOW
@@ -84,6 +87,8 @@ def test_a_list_in_another_encoding_is_asked_and_then_read(desk: Client, opened:
     batch = newest(opened)
     page = desk.get(at("list", opened.pk, batch.pk))
     assert "is not UTF-8" in page.context["problem"]
+    shown = page.content.decode()
+    assert "--encoding" not in shown and "the field Encoding (cp1252) under &#x27;Read the file in another way&#x27;" in shown
     assert "seen" not in page.context
     page = desk.get(at("list", opened.pk, batch.pk), {"encoding": "cp1252"})
     assert page.context["problem"] == ""
@@ -121,6 +126,32 @@ def test_a_refused_list_says_why_and_nothing_of_it_is_kept(desk: Client, opened:
     page = desk.get(at("list", opened.pk, batch.pk)) if batch else desk.get(at("lists", opened.pk))
     assert "PDF" in page.content.decode()
     assert not opened.people.exists()
+
+
+def test_a_bomb_is_refused_for_good_with_the_reason_on_its_page_and_no_part_is_kept(desk: Client, opened: Incident) -> None:
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr("[Content_Types].xml", bytes(32 * 1024**2))
+    sent(desk, opened, bomb.getvalue())
+    batch = newest(opened)
+    shown = desk.get(at("list", opened.pk, batch.pk)).content.decode()
+    batch.refresh_from_db()
+    assert (batch.state, ImportPart.objects.exists()) == (BatchState.REFUSED, False)
+    assert "more than 100 times its size" in batch.refusal and "more than 100 times its size" in shown
+    assert '<span class="pill bad">refused</span>' in shown and "Read the file in another way" not in shown
+    assert AuditEvent.objects.filter(action="source.refused").count() == 1
+
+
+@pytest.mark.parametrize("asked", ["--encoding utf-16-le", "--delimiter ';'", "--sheet 'Kunden 2'"])
+def test_no_refusal_on_a_page_names_an_option_of_the_command_line(asked: str) -> None:
+    name, _, value = asked.partition(" ")
+    shown = on_the_page(f"Say it, for example {asked}.")
+    assert "--" not in shown and f"({value})" in shown and name[2:4] in shown.lower()
+
+
+@pytest.mark.parametrize("mark", OFFERED)
+def test_every_encoding_that_a_refusal_offers_can_be_chosen_on_the_page(mark: str) -> None:
+    assert mark in ENCODINGS
 
 
 def test_a_list_can_be_given_up_and_leaves_no_part_behind(desk: Client, opened: Incident, list_file: Path) -> None:

@@ -140,7 +140,10 @@ def test_case_8_a_bad_byte_in_the_last_of_a_million_rows_is_named_with_its_row_a
 
 @pytest.mark.parametrize(
     ("rows_before", "cell", "place"),
-    [(0, b"An\x00na,a@example.org\n", "Row 1"), (5000, b"Anna,a\x00@example.org\n", "Row 5002 (line 5002), column 2")],
+    [
+        (0, b"An\x00na,a@example.org\n", "Row 2 (line 2), column 1"),
+        (5000, b"Anna,a\x00@example.org\n", "Row 5002 (line 5002), column 2"),
+    ],
 )
 def test_case_9_a_nul_byte_is_refused_wherever_it_stands(rows_before: int, cell: bytes, place: str) -> None:
     said = refusal(HEAD + ROW * rows_before + cell)

@@ -43,6 +43,32 @@ def test_law_cases_load_neither_the_desk_nor_the_queue(tmp_path: Path) -> None:
     assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
 
 
+@pytest.mark.parametrize("unread", ["stdout", "stderr"])
+def test_a_command_whose_reader_has_gone_ends_quietly_and_is_no_fault(tmp_path: Path, unread: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)  # as `| head -1` does when it has its line
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, unread: writing}
+    asked = "tests/law/cases/examples.yaml" if unread == "stdout" else "no-such-file.yaml"
+    done = subprocess.run(
+        [sys.executable, "manage.py", "law_cases", asked],
+        cwd=ROOT,
+        env={**os.environ, "BREACH_VAR": str(tmp_path / "var")},
+        text=True,
+        timeout=120,
+        check=False,
+        **streams,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr or "") == (141, "")
+    assert not (tmp_path / "var" / "log").exists()
+
+
+def test_a_pipe_that_breaks_elsewhere_is_no_reader_that_has_gone() -> None:
+    broken = "import manage, sys; sys.exit(manage.NOBODY_READS if manage.nobody_reads() else 1)"
+    done = subprocess.run([sys.executable, "-c", broken], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+
+
 class Interrupted:
     """A step under which the database goes away so many times."""
 

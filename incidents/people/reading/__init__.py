@@ -7,6 +7,7 @@ A number that a spreadsheet has rounded comes as it is shown there (1.23E+15); w
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain, islice
 from typing import BinaryIO
@@ -21,6 +22,7 @@ from incidents.people.reading.files import (
     FileAsked,
     FileRefused,
     ListFile,
+    for_good,
     kind_of,
 )
 from incidents.people.reading.names import KNOWN_COLUMNS, REQUIRED
@@ -47,7 +49,8 @@ def inspect(
     A mapping that is said has to be possible; one that is guessed may lack columns (`file.lacking`) until somebody says them,
     and `rows` refuses until then. Raises FileRefused, or FileAsked where an answer would help.
     """
-    kind = kind_of(raw=raw, size=size)
+    with for_good():
+        kind = kind_of(raw=raw, size=size)
     file = _csv(raw, size, encoding, delimiter) if kind == "csv" else _xlsx(raw, size, sheet)
     file = replace(file, header=header_of(_header(raw, file)))
     if mapping is None:
@@ -66,9 +69,12 @@ def _csv(raw: BinaryIO, size: int, encoding: str | None, delimiter: str | None) 
 
 
 def _xlsx(raw: BinaryIO, size: int, asked: str | None) -> ListFile:
-    sha256 = container.fingerprint(raw=raw, size=size)
-    book = open_workbook(raw=raw, size=size, sheet=asked)
-    sheets.survey(book=book)
+    with for_good():
+        sha256 = container.fingerprint(raw=raw, size=size)
+    # Of several sheets another one may still be said.
+    with nullcontext() if asked else for_good():
+        book = open_workbook(raw=raw, size=size, sheet=asked)
+        sheets.survey(book=book)
     return ListFile(sha256=sha256, size=size, kind="xlsx", sheet=book.sheet)
 
 

@@ -71,7 +71,8 @@ def choose(*, raw: BinaryIO, asked: str | None) -> str:
         return _asked(head, asked)
     if head.startswith(UTF16_MARKS) and not head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-16"
-    if b"\x00" in head:
+    # Further down a NUL byte is told with its own row, when the whole file is read.
+    if b"\x00" in head.split(b"\n", maxsplit=1)[0]:
         raise FileAsked(
             "Row 1: the file holds NUL bytes: damaged, or UTF-16 without a byte-order mark. Save it as UTF-8, or say what it is "
             "with --encoding utf-16-le.",

@@ -6,7 +6,8 @@ No message repeats a cell of the file: refusals are shown, stored and logged, an
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -35,7 +36,9 @@ AS_LIST = "Open it where it was made, save the list as CSV in UTF-8 or as .xlsx,
 
 
 class FileRefused(Refused):
-    """The file cannot be imported; nothing was stored."""
+    """The file cannot be imported; nothing was stored. `for_good`: no other way to read this very file would help."""
+
+    for_good = False
 
 
 class FileAsked(FileRefused):
@@ -45,6 +48,16 @@ class FileAsked(FileRefused):
         super().__init__(*lines)
         self.question = question
         self.choices = tuple(choices)
+
+
+@contextmanager
+def for_good() -> Iterator[None]:
+    """Here a refusal is final: another encoding, delimiter or sheet would not help. What is asked is no refusal."""
+    try:
+        yield
+    except FileRefused as refused:
+        refused.for_good = not isinstance(refused, FileAsked)
+        raise
 
 
 @dataclass(frozen=True)
