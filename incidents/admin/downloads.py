@@ -16,6 +16,7 @@ from incidents.audit.actions import Action
 from incidents.audit.export import export_evidence
 from incidents.audit.log import record
 from incidents.people.rejects import write_reject_file
+from incidents.visible import visible
 
 
 @require_POST
@@ -38,7 +39,7 @@ def bundle(request: HttpRequest, incident_id: int) -> HttpResponseBase:
 def reject_file(request: HttpRequest, incident_id: int) -> HttpResponse:
     """Every entry of the queues with row, column, reason and remedy, safe to open in a spreadsheet; for a purpose."""
     incident, out, purpose = incident_of(incident_id), io.StringIO(), posted(request, "purpose")
-    if not purpose:
+    if not visible(purpose):
         messages.error(request, "Say for what purpose you take personal data away; it is written to the log with your name.")
         return redirect("admin:queues", incident_id)
     lines = write_reject_file(incident=incident, out=out)

@@ -13,6 +13,7 @@ from incidents.admin.viewing import expired, framed, grant, granted
 from incidents.dispatch.channels.inbox import open_inbox_message
 from incidents.models import InboxMessage, Incident, Message
 from incidents.vault import CannotOpen, mask
+from incidents.visible import visible
 
 
 @require_GET
@@ -85,7 +86,7 @@ def open_message(request: HttpRequest, incident_id: int, message_id: int) -> Htt
         request=request,
         incident=row.incident,
         what=f"inbox:{row.pk}",
-        purpose=posted(request, "purpose") or "reading the local inbox",
+        purpose=visible(posted(request, "purpose")) or "reading the local inbox",
         subject=known.entry.person.subject if known else "",
     )
     return redirect("admin:inbox_open", incident_id, message_id, pass_)

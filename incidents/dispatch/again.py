@@ -15,6 +15,7 @@ from incidents.models import Campaign, CampaignState, Doubt, Message
 from incidents.models import MessageState as S
 from incidents.models.refusal import Refused
 from incidents.people.moving import move
+from incidents.visible import visible
 
 #: In these a letter can still go out; a drained campaign begins to dispatch again.
 STILL_SENDS = (CampaignState.DISPATCHING, CampaignState.PAUSED, CampaignState.DRAINED)
@@ -50,7 +51,7 @@ def give_to_other_channel(*, message: Message, reason: str, author: User) -> Mes
 def settle_doubt(*, doubt: Doubt, arrived: bool, reason: str, author: User) -> None:
     """What a person knows of a doubtful send: it arrived, or it did not and is sent again. Raises DecisionRefused."""
     message = locked_message(message=doubt.message)
-    if not reason.strip():
+    if not visible(reason):
         raise DecisionRefused("Settling a doubt needs its reason in words: how do you know?")
     settled = Doubt.objects.filter(pk=doubt.pk, settled_at=None)
     if not settled.update(settled_at=database_now(), settled_how=BY_HAND, settled_by=author.username):
@@ -97,7 +98,7 @@ def _refuse(message: Message, before: str, reason: str) -> None:
     reference = message.entry.person.reference
     if message.state != before:
         raise DecisionRefused(f"{reference} is '{message.get_state_display()}', not '{S(before).label}'; this does not fit.")
-    if not reason.strip():
+    if not visible(reason):
         raise DecisionRefused("This decision needs its reason in words.")
     if open_proposal(message=message):
         raise DecisionRefused(f"{reference} is proposed as unreachable. Withdraw that first.")

@@ -44,6 +44,7 @@ from incidents.models.refusal import Refused
 from incidents.people.amending import current_amendment, people_of
 from incidents.people.moving import move_all, standing_messages
 from incidents.vault import Vault
+from incidents.visible import visible
 
 logger = logging.getLogger(__name__)
 SENDABLE = (S.PLANNED, S.READY, S.SENDING, S.IN_DOUBT)
@@ -154,7 +155,7 @@ def _switch(
     locked = Campaign.objects.select_for_update(of=("self",)).select_related("incident").get(pk=campaign.pk)
     if locked.state not in allowed:
         raise CampaignRefused(f"The campaign is '{locked.get_state_display()}'; this step does not fit.")
-    if not reason.strip():
+    if not visible(reason):
         raise CampaignRefused("This step needs its reason in words.")
     locked.state, locked.pause_reason = to, reason.strip() if to == CampaignState.PAUSED else ""
     locked.save(update_fields=["state", "pause_reason"])

@@ -23,6 +23,7 @@ from incidents.letters.mail import OutgoingMail
 from incidents.letters.tracking import foreign_content
 from incidents.models import Campaign, CampaignState, CanaryLetter
 from incidents.vault import CannotOpen
+from incidents.visible import visible
 
 PLANNED, SENDING, DOUBT, ACCEPTED, DELIVERED, FAILED = "planned", "sending", "doubt", "accepted", "delivered", "failed"
 DISPATCHER = "dispatcher"
@@ -219,7 +220,7 @@ def retry_wave(*, campaign: Campaign, reason: str, author: User) -> Campaign:
     locked = Campaign.objects.select_for_update(of=("self",)).select_related("incident").get(pk=campaign.pk)
     if locked.canary != "failed":
         raise CanaryRefused("The first wave has not failed; there is nothing to send again.")
-    if not reason.strip():
+    if not visible(reason):
         raise CanaryRefused("Sending the first wave again needs its reason in words: what was wrong, and is not any more.")
     locked.canary = plan_wave(campaign=locked, actor=author.username)
     if locked.canary != "waiting":

@@ -15,6 +15,7 @@ from incidents.dispatch.limits import CLOSED, Allowance
 from incidents.dispatch.pacing import WHOLE, limit_of
 from incidents.models import Incident, ProviderLimit
 from incidents.models.refusal import Refused
+from incidents.visible import visible
 
 
 class LimitRefused(Refused):
@@ -126,7 +127,7 @@ def close_breaker(*, limit_id: int, incident: Incident, author: User, reason: st
 
     Quotas and rates that are set stay. Raises LimitRefused without a reason, or where there is nothing to close.
     """
-    if not reason.strip():
+    if not visible(reason):
         raise LimitRefused("Closing a breaker needs its reason in words.")
     row = ProviderLimit.objects.select_for_update().filter(pk=limit_id).first()
     if row is None or (row.breaker == CLOSED and row.rate is None and row.open_until is None):

@@ -34,6 +34,7 @@ from incidents.letters.tracking import foreign_content
 from incidents.models import Campaign, Letter, PreflightReport
 from incidents.models.refusal import Refused
 from incidents.record import PersonFields
+from incidents.visible import visible
 
 #: A report older than this says nothing about today.
 FRESH = timedelta(hours=24)
@@ -107,7 +108,7 @@ def _accepted(findings: list[Finding], accept: Mapping[str, str], author: User) 
     for name, reason in accept.items():
         if name not in may:
             raise PreflightRefused(f"'{name}' cannot be accepted: it does not stop the release, or it has to be mended.")
-        if not reason.strip():
+        if not visible(reason):
             raise PreflightRefused(f"Accepting '{name}' needs its reason in words.")
     return [
         replace(finding, level=ACCEPTED, accepted_by=author.username, reason=accept[finding.name].strip())

@@ -28,6 +28,7 @@ from incidents.models import MessageState as S
 from incidents.models.messages import in_states
 from incidents.models.refusal import Refused
 from incidents.people.moving import move
+from incidents.visible import visible
 
 WORKER = "worker"
 MAY_HAVE_LEFT = "the database is older than the log's last signed head; this letter may have left"
@@ -82,7 +83,7 @@ def recover(*, campaign: Campaign, author: User, reason: str) -> Recovered:
 
     Raises CampaignRefused. Nothing is sent by it: doubts are settled as always, and each campaign is resumed by a person.
     """
-    if not reason.strip():
+    if not visible(reason):
         raise CampaignRefused("This step needs its reason in words: where does this database come from?")
     with acting_as(WORKER):
         take_over()  # what workers held when the backup was made
@@ -93,7 +94,7 @@ def recover(*, campaign: Campaign, author: User, reason: str) -> Recovered:
 
 def recover_log(*, incident: Incident, author: User, reason: str) -> Recovered:
     """The same for an incident that never had a campaign: nothing can have left, and its log goes on. Raises CampaignRefused."""
-    if not reason.strip():
+    if not visible(reason):
         raise CampaignRefused("This step needs its reason in words: where does this database come from?")
     first = incident.campaigns.order_by("id").first()
     if first:

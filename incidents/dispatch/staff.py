@@ -25,6 +25,7 @@ from incidents.models.messages import in_states
 from incidents.models.refusal import Refused
 from incidents.record import PersonFields
 from incidents.vault.own_key import open_row, seal_row
+from incidents.visible import visible
 
 TABLE = StaffRecipient._meta.db_table
 LONGEST_NAME = 200
@@ -65,7 +66,7 @@ def add_staff(*, brand: str, name: str, email: str, language: str, reason: str, 
     fields = StaffFields(" ".join(name.split()), _address(email))
     if not brand.strip() or not fields.name or len(fields.name) > LONGEST_NAME:
         raise StaffRefused(f"Give the brand and the name that stands in the letter (at most {LONGEST_NAME} characters).")
-    if not reason.strip():
+    if not visible(reason):
         raise StaffRefused("Entering somebody needs its reason in words.")
     if any(opened(staff=known).email.casefold() == fields.email.casefold() for known in staff_of(brand=brand.strip())):
         raise StaffRefused(f"This address is entered for {brand} already; everyone gets exactly one letter.")
@@ -87,7 +88,7 @@ def remove_staff(*, staff: StaffRecipient, reason: str, author: User) -> None:
     found = StaffRecipient.objects.select_for_update().get(pk=staff.pk)
     if found.removed_at:
         raise StaffRefused("They are removed already.")
-    if not reason.strip():
+    if not visible(reason):
         raise StaffRefused("Removing somebody needs its reason in words.")
     found.removed_at, found.sealed = database_now(), b""
     found.save(update_fields=["removed_at", "sealed"])

@@ -15,6 +15,7 @@ from incidents.models import Campaign, Message, Unreachable
 from incidents.models import MessageState as S
 from incidents.models.refusal import Refused
 from incidents.people.moving import move
+from incidents.visible import visible
 
 
 class UnreachableRefused(Refused):
@@ -26,7 +27,7 @@ def propose_unreachable(*, message: Message, reason: str, author: User) -> Unrea
     """First of two: say what was tried, and why nothing is left. Nothing changes yet. Raises UnreachableRefused."""
     found = locked_message(message=message)
     _refuse(found)
-    if not reason.strip():
+    if not visible(reason):
         raise UnreachableRefused("Giving somebody up needs its reason in words: what was tried, and why nothing is left to try.")
     if open_proposal(message=found):
         raise UnreachableRefused(f"{found.entry.person.reference} is proposed already: a second person confirms or withdraws it.")
@@ -59,7 +60,7 @@ def withdraw_unreachable(*, proposal: Unreachable, reason: str, author: User) ->
     """Take a proposal back before it is confirmed; anybody may. Raises UnreachableRefused."""
     message = locked_message(message=proposal.message)
     found = _still_open(proposal)
-    if not reason.strip():
+    if not visible(reason):
         raise UnreachableRefused("Withdrawing needs its reason in words.")
     found.withdrawn_at = database_now()
     found.save(update_fields=["withdrawn_at"])

@@ -11,6 +11,7 @@ from incidents.letters.standing import knowingly, signing_obstacle
 from incidents.models import Approval, Campaign, CampaignState, Letter
 from incidents.models.letters import ApprovalKind
 from incidents.models.refusal import Refused
+from incidents.visible import visible
 
 
 class ApprovalRefused(Refused):
@@ -62,7 +63,7 @@ def content_obstacle(*, campaign: Campaign, author: User, reason: str, despite: 
             f"{author.username} wrote or froze part of this campaign. Its content must be approved by somebody who edited "
             "none of it."
         )
-    if not reason.strip():
+    if not visible(reason):
         return "A signature needs its reason in words."
     used = campaign.register.exclude(letter=None).values_list("letter_id", flat=True).distinct()
     blocked = [letter for letter in Letter.objects.filter(pk__in=list(used)).select_related("cohort") if letter.blocked]

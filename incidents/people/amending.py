@@ -32,6 +32,7 @@ from incidents.models.messages import LEFT_STATES, MESSAGE_MOVES
 from incidents.models.refusal import Refused
 from incidents.people.cohorts import refresh_cohorts
 from incidents.people.moving import move_all, standing_messages
+from incidents.visible import visible
 
 #: Nobody of these goes on a register.
 GONE = (PersonStatus.REJECTED, PersonStatus.MERGED)
@@ -118,7 +119,7 @@ def beside_freezes(incident: Incident) -> None:
 
 
 def _reason(text: str) -> str:
-    if not text.strip():
+    if not visible(text):
         raise AmendmentRefused("An amendment, and joining one, needs its reason in words.")
     return text.strip()
 

@@ -27,6 +27,7 @@ from incidents.models.refusal import Refused
 from incidents.people.cohorts import refresh_cohorts
 from incidents.people.deadlines import renew_deadlines
 from incidents.people.opening import law_facts, newest_findings
+from incidents.visible import visible
 
 SUMMARY_FIELDS = (
     "owed", "handling", "handling_reason", "deadline_kind", "due_at", "legal_end_at", "second_due_at", "final_due_at", "relative",
@@ -282,7 +283,7 @@ def record_filing(
         raise FilingRefused("Give the reference of the filing (the receipt's number).")
     if len(reference.strip()) > LONGEST_REFERENCE:
         raise FilingRefused(f"The reference of the filing is too long: at most {LONGEST_REFERENCE} characters.")
-    if late and not reason_for_delay.strip():
+    if late and not visible(reason_for_delay):
         raise FilingRefused("The filing is later than the deadline: the reasons for the delay are needed with it.")
     data = {
         "jurisdiction": obligation.jurisdiction,

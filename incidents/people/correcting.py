@@ -34,6 +34,7 @@ from incidents.people.residence import is_residence
 from incidents.people.rows import can_be_posted
 from incidents.record import PersonFields
 from incidents.vault import CannotOpen, Vault
+from incidents.visible import has_unseen, visible
 
 #: Sealed texts that may be corrected as they stand in the record; `email` is the address that is written to.
 TEXTS = (
@@ -48,7 +49,7 @@ FIELDS = (*TEXTS, *EMAILS, *SEEN)
 OF_NO_LETTER = frozenset({"phone"})
 ROLES = ("", "guardian", "next_of_kin", "attorney")
 LONGEST = 300
-CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?")
 
 
@@ -70,7 +71,7 @@ def correct_person(*, person: AffectedPerson, changes: Mapping[str, str], reason
     """Correct fields of one person (names of FIELDS -> new value); returns the version that was. Raises CorrectionRefused."""
     incident = person.incident
     beside_freezes(incident)
-    if not reason.strip():
+    if not visible(reason):
         raise CorrectionRefused("A correction needs its reason in words.")
     messages = list(standing_messages(people=AffectedPerson.objects.filter(pk=person.pk)).select_for_update(of=("self",)))
     found = AffectedPerson.objects.select_for_update(of=("self",)).select_related("incident").get(pk=person.pk)
@@ -200,8 +201,8 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _problem(name: str, value: str) -> str:
     """What is wrong with one value, with the remedy; the value itself is personal and is never repeated."""
-    if CONTROL.search(value) or len(value) > LONGEST:
-        return f"{name}: has a line break or control character, or more than {LONGEST} characters. Type it again."
+    if CONTROL.search(value) or has_unseen(value) or len(value) > LONGEST:
+        return f"{name}: has a line break or control character (also unseen), or more than {LONGEST} characters. Type it again."
     if name in EMAILS and value:
         problem = check_address(value)[1]
         return f"{name}: {problem.reason}; {problem.remedy}." if problem else ""

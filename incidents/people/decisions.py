@@ -16,6 +16,7 @@ from incidents.models.messages import LEFT_STATES
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.models.refusal import Refused
 from incidents.people.amending import beside_freezes
+from incidents.visible import visible
 
 UNDECIDED = (QueueStatus.OPEN, QueueStatus.REJECTION_PROPOSED)
 WAITING = (QueueStatus.OPEN, QueueStatus.HELD)
@@ -50,7 +51,7 @@ def note(reason: str) -> dict[str, str]:
 
 def reason_of(text: str) -> str:
     """The reason in words. Raises DecisionRefused without one."""
-    if not text.strip():
+    if not visible(text):
         raise DecisionRefused("A decision needs its reason in words.")
     return text.strip()
 

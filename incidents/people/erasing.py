@@ -28,6 +28,7 @@ from incidents.models.messages import FINAL_STATES, LEFT_STATES
 from incidents.models.refusal import Refused
 from incidents.people import erased_list
 from incidents.people.shredding import shred
+from incidents.visible import visible
 
 PENDING_FLAG = "erasure_pending"
 REQUEST, RETENTION = "request", "retention"
@@ -45,7 +46,7 @@ class NotReplayed(Refused):
 
 
 def _words(text: str, what: str) -> str:
-    if not text.strip():
+    if not visible(text):
         raise ErasureRefused(f"{what} needs its reason in words.")
     return text.strip()
 

@@ -17,6 +17,7 @@ from incidents.models.refusal import Refused
 from incidents.people.amending import GONE, beside_freezes
 from incidents.people.cohorts import refresh_cohorts
 from incidents.people.moving import move_all
+from incidents.visible import visible
 
 
 class ExclusionRefused(Refused):
@@ -27,7 +28,7 @@ class ExclusionRefused(Refused):
 def propose_exclusion(*, person: AffectedPerson, reason: str, author: User) -> Exclusion:
     """First of two: say why this person is not to be written to. Nothing changes for them yet. Raises ExclusionRefused."""
     beside_freezes(person.incident)
-    if not reason.strip():
+    if not visible(reason):
         raise ExclusionRefused("An exclusion needs its reason in words.")
     found = AffectedPerson.objects.select_for_update(of=("self",)).get(pk=person.pk)
     _refuse(found, _messages(found))
@@ -69,7 +70,7 @@ def withdraw_exclusion(*, exclusion: Exclusion, reason: str, author: User) -> Ex
     """Take a proposal back before it is confirmed; anybody may. Raises ExclusionRefused."""
     found = Exclusion.objects.select_for_update(of=("self",)).select_related("person", "incident").get(pk=exclusion.pk)
     _still_open(found)
-    if not reason.strip():
+    if not visible(reason):
         raise ExclusionRefused("Withdrawing needs its reason in words.")
     found.withdrawn_at = database_now()
     found.save(update_fields=["withdrawn_at"])

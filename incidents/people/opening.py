@@ -32,6 +32,7 @@ from incidents.people.anchors import HOLD_UNTIL, PROCESSOR_AWARE, read_anchors
 from incidents.people.residence import known_countries
 from incidents.people.statements import statement_facts
 from incidents.vault import new_incident_key
+from incidents.visible import visible
 
 CONTROLLER = {
     "brand": True, "legal_entity": True, "legal_address": False, "website": True, "website_page": False, "phone": True,
@@ -243,7 +244,7 @@ def open_incident(*, facts: Mapping[str, Any], author: User, drill: bool = False
 @transaction.atomic
 def amend_facts(*, incident: Incident, facts: Mapping[str, Any], author: User, reason: str) -> FactVersion:
     """Add a version of the facts; unchanged facts add none. Raises FactsRefused without a reason."""
-    if not reason.strip():
+    if not visible(reason):
         raise FactsRefused("Say why the facts change; the reason is kept beside the new version.")
     if facts["reference"] != incident.reference:
         raise FactsRefused(f"reference: the reference cannot be changed; this incident is '{incident.reference}'.")
@@ -278,7 +279,7 @@ def record_finding(
     if value not in allowed:
         known = f"use one of {sorted(allowed)}" if allowed else "no law pack asks this question"
         raise FactsRefused(f"'{value}' is no answer to '{key}'; {known}.")
-    if not reason.strip():
+    if not visible(reason):
         raise FactsRefused("A finding needs its reason in words; it is what a regulator will read.")
     data: dict[str, Any] = {"key": key, "scope": scope, "value": value, "reason": reason}
     kept = None if suggestion is None else _suggested(incident, suggestion, value, why_different)

@@ -19,6 +19,7 @@ import yaml
 from incidents.people.addresses import check_address
 from incidents.people.fillers import is_filler
 from incidents.people.questions import ADDRESS, DATA, FLAG_QUESTIONS, FLAGS, GUARDIAN, NEXT_OF_KIN, NO_CHANNEL, Problem
+from incidents.visible import has_unseen, visible
 
 #: The vocabulary's words and those of `words.yaml` between them.
 SEPARATORS = re.compile(r"[;|,\n]")
@@ -186,6 +187,10 @@ def read_representative(*, role: str, name: str, email: str) -> tuple[tuple[str,
         return ("", "", ""), (problem,)
     if not name:
         problem = Problem(DATA, "representative_name", "a representative without a name", "add the name, or empty the columns")
+        return ("", "", ""), (problem,)
+    if has_unseen(name) or not visible(name):
+        reason = "an unseen character in the representative's name"
+        problem = Problem(DATA, "representative_name", reason, "look at it in the source and write the name without it")
         return ("", "", ""), (problem,)
     ready, about = check_address(email)
     if about:

@@ -36,6 +36,7 @@ from incidents.models.refusal import Refused
 from incidents.people.erasing import RETENTION, erase_due, open_pending, standing_hold
 from incidents.people.shredding import shred
 from incidents.people.uploads import give_up_parts
+from incidents.visible import visible
 
 BATCH = 1000
 OVER = (CampaignState.CLOSED, CampaignState.STOPPED)
@@ -80,7 +81,7 @@ def set_period(*, incident: Incident, data_class: str, days: int, reason: str, a
     """A period of this incident's own, with its reason. Raises RetentionRefused."""
     if data_class not in CLASSES:
         raise RetentionRefused(f"There is no class '{data_class}'. Known: {', '.join(CLASSES)}.")
-    if not reason.strip():
+    if not visible(reason):
         raise RetentionRefused("A period of an incident's own needs its reason in words (a law, a contract, a dispute).")
     data = {"class": data_class, "days": days, "reason": reason.strip()}
     record(incident=incident, action=Action.RETENTION_CHANGED, actor=author.username, data=data)

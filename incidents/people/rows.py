@@ -41,6 +41,7 @@ from incidents.people.questions import (
     Problem,
 )
 from incidents.record import PersonFields
+from incidents.visible import has_unseen, visible
 
 __all__ = [
     "FLAGS", "FLAG_QUESTIONS", "RESIDENCE_QUESTIONS", "Expected", "Prepared", "Preparer", "Problem", "can_be_posted",
@@ -113,6 +114,12 @@ NO_NAME = Problem(DATA, "full_name", "no name", "add the name from the customer 
 LONG_NAME = Problem(DATA, "full_name", f"a name of more than {LONGEST_NAME} characters", "look for columns that ran together")
 #: What a wrong encoding leaves behind: the replacement character, or UTF-8 that was read as a one-byte encoding.
 DAMAGED = re.compile("\ufffd|[\u00c2-\u00c3][\u0080-\u00bf\u2018-\u201e\u2020-\u2022\u20ac]")
+UNSEEN_NAME = Problem(
+    DATA,
+    "full_name",
+    "an unseen character in the name, such as one that turns the direction of writing",
+    "look at it in the source and correct the name without it; a letter leaves it out",
+)
 BAD_NAME = Problem(
     DATA,
     "full_name",
@@ -277,9 +284,11 @@ def whole_name(given: str, family: str) -> str:
 
 
 def _about_name(name: str) -> list[Problem]:
-    """A name is literal text, whatever it holds; only one that nobody can see, or that goes on for a page, is asked."""
-    if not any(sign.isprintable() and not sign.isspace() for sign in name):
+    """A name is literal text, whatever it holds; only what nobody can see in it, or one that goes on for a page, is asked."""
+    if not visible(name):
         return [NO_NAME]
+    if has_unseen(name):
+        return [UNSEEN_NAME]
     if not name.isascii() and DAMAGED.search(name):
         return [BAD_NAME]
     return [LONG_NAME] if len(name) > LONGEST_NAME else []

@@ -290,9 +290,14 @@ def _open_record(key: bytes, sealed: bytes, subject: str) -> PersonFields:
     return PersonFields.decode(decrypt(key, sealed, f"{_RECORD_WORDS}{subject}|{FIRST_VERSION}"))
 
 
+def _first(value: str) -> str:
+    """The first letter; a mark that nobody sees would turn the rest of the page around."""
+    return next((sign for sign in value if sign.isprintable()), "")
+
+
 def mask(value: str) -> str:
     """How a personal value is shown before somebody gives a purpose: first letter and length class."""
     if "@" in value:
         local, _, domain = value.rpartition("@")
-        return f"{local[:1]}•••@{domain[:1]}•••"
-    return f"{value[:1]}•••" if len(value) > 2 else "•••" if value else ""
+        return f"{_first(local)}•••@{_first(domain)}•••"
+    return f"{_first(value)}•••" if len(value) > 2 else "•••" if value else ""

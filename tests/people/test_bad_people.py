@@ -18,7 +18,7 @@ from incidents.people.importing import account
 from incidents.people.questions import Problem
 from incidents.people.rows import Expected, Prepared, match_values, prepare
 from incidents.record import PersonFields
-from incidents.vault import Vault
+from incidents.vault import Vault, mask
 from tests.conftest import CLAIRE
 from tests.people.conftest import Importer
 
@@ -190,9 +190,26 @@ def test_42_no_name_or_one_of_a_whole_page_is_asked(name: str) -> None:
     assert asked(read(full_name=name)) == {("data", "full_name")}
 
 
+@pytest.mark.parametrize("unseen", ["\u202e", "\u2066", "\u200b", "\u200f", "\u2060", "\ufeff"])
+def test_43_an_unseen_character_in_a_name_is_asked_and_never_in_a_letter(unseen: str) -> None:
+    row = read(full_name=f"Anna {unseen}Berg")
+    assert asked(row) == {("data", "full_name")} and "unseen" in row.problems[0].reason and row.problems[0].remedy
+    assert clean_value(value=row.fields.full_name) == "Anna Berg"
+
+
+@pytest.mark.parametrize("name", ["علی\u200cرضا", "क्\u200dष", "Zoë O'Brien", "李 小龍", "Å\u030angström"])
+def test_43_joiners_that_a_script_needs_are_not_asked(name: str) -> None:
+    assert asked(read(full_name=name)) == set()
+
+
+def test_43_an_unseen_character_in_the_name_of_a_representative_is_asked_and_names_nobody() -> None:
+    row = read(representative_role="guardian", representative_name="Eva\u202e Berg", representative_email="eva@example.org")
+    assert asked(row) == {("data", "representative_name")} and row.fields.representative_name == ""
+
+
 def test_43_characters_that_turn_the_writing_stay_in_the_record_and_out_of_the_letter() -> None:
     row = read(full_name="Anna \u202egreB\u2066")
-    assert asked(row) == set() and "\u202e" in row.fields.full_name
+    assert "\u202e" in row.fields.full_name and mask("\u202eAnna") == "A•••"
     assert clean_value(value=row.fields.full_name) == "Anna greB"
 
 
