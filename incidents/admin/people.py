@@ -252,6 +252,12 @@ def person_open(request: HttpRequest, incident_id: int, person_id: int, pass_: s
     found = person_of(incident_id, person_id)
     if not granted(request=request, pass_=pass_, what=f"person:{found.pk}"):
         return expired(request, "admin:person", incident_id, person_id)
+    try:
+        # The pass may be older than the backup that brought somebody back.
+        refuse_to_show(person=found)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+        return redirect("admin:person", incident_id, person_id)
     return _person_page(request, found, fields=_clear(found))
 
 

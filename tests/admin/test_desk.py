@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from django.apps import apps
@@ -16,6 +17,7 @@ from incidents.admin.urls import PAGES
 from incidents.dispatch.campaign import send_test
 from incidents.models import AffectedPerson, AuditEvent, Campaign, Incident, Letter
 from incidents.models.people import QueueKind
+from incidents.people import erased_list
 from tests.admin.case import PERSONAL, at, posted, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +126,29 @@ def test_a_pass_opens_for_nobody_else_and_nothing_else(desk: Client, case: Incid
     assert signed_in(counsel).get(url).status_code == 302
     assert desk.get(url.replace(f"/{claire.pk}/open", f"/{yuki.pk}/open")).status_code == 302
     assert desk.get(url[:-5] + "AAAA/").status_code == 302
+
+
+@pytest.fixture
+def came_back(case: Incident) -> Iterator[AffectedPerson]:
+    """Claire, whom the list outside of the database calls erased: the database was put back from a backup."""
+    claire, listed = case.people.get(reference="claire"), erased_list.file_of(incident=case)
+    yield claire
+    listed.unlink(missing_ok=True)
+
+
+def test_who_was_erased_and_came_back_with_a_backup_is_shown_for_no_purpose(
+    desk: Client, case: Incident, came_back: AffectedPerson
+) -> None:
+    earlier = desk.post(at("reveal", case.pk, came_back.pk), {"purpose": "a call"})["Location"]
+    assert "Claire Dubois" in desk.get(earlier).content.decode()
+    erased_list.append(incident=case, subjects=[came_back.subject])
+    entries = AuditEvent.objects.filter(action="access.viewed").count()
+    assert "erase --replay" in posted(desk, "reveal", case.pk, came_back.pk, purpose="another call")
+    assert AuditEvent.objects.filter(action="access.viewed").count() == entries
+    # The pass from before is not over yet.
+    page = desk.get(earlier, follow=True)
+    assert page.redirect_chain == [(at("person", case.pk, came_back.pk), 302)]
+    assert "erase --replay" in page.content.decode() and "Claire Dubois" not in page.content.decode()
 
 
 def test_an_address_finds_its_person_without_standing_in_the_url(desk: Client, case: Incident) -> None:
