@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import connection, connections
 from pytest_django import Settings
 
 from incidents import checks
@@ -204,6 +205,24 @@ def test_a_role_whose_address_is_not_known_is_named_with_the_variable(environmen
 def test_every_command_of_the_table_runs_as_a_role_that_there_is() -> None:
     assert {role for roles in acts.ROLES_OF_COMMANDS.values() for role in roles} <= set(ROLES)
     assert {right.role for right in rights()} | {"owner", "door"} == set(ROLES)
+
+
+@pytest.mark.parametrize(("role", "stays"), [("owner", False), ("sequencer", True)])
+def test_nobody_stays_signed_in_as_the_owner_when_the_step_is_done(
+    committed: str, monkeypatch: pytest.MonkeyPatch, role: str, stays: bool
+) -> None:
+    monkeypatch.setitem(connections.settings, role, connections.settings["default"])
+    with contextlib.suppress(AttributeError):
+        del connections[role]
+    with acting_as(role), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        pid = cursor.fetchone()[0]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        assert cursor.fetchone()[0] != pid
+    assert (connections[role].connection is not None) == stays
+    connections[role].close()
+    del connections[role]
 
 
 def test_a_step_in_another_role_is_refused_inside_an_open_transaction(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
