@@ -133,3 +133,13 @@ def test_nothing_of_our_own_is_imported_inside_a_function() -> None:
         or (isinstance(inner, ast.Import) and any(name.name.split(".")[0] in ROOMS for name in inner.names))
     ]
     assert not found
+
+
+@pytest.mark.parametrize(
+    ("template", "cells"), [("queue", {"Row", "Person", "Why", "Remedy", "Decision"}), ("list", {"holds", "First rows"})]
+)
+def test_on_a_narrow_screen_every_cell_of_a_decision_stands_under_the_other_with_its_name(template: str, cells: set[str]) -> None:
+    text = (ROOT / "templates" / "admin" / "desk" / f"{template}.html").read_text()
+    (table,) = re.findall(r'<table class="wide cards">.*?</table>', text, re.DOTALL)
+    assert cells <= set(re.findall(r'data-label="([^"]+)"', table))
+    assert not [cell for cell in re.findall(r"<td[^%>]*>(?!<input type=\"checkbox\")", table) if "data-label" not in cell]
