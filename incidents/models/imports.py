@@ -15,7 +15,7 @@ class ImportSource(models.Model):
 
     incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="sources")
     name = models.CharField(max_length=80)
-    #: Column of the file (as normalised) -> our column; "" = not read.
+    #: Column of the file (as normalised) -> our column, "" = not read; sealed, because names of columns can be somebody's data.
     mapping = models.JSONField(default=dict)
     encoding = models.CharField(max_length=20, blank=True)
     delimiter = models.CharField(max_length=4, blank=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +14,7 @@ from django.db import transaction
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
 from incidents.law.pack import load_packs
-from incidents.models import Amendment, BatchState, ImportBatch, Incident
+from incidents.models import Amendment, BatchState, ImportBatch, ImportSource, Incident
 from incidents.models.refusal import Refused
 from incidents.people.amending import current_amendment
 from incidents.people.comparing import compare, earlier_version
@@ -21,8 +23,11 @@ from incidents.people.parsing import list_file
 from incidents.people.reading import FileRefused, ListFile
 from incidents.people.staging import forget_staged, stage_list
 from incidents.people.uploads import SealedParts, author_of, give_up_parts
+from incidents.vault import CannotOpen, Vault
 
 SAMPLES = 20
+#: The one key of a source's mapping: what is remembered is sealed.
+SEALED = "sealed"
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def refuse(*, batch: ImportBatch, refusal: FileRefused) -> None:
 
 def look_into(*, reader: Reader, batch: ImportBatch, mapping: Mapping[str, str] | None, **said: str | None) -> Look:
     """The same of any list that a reader has."""
-    remembered = dict(batch.source.mapping) if batch.source and mapping is None else None
+    remembered = remembered_columns(source=batch.source) if batch.source and mapping is None else None
     options = as_known(batch=batch, **said)
     given = None if mapping is None else dict(mapping)
     (told,) = reader.ask(do="look", most=SAMPLES, remembered=remembered, mapping=given, **options)
@@ -166,10 +171,34 @@ def remember_source(*, batch: ImportBatch, file: ListFile, author: User) -> None
     source = batch.source
     if source is None:
         return
-    source.mapping = dict(zip(file.header, file.columns, strict=True))
+    source.mapping = _sealed(source, dict(zip(file.header, file.columns, strict=True)))
     source.encoding, source.delimiter, source.sheet = file.encoding, file.delimiter, file.sheet[:80]
     source.elements, source.author, source.saved_at = batch.elements, author, database_now()
     source.save()
+
+
+def _bound_to(source: ImportSource) -> str:
+    return f"import_source|{source.incident.reference}|{source.pk}"
+
+
+def _sealed(source: ImportSource, mapping: dict[str, str]) -> dict[str, str]:
+    """The names of a file's columns, sealed as its rows are: where a file has no header, they are somebody's data."""
+    plain = json.dumps(mapping, ensure_ascii=False).encode()
+    sealed = Vault(incident=source.incident).seal_blob(plain=plain, bound_to=_bound_to(source))
+    return {SEALED: base64.b64encode(sealed).decode()}
+
+
+def remembered_columns(*, source: ImportSource) -> dict[str, str] | None:
+    """How the columns of a source are read, by their names in the file; None where nothing is remembered that can be opened."""
+    if set(source.mapping) != {SEALED}:
+        return None
+    try:
+        sealed = base64.b64decode(source.mapping[SEALED])
+        plain = Vault(incident=source.incident).open_blob(sealed=sealed, bound_to=_bound_to(source))
+    except (CannotOpen, ValueError):
+        return None
+    found: dict[str, str] = json.loads(plain)
+    return found
 
 
 def may_join(*, batch: ImportBatch) -> None:

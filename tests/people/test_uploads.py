@@ -14,6 +14,7 @@ from incidents.models import AuditEvent, ImportBatch, ImportPart, Incident
 from incidents.models.refusal import Refused
 from incidents.people import uploads
 from incidents.people.importing import cancel, carry_on, confirm, difference, look, unfinished
+from incidents.people.looking import remembered_columns
 from incidents.people.reading import FileRefused
 from incidents.people.uploads import PART, SealedParts, receive
 from tests.conftest import CARL, CAST, CLAIRE, COLUMNS, YUKI
@@ -91,7 +92,7 @@ def test_the_columns_and_elements_that_somebody_confirmed_are_those_that_are_rea
     # What the facts say leaked of everybody leaked of them too.
     assert (person.residence, person.elements) == ("DE", ["country", "email", "name", "phone"])
     source = incident.sources.get()
-    assert (source.name, source.mapping, source.elements) == ("crm", mapping, ["email", "phone"])
+    assert (source.name, remembered_columns(source=source), source.elements) == ("crm", mapping, ["email", "phone"])
     again = receive(
         incident=incident, chunks=[as_csv(*rows, *rows, columns=("id", "wer", "wo", "land"))], author=officer, source="crm"
     )
@@ -208,6 +209,26 @@ def test_a_newer_version_shows_what_it_changes_and_stores_nobody(incident: Incid
     confirm(batch=newer, mapping=look(batch=newer).mapping, author=officer)
     report = carry_on(batch=newer)
     assert (report.accounting.rows_in, report.accounting.merged, report.accounting.adds_up) == (6, 2, True)
+
+
+def test_a_person_who_stands_where_the_header_should_be_is_in_no_table_in_clear(incident: Incident, officer: User) -> None:
+    raw = b"Petra Planted,Planted Lane 7,full_name,email\nx,y,Anna,anna@example.org\n"
+    batch = receive(incident=incident, chunks=[raw], author=officer, source="crm")
+    confirm(batch=batch, mapping=look(batch=batch).mapping, author=officer)
+    carry_on(batch=batch)
+    source = incident.sources.get()
+    assert "petra" in " ".join(remembered_columns(source=source) or {}).lower()
+    stored = everything_stored().lower()
+    assert "planted" not in stored and b"planted".hex() not in stored
+
+
+def test_what_a_source_remembers_and_cannot_be_opened_is_guessed_anew(incident: Incident, officer: User) -> None:
+    brought(incident, officer, CLAIRE)
+    for unreadable in ({}, {"full_name": "email"}, {"sealed": "AAAA"}, {"sealed": "?"}):
+        incident.sources.update(mapping=unreadable)
+        newer = receive(incident=incident, chunks=[as_csv(CARL)], author=officer, source="shop")
+        seen = look(batch=newer)
+        assert seen.guessed and seen.mapping["email"] == "email"
 
 
 def test_the_first_list_of_a_source_has_no_difference(uploaded: ImportBatch, incident: Incident, officer: User) -> None:
