@@ -86,9 +86,8 @@ def stage_list(*, batch: ImportBatch, reader: Reader | None, file: ListFile | No
     expected, today = expected_of(batch=batch), database_now().date().isoformat()
     messages = reader.ask(do="rows", file=asdict(file), expected=_told(expected), today=today, after=last)
     _Stager(batch, reader).stage(messages, progress)
-    if not batch.rows:
-        if "correction_of" in batch.columns:
-            raise FileRefused("No line of this reject file was changed: nothing was imported. Correct at least one.")
+    # A reject file of which no line was changed is read to its end, and changes nothing.
+    if not batch.rows and "correction_of" not in batch.columns:
         raise FileRefused("The file holds a header but no rows. Export the list again.")
 
 

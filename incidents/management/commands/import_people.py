@@ -101,8 +101,10 @@ class Command(OperatorCommand):
         counts = report.accounting
         if report.already_known:
             self.say("This very file was imported before; nothing was changed.")
-        else:
+        elif report.rows:
             self.say(f"{report.rows} rows read.")
+        else:
+            self.say("No line of this reject file was changed; nothing is different.")
         if report.unread:
             self.say(f"Columns that were not read: {', '.join(report.unread)}. What they hold is said with --map COLUMN=OURS.")
         self.say(
