@@ -56,24 +56,26 @@ def test_a_port_in_use_is_said_with_the_remedy(played: Played) -> None:
 
 
 @pytest.mark.slow
-def test_servers_of_somebody_elses_are_used_and_a_fresh_start_there_begins_anew(
-    installation: Installation, tmp_path: Path
-) -> None:
-    installation.start("up", "--services-only")
-    installation.wait_for("Database and broker run")
-    sockets = json.loads((installation.var / "run.json").read_text())["sockets"]
-    word = json.loads((installation.var / "secrets.json").read_text())["bootstrap_password"]
-    (tmp_path / "second").mkdir()
-    second = Installation(tmp_path / "second")
-    second.extra.update(
-        DATABASE_URL=f"postgresql://bootstrap:{word}@/elsewhere?host={sockets}", REDIS_URL=f"redis+socket://{sockets}/valkey.sock"
-    )
-
-    reports = []
-    for more in ((), ("--fresh",)):
-        done = second.manage("demo", "--size", "50", "--json", str(tmp_path / "report.json"), *more)
-        assert done.returncode == 0, done.stdout + done.stderr
-        reports.append(json.loads((tmp_path / "report.json").read_text()))
+def test_servers_of_somebody_elses_are_used_and_a_fresh_start_there_begins_anew(played: Played, tmp_path: Path) -> None:
+    theirs = played.at
+    theirs.start("up", "--services-only")
+    try:
+        theirs.wait_for("Database and broker run")
+        sockets = json.loads((theirs.var / "run.json").read_text())["sockets"]
+        word = json.loads((theirs.var / "secrets.json").read_text())["bootstrap_password"]
+        second = Installation(tmp_path)
+        second.extra.update(
+            DATABASE_URL=f"postgresql://bootstrap:{word}@/elsewhere?host={sockets}",
+            REDIS_URL=f"redis+socket://{sockets}/valkey.sock",
+        )
+        reports = []
+        for more in ((), ("--fresh",)):
+            done = second.manage("demo", "--size", "50", "--json", str(tmp_path / "report.json"), *more)
+            assert done.returncode == 0, done.stdout + done.stderr
+            reports.append(json.loads((tmp_path / "report.json").read_text()))
+    finally:
+        theirs.stop()
+        (theirs.var / "out.log").unlink(missing_ok=True)
 
     first, fresh = reports
     assert not (second.var / "postgres").exists() and not (second.var / "valkey").exists(), "nothing embedded was started"
