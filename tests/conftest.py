@@ -74,6 +74,12 @@ def migrated_template(roles: roles_of_tests.Cast, django_db_blocker: Any) -> str
     return name
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None, migrated_template: str) -> None:
+    """The database of the tests that are rolled back is a copy too, so that a process migrates once and not twice."""
+    connections["default"].settings_dict["TEST"]["TEMPLATE"] = migrated_template
+
+
 @pytest.fixture
 def committed(
     request: pytest.FixtureRequest, roles: roles_of_tests.Cast, migrated_template: str, django_db_blocker: Any
@@ -88,7 +94,8 @@ def committed(
     admin = with_database(before, "postgres")
     with psycopg.connect(admin, autocommit=True) as server:
         connections.close_all()
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+        # Files are copied rather than logged page by page: a third of the time.
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template} STRATEGY FILE_COPY")
     own = with_database(before, name)
     settings.update(roles_of_tests.sign_in(name, roles, mark.args[0] if mark and mark.args else "staff"))
     try:
