@@ -94,8 +94,7 @@ def committed(
     admin = with_database(before, "postgres")
     with psycopg.connect(admin, autocommit=True) as server:
         connections.close_all()
-        # Files are copied rather than logged page by page: a third of the time.
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template} STRATEGY FILE_COPY")
+        copy_database(server, name, of=migrated_template)
     own = with_database(before, name)
     settings.update(roles_of_tests.sign_in(name, roles, mark.args[0] if mark and mark.args else "staff"))
     try:
@@ -106,6 +105,11 @@ def committed(
         settings.update(before)
         with psycopg.connect(admin, autocommit=True) as server:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def copy_database(server: psycopg.Connection[Any], name: str, *, of: str) -> None:
+    """Make a database as a copy of another one's files, which takes a third of the time of logging it page by page."""
+    server.execute(f"CREATE DATABASE {name} TEMPLATE {of} STRATEGY FILE_COPY")
 
 
 def with_database(settings: dict[str, Any], name: str) -> str:

@@ -29,7 +29,7 @@ from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import Owner
 from incidents.dispatch.work import dispatch, keep_house
 from incidents.models import AffectedPerson, Campaign, Letter
-from tests.conftest import CAST, COLUMNS, with_database
+from tests.conftest import CAST, COLUMNS, copy_database, with_database
 from tests.dispatch.campaigns import CROWD, HANNA, SVEN, answer, let_go, prepare, states, taken
 
 SUE = {"person_id": "sue", "customer_number": "C77-SECRET", "full_name": "Sue Ann Peterson", "email": "sue.peterson@example.org",
@@ -64,7 +64,7 @@ def database_of_its_own(template: str, blocker: Any, folder: Path) -> Iterator[N
     before, name = dict(at), f"evidence_{random.getrandbits(40):x}"
     with psycopg.connect(with_database(before, "postgres"), autocommit=True) as server:
         connections.close_all()
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        copy_database(server, name, of=template)
         with blocker.unblock():
             at.update(NAME=name)
             settings.AUDIT_KEY_FILE = folder / "keys" / "audit.pem"

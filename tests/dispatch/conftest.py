@@ -17,7 +17,7 @@ from pytest_django import Settings
 from incidents.dispatch.owner import Owner
 from incidents.models import Campaign
 from tests import roles as roles_of_tests
-from tests.conftest import COLUMNS, with_database
+from tests.conftest import COLUMNS, copy_database, with_database
 from tests.dispatch.campaigns import CROWD, FIVE, let_go, prepare
 
 SORTS = {"frozen": (FIVE, False), "released": (FIVE, True), "crowd": (CROWD, True)}
@@ -44,7 +44,7 @@ def prepared_in(migrated_template: str, django_db_blocker: Any, tmp_path_factory
         before = dict(settings)
         with psycopg.connect(with_database(before, "postgres"), autocommit=True) as server:
             connections.close_all()
-            server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+            copy_database(server, name, of=migrated_template)
         with django_db_blocker.unblock():
             settings.update(NAME=name)
             people, released = SORTS[sort]
@@ -82,7 +82,7 @@ def copy(
         template = prepared_in(sort)
         connections.close_all()
         with psycopg.connect(admin, autocommit=True) as server:
-            server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+            copy_database(server, name, of=template)
         own = with_database(before, name)
         settings.update(roles_of_tests.sign_in(name, roles, "staff"))
         return own

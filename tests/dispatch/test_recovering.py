@@ -30,6 +30,7 @@ from incidents.dispatch.owner import Owner
 from incidents.dispatch.recovering import MAY_HAVE_LEFT, pause_older, recover, recover_log
 from incidents.models import AuditCheckpoint, AuditEvent, Campaign, Doubt, InboxMessage, Incident
 from incidents.models import MessageState as S
+from tests.conftest import copy_database
 from tests.dispatch.campaigns import Mute, person, sql, state_of, states
 
 Restore = Callable[[], None]
@@ -38,7 +39,7 @@ Restore = Callable[[], None]
 def copy_of(server: psycopg.Connection[Any], of: str, to: str) -> None:
     connections.close_all()
     server.execute(f"DROP DATABASE IF EXISTS {to} WITH (FORCE)")
-    server.execute(f"CREATE DATABASE {to} TEMPLATE {of}")
+    copy_database(server, to, of=of)
 
 
 @pytest.fixture
