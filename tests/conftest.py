@@ -14,6 +14,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connections
+from django.test import override_settings
 
 from incidents.dispatch.campaign import freeze, release
 from incidents.letters.approving import approve_content
@@ -47,6 +48,13 @@ CARL = {"person_id": "carl", "customer_number": "C2", "full_name": "Carl O'Brien
 YUKI = {"person_id": "yuki", "customer_number": "C3", "full_name": "佐藤 由紀", "email": "yuki@example.net",
         "stated_country": "JP", "language": "ja", "elements": "name;email;country"}  # fmt: skip
 CAST = (CLAIRE, CARL, YUKI)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Officer and counsel are made anew in each test; the product's hash takes a quarter of a second for each."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,12 @@
-"""The list of the Cartier drill, and a quick hash: nobody signs in here."""
+"""The list of the Cartier drill, and rows of a test's own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import override_settings
 
 from incidents.models import Incident, QueueEntry
 from incidents.people.importing import ImportReport, import_people
@@ -16,12 +15,6 @@ from incidents.scenarios.generator import write_people
 
 Row = dict[str, str]
 Importer = Callable[..., ImportReport]
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords() -> Iterator[None]:
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 @pytest.fixture(scope="session")
