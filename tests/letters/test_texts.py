@@ -217,6 +217,13 @@ def every_reader(form: str, language: str) -> Iterator[Made]:
         yield made(form, language, place, elements, frozenset({cause, *extras, *([time] if time else [])}))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_afterwards() -> Iterator[None]:
+    """Twelve thousand letters, each with its page and findings, are not kept for the rest of the run."""
+    yield
+    made.cache_clear()
+
+
 ALL_TRUE = frozenset({"is.attack", *EXTRAS} - {"is.child"})
 
 
