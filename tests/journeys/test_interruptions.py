@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,9 +27,26 @@ FROM incidents_inboxmessage i JOIN incidents_message m USING (message_ref) WHERE
 GROUP BY m.id, m.message_ref HAVING count(*) > 1"""
 
 
+@pytest.fixture(scope="module")
+def set_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state of an installation that was started once and stopped: its secrets, its servers' data, its schema."""
+    var = tmp_path_factory.mktemp("set-up") / "var"
+    var.mkdir()
+    here = Installation(var)
+    here.start("up", "--services-only")
+    try:
+        here.wait_for("Database and broker run")
+    finally:
+        here.stop()
+    (var / "out.log").unlink()
+    return var
+
+
 @pytest.fixture
-def slow_mail(installation: Installation, free_port: int) -> Iterator[Installation]:
+def slow_mail(installation: Installation, set_up: Path, free_port: int) -> Iterator[Installation]:
     """An installation whose provider takes its time, so that there is a middle to kill something in."""
+    if not (set_up / "postgres").is_symlink():  # PostgreSQL as `nobody` keeps its data elsewhere: set up anew
+        shutil.copytree(set_up, installation.var, dirs_exist_ok=True)
     installation.extra.update(MAIL="inbox:?delay_ms=50", CHUNK_SIZE="40", PORT=str(free_port))
     yield installation
 
