@@ -259,7 +259,6 @@ def handling_of(*, duty: Duty, findings: Mapping[tuple[str, str], Finding]) -> t
     return Handling.UNDECIDED, ""
 
 
-@transaction.atomic
 def _end_of_stage(obligation: Obligation) -> datetime | None:
     """The end of the report that is filed next: a first report is late after its legal end, where that is later."""
     first = obligation.legal_end_at or obligation.due_at
@@ -268,6 +267,7 @@ def _end_of_stage(obligation: Obligation) -> datetime | None:
     return first if filed == 0 else later[filed - 1] if filed <= len(later) else None
 
 
+@transaction.atomic
 def record_filing(
     *, obligation: Obligation, filed_at: datetime, reference: str, author: User, reason_for_delay: str = ""
 ) -> Filing:
