@@ -24,7 +24,9 @@ from incidents.tasks import wake_campaign
 
 #: step, done so far, of how many (0 = unknown).
 Progress = Callable[[str, int, int], None]
-SILENCE_SECONDS = 180
+#: Without any letter that moves: said so after these seconds, given up after those. Who kills everything beside a drill may stop
+#: it for minutes.
+TOLD_SECONDS, SILENCE_SECONDS = 60, 600
 #: Letters that arrived: who got none the first time is not written to a second time without a new address.
 ARRIVED = (MessageState.ACCEPTED, MessageState.DELIVERED)
 _NOT_SENT = (MessageState.HELD, MessageState.NOT_OWED)
@@ -85,7 +87,9 @@ def _sent(campaign: Campaign, progress: Progress) -> None:
         states = count_states(campaign=campaign)
         settled = sum(n for state, n in states.items() if state not in (*_WAITING, *_NOT_SENT))
         paused = pause_in_words(campaign)
-        step = paused or doubts_left(campaign, states) or "send the letters"
+        silent = int(time.monotonic() - since)
+        quiet = f"nothing moved for {silent // 30 * 30} s (var/log may say why)" if silent >= TOLD_SECONDS else ""
+        step = paused or doubts_left(campaign, states) or quiet or "send the letters"
         progress(step, settled, campaign.people - sum(states.get(state, 0) for state in _NOT_SENT))
         if campaign.state != CampaignState.DISPATCHING and not paused and not _waits_for_witness(campaign):
             return

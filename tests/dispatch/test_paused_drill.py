@@ -36,12 +36,27 @@ def test_a_drill_that_somebody_pauses_waits_longer_than_any_silence_and_goes_on(
             dispatch(campaign=Campaign.objects.select_related("incident").get(pk=five.pk))
 
     # More than half of the patience goes by between two looks.
-    clock = SimpleNamespace(monotonic=lambda: 100.0 * len(slept), sleep=slept.append)
+    clock = SimpleNamespace(monotonic=lambda: waves.SILENCE_SECONDS * 0.55 * len(slept), sleep=slept.append)
     monkeypatch.setattr(waves, "time", clock)
     waves.sign_and_send(campaign=five, cast=cast(), progress=progress)
     assert steps[1:4] == ["paused by officer; goes on when it is resumed"] * 3
     five.refresh_from_db()
     assert five.state == CampaignState.DRAINED
+
+
+def test_a_standstill_is_said_before_it_is_given_up(
+    five: Campaign, cast: Callable[[], Cast], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, slept = list[str](), list[float]()
+    clock = SimpleNamespace(monotonic=lambda: 50.0 * len(slept), sleep=slept.append)
+    monkeypatch.setattr(waves, "time", clock)
+    with pytest.raises(waves.StoryStuck, match="No letter moved for 600 seconds"):
+        waves.sign_and_send(campaign=five, cast=cast(), progress=lambda step, *_: steps.append(step))
+    assert steps[:4] == [
+        "send the letters",
+        "send the letters",
+        *(f"nothing moved for {n} s (var/log may say why)" for n in (90, 150)),
+    ]
 
 
 def test_what_the_system_paused_is_waited_for_by_nobody(five: Campaign, cast: Callable[[], Cast]) -> None:
