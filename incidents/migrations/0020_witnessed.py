@@ -6,7 +6,7 @@ BEFORE = "UPDATE incidents_campaign SET witnessed_at = drained_at WHERE drained_
 
 
 class Migration(migrations.Migration):
-    dependencies = [("incidents", "0019_flushed_markers")]
+    dependencies = [("incidents", "0019_bound_after_a_crash")]
 
     operations = [
         migrations.AddField("campaign", "witnessed_at", models.DateTimeField(null=True)),

@@ -451,7 +451,7 @@ def test_a_campaign_by_smtp_ends_accepted_without_an_answer(five: Campaign, rela
     refs = set(Message.objects.values_list("message_ref", flat=True))
     told = [str(mail["Message-ID"])[1:33] for _, mail in relay.mails if str(mail["Message-ID"])[1:33] in refs]
     assert sorted(told) == sorted(refs)
-    anchors = [mail for mail in letters if str(mail["Subject"]).startswith("Checkpoint of the log")]
+    anchors = [mail for mail in letters if str(mail["Subject"]).startswith("[Drill] Checkpoint of the log")]
     assert len(anchors) == 1
     assert check_campaign(campaign=five).holds
 
