@@ -23,8 +23,13 @@ PARTS = (
     ("moving", "on the way", {MessageState.SENDING, MessageState.READY, MessageState.PLANNED}),
     ("person", "needs a person", {MessageState.NEEDS_OTHER_CHANNEL, MessageState.IN_DOUBT, MessageState.QUARANTINED}),
     ("held", "held", {MessageState.HELD}),
-    ("none", "no letter", {MessageState.UNREACHABLE, MessageState.EXCLUDED, MessageState.CANCELLED}),
-)
+    (
+        "none", "no letter",
+        {
+            MessageState.UNREACHABLE, MessageState.EXCLUDED, MessageState.CANCELLED, MessageState.NOT_OWED, MessageState.REPLACED,
+        },
+    ),
+)  # fmt: skip
 #: A forecast that took longer than this is kept for so many times as long, so that those who look never keep a server busy.
 LONG_SECONDS, SHARE, MOST_KEPT_SECONDS = 0.25, 20, 30.0
 MOVING = frozenset({CampaignState.DISPATCHING, CampaignState.PAUSED})

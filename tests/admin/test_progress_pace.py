@@ -11,13 +11,13 @@ from django.test import Client
 from pytest_django import Settings
 
 from incidents.admin import progress
-from incidents.admin.progress import kept_forecast
+from incidents.admin.progress import PARTS, kept_forecast
 from incidents.dispatch import pacing
 from incidents.dispatch.campaign import release
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
 from incidents.dispatch.forecast import forecast
 from incidents.letters.approving import approve_content
-from incidents.models import AuditEvent, Campaign, Doubt, Message, ProviderLimit
+from incidents.models import AuditEvent, Campaign, Doubt, Message, MessageState, ProviderLimit
 from notifier.rates import provider_limits
 from tests.admin.case import at, posted
 
@@ -148,3 +148,8 @@ def test_a_paused_campaign_names_no_end_and_one_letter_has_not_left(desk: Client
     sending.refresh_from_db()
     lines = forecast(campaign=sending).lines()
     assert any("paused, so no end is in sight" in line for line in lines) and not any("out by" in line for line in lines)
+
+
+def test_every_state_is_in_exactly_one_part_of_the_bar() -> None:
+    found = [state for _, _, states in PARTS for state in states]
+    assert sorted(found) == sorted(MessageState)
