@@ -50,7 +50,7 @@ LOOKS: dict[tuple[str, ...], str] = {
     ("people who wait for a letter on two registers",): """
         SELECT count(*) FROM (
           SELECT FROM incidents_message m JOIN incidents_registerentry e ON e.id = m.entry_id
-          WHERE m.phase IN ('planned', 'waiting') AND m.state IN ('planned', 'ready') AND m.attempts = 0
+          WHERE m.phase = 'waiting' AND m.state IN ('planned', 'ready') AND m.attempts = 0
             AND m.campaign_id IN (SELECT c.id FROM incidents_campaign c JOIN incidents_campaign p USING (incident_id)
                                   WHERE p.id = %(campaign)s)
           GROUP BY e.person_id
@@ -60,7 +60,7 @@ LOOKS: dict[tuple[str, ...], str] = {
     ("letters that may still leave to people who were excluded",): """
         SELECT count(*) FROM incidents_message m JOIN incidents_registerentry e ON e.id = m.entry_id
         JOIN incidents_exclusion x ON x.person_id = e.person_id AND x.confirmed_at IS NOT NULL AND x.withdrawn_at IS NULL
-        WHERE m.campaign_id = %(campaign)s AND m.phase IN ('planned', 'waiting', 'in_doubt')""",
+        WHERE m.campaign_id = %(campaign)s AND m.phase IN ('waiting', 'in_doubt')""",
     ("work claimed before the release was signed", "work claimed before the first wave to the staff passed"): """
         SELECT count(*) FILTER (WHERE c.claimed_at < coalesce((SELECT min(approved_at) FROM incidents_approval a
               WHERE a.campaign_id = p.id AND a.kind = 'release'), 'infinity')),

@@ -19,8 +19,7 @@ from django.utils import timezone
 from incidents.dispatch import limits
 from incidents.dispatch.channels.choose import UnknownProvider, provider_named, providers
 from incidents.dispatch.pace_shown import Pace, pace_of, rate_in_words
-from incidents.models import Campaign, CampaignState, MessageState, Obligation
-from incidents.models.messages import WAITING
+from incidents.models import Campaign, CampaignState, Obligation
 
 #: The rate is that of the last so many seconds.
 WINDOW_SECONDS = 300
@@ -225,16 +224,15 @@ def measure(*, campaign: Campaign) -> Measured:
     return Measured(int(ended + still), max(1.0, float(seconds or 0)), provider or "")
 
 
-#: Counts by deadline; what was released on the index `message_ready` alone.
-LEFT = "SELECT due_at, count(*) FROM incidents_message WHERE campaign_id = %s AND phase = '{phase}' GROUP BY due_at"
+#: Counts by deadline, on the index `message_ready` alone.
+LEFT = "SELECT due_at, count(*) FROM incidents_message WHERE campaign_id = %s AND phase = 'waiting' GROUP BY due_at"
 
 
 def _letters_left(campaign: Campaign) -> dict[datetime | None, int]:
     if campaign.state in OVER:
         return {}
-    phase = MessageState.PLANNED.value if campaign.state in UNRELEASED else WAITING
     with connection.cursor() as cursor:
-        cursor.execute(LEFT.format(phase=phase), [campaign.pk])
+        cursor.execute(LEFT, [campaign.pk])
         return dict(cursor.fetchall())
 
 

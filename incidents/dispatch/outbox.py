@@ -169,7 +169,7 @@ def _ready(cursor: Any, owner: Owner, campaign_id: int, size: int, avoid: list[s
     place = None if avoid else owner.places.get(campaign_id)
     found = []
     if place is not None and time.monotonic() - place.since < GO_ON_SECONDS:
-        behind, values = (BEHIND, [place.due_at, place.id]) if place.due_at else (BEHIND_ALL_DATED, [place.id])
+        behind, values = behind_of(place.due_at, place.id)
         cursor.execute(PICK.format(behind=behind), [campaign_id, avoid, *values, size])
         found = cursor.fetchall()
     if len(found) < size:
@@ -180,6 +180,11 @@ def _ready(cursor: Any, owner: Owner, campaign_id: int, size: int, avoid: list[s
         last_id, _, due_at = found[-1]
         owner.places[campaign_id] = Place(due_at, last_id, place.since if place else time.monotonic())
     return found
+
+
+def behind_of(due_at: datetime | None, message_id: int) -> tuple[str, list[Any]]:
+    """The condition, and its values, of what stands behind this message in the order of sending."""
+    return (BEHIND, [due_at, message_id]) if due_at else (BEHIND_ALL_DATED, [message_id])
 
 
 def _take(cursor: Any, ids: list[int]) -> list[Taken]:

@@ -6,20 +6,30 @@ Each step commits by itself. Whoever dies in between leaves the rest to housekee
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
 
 from incidents.audit.actions import Action
 from incidents.audit.log import Hole, record_set
-from incidents.models import Campaign
+from incidents.dispatch.outbox import BY_INDEX, behind_of
+from incidents.models import Campaign, Message
 from incidents.models import MessageState as S
-from incidents.models.messages import PHASES
+from incidents.models.messages import PHASES, in_states
 
 STEP = 5000
 NOBODY_SAYS = "no event can come by this provider"
 QUIET = "no event came in time"
 
+#: In the order in which they are claimed.
+LET_GO = """
+UPDATE incidents_message m SET state = 'ready' FROM (
+  SELECT id, due_at FROM incidents_message WHERE campaign_id = %s AND phase = 'waiting' AND state = 'planned' {behind}
+  ORDER BY due_at NULLS LAST, id LIMIT %s FOR UPDATE SKIP LOCKED) next
+WHERE m.id = next.id RETURNING next.due_at, next.id"""
 #: Messages of a campaign in some states; `more` narrows them.
 SWEEP = """
 UPDATE incidents_message SET state = %(to)s, state_reason = %(reason)s WHERE id IN (
@@ -34,9 +44,28 @@ SELECT p.subject, m.message_ref FROM incidents_message m JOIN incidents_register
 JOIN incidents_affectedperson p ON p.id = e.person_id WHERE m.id = ANY (%(ids)s)"""
 
 
-def make_ready(*, campaign: Campaign) -> int:
-    """Everybody whom the release of this campaign lets go; the release itself is what the log says of it."""
-    return _sweep(campaign, [S.PLANNED], S.READY, "", actor="")
+def make_ready(*, campaign: Campaign) -> None:
+    """Let go everybody whom the release of this campaign frees, the most urgent first; what the log says of it is the release."""
+    last: tuple[datetime | None, int] | None = None
+    while True:
+        gone = _let_go(campaign, last)
+        if len(gone) == STEP:
+            last = max(gone, key=lambda row: (row[0] is None, row[0] or campaign.frozen_at, row[1]))
+        elif last is None:
+            break
+        else:
+            last = None  # those without a deadline stand behind no date
+    # Whoever was held by somebody else meanwhile was passed over, and is let go by housekeeping.
+    waits = Exists(Message.objects.filter(in_states(S.PLANNED), campaign=OuterRef("pk")))
+    Campaign.objects.filter(~waits, pk=campaign.pk).update(let_go_at=Now())
+
+
+def _let_go(campaign: Campaign, last: tuple[datetime | None, int] | None) -> list[tuple[datetime | None, int]]:
+    behind, values = ("", []) if last is None else behind_of(*last)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(BY_INDEX)
+        cursor.execute(LET_GO.format(behind=behind), [campaign.pk, *values, STEP])
+        return list(cursor.fetchall())
 
 
 def cancel_unsent(*, campaign: Campaign, actor: str) -> int:

@@ -134,7 +134,7 @@ def _tidy() -> None:
     settle_doubts()
     for campaign in _with([S.PLANNED, S.READY], CampaignState.STOPPED):
         cancel_unsent(campaign=campaign, actor="dispatcher")
-    for campaign in _with([S.PLANNED], CampaignState.DISPATCHING):
+    for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING, let_go_at=None).order_by("id"):
         make_ready(campaign=campaign)
     for campaign in _with([S.ACCEPTED], CampaignState.DISPATCHING, CampaignState.PAUSED, CampaignState.DRAINED):
         end_quiet(campaign=campaign, hours=settings.QUIET_HOURS)

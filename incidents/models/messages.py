@@ -55,6 +55,8 @@ class Campaign(models.Model):
     frozen_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     frozen_at = models.DateTimeField()
     released_at = models.DateTimeField(null=True)
+    #: When the last of those whom the release lets go was made ready.
+    let_go_at = models.DateTimeField(null=True)
     drained_at = models.DateTimeField(null=True)
     #: When the signed head over it was mailed to the witness outside, or the log was told why not.
     witnessed_at = models.DateTimeField(null=True)
@@ -182,9 +184,9 @@ TOLD_STATES = frozenset({MessageState.ACCEPTED, MessageState.DELIVERED, MessageS
 IN_FLIGHT = frozenset({MessageState.SENDING, MessageState.IN_DOUBT})
 
 
-#: Indexes know a message by its phase, which is its state but for these: so that a claim touches no index.
+#: Indexes know a message by its phase, which is its state but for these: so that neither release nor claim touches an index.
 WAITING = "waiting"
-PHASES: dict[str, str] = {MessageState.READY: WAITING, MessageState.SENDING: WAITING}
+PHASES: dict[str, str] = dict.fromkeys((MessageState.PLANNED, MessageState.READY, MessageState.SENDING), WAITING)
 
 
 def in_states(*states: str) -> models.Q:
@@ -217,7 +219,7 @@ class Message(models.Model):
     #: As PHASES has it; kept by the database.
     phase = models.GeneratedField(
         expression=models.Case(
-            models.When(state__in=[MessageState.READY.value, MessageState.SENDING.value], then=models.Value(WAITING)),
+            models.When(state__in=list(map(str, PHASES)), then=models.Value(WAITING)),
             default=models.F("state"),
         ),
         output_field=models.CharField(max_length=20),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from incidents.audit.log import database_now
+from incidents.dispatch import sweeping
 from incidents.dispatch.campaign import (
     CampaignRefused,
     anchor,
@@ -25,7 +28,7 @@ from incidents.dispatch.campaign import (
 from incidents.dispatch.channels.inbox import read_inbox_message
 from incidents.dispatch.conservation import count_states
 from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
-from incidents.dispatch.work import dispatch
+from incidents.dispatch.work import dispatch, keep_house
 from incidents.letters.approving import ApprovalRefused, approve_content
 from incidents.letters.render import make_letters
 from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Chunk, InboxMessage, Incident, Message, Obligation
@@ -327,3 +330,50 @@ def test_the_dpo_s_mail_of_a_drill_is_marked_as_one(five: Campaign, drill: bool,
     anchor(campaign=five)
     mail = read_inbox_message(message=InboxMessage.objects.get(is_test=True))
     assert mail["subject"].startswith(begins)
+
+
+# What a release lets go
+
+
+def ready(campaign: Campaign) -> set[str]:
+    return set(campaign.messages.filter(state=S.READY).values_list("entry__person__reference", flat=True))
+
+
+def test_a_release_frees_the_most_urgent_first_and_housekeeping_ends_one_that_broke_off(
+    five_frozen: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for days, name in enumerate(("yuki", "sven", "claire"), start=1):
+        entry = five_frozen.register.get(person__reference=name)
+        five_frozen.messages.filter(entry=entry).update(due_at=NOW + timedelta(days=days))
+    five_frozen.messages.exclude(due_at__in=[NOW + timedelta(days=days) for days in (1, 2, 3)]).update(due_at=None)
+
+    def breaks(*_: object) -> None:
+        raise RuntimeError("the process ends here")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(sweeping, "STEP", 2)
+        patch.setattr(sweeping, "behind_of", breaks)
+        let_go(five_frozen)
+    five_frozen.refresh_from_db()
+    assert (five_frozen.state, five_frozen.let_go_at) == (CampaignState.DISPATCHING, None)
+    assert ready(five_frozen) == {"yuki", "sven"}
+    monkeypatch.setattr(sweeping, "STEP", 1)
+    keep_house()
+    five_frozen.refresh_from_db()
+    assert states(five_frozen) == {S.READY: 5} and five_frozen.let_go_at is not None
+
+
+def test_a_release_waits_for_nobody_and_whom_it_passed_over_goes_a_little_later(five_frozen: Campaign) -> None:
+    held = five_frozen.messages.get(entry__person__reference="carl")
+    with closing(connection.copy()) as other:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM incidents_message WHERE id = %s FOR UPDATE", [held.pk])
+            let_go(five_frozen)
+            keep_house()
+        five_frozen.refresh_from_db()
+        assert ready(five_frozen) == {"claire", "yuki", "hanna", "sven"} and five_frozen.let_go_at is None
+        other.rollback()
+    keep_house()
+    five_frozen.refresh_from_db()
+    assert states(five_frozen) == {S.READY: 5} and five_frozen.let_go_at is not None
