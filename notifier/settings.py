@@ -157,7 +157,7 @@ PROVIDER_URLS = {
     for kind in ("postmark", "resend", "ses", "mailgun", "sendgrid", "brevo", "mailjet")
 }
 #: Messages in one chunk; the lease in seconds (longer than any provider call); the marker's step.
-CHUNK_SIZE = number("CHUNK_SIZE", 200, least=1)
+CHUNK_SIZE = number("CHUNK_SIZE", 400, least=1)
 LEASE_SECONDS = number("LEASE_SECONDS", 45, least=5)
 PROVIDER_TIMEOUT_SECONDS = number("PROVIDER_TIMEOUT_SECONDS", 30, least=1)
 if PROVIDER_TIMEOUT_SECONDS >= LEASE_SECONDS:

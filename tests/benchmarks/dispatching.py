@@ -27,12 +27,14 @@ from tests.faults.ground import CAMPAIGN, Ground, ground, ready_django, until
 from tests.faults.stage import Stage, stage
 
 PEOPLE = 20_000
+#: Over so many the way is looked at: a tenth of it is longer than what the workers hold at once.
+LONG = 60_000
 #: Letters of the peers, which are slow; a rate does not depend on it at these sizes. And how often all are run.
 SAMPLE, TASKS, TIMES = 1_500, 400, 3
 EARLY = 10_000
 #: What an installation has, where the fault tests have less.
 USUAL = {
-    "LEASE_SECONDS": "45", "PROVIDER_TIMEOUT_SECONDS": "30", "SETTLE_AFTER_SECONDS": "900", "CHUNK_SIZE": "200", "LANES": "5",
+    "LEASE_SECONDS": "45", "PROVIDER_TIMEOUT_SECONDS": "30", "SETTLE_AFTER_SECONDS": "900", "CHUNK_SIZE": "400", "LANES": "5",
     "BREACH_EMBEDDED_DURABLE": "1", "LOG_LEVEL": "ERROR",
 }  # fmt: skip
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -70,7 +72,8 @@ def run() -> Iterator[Figure]:
         first = ours(on, at, MARKER_STEP="1")
         told = letters_like(first.size)
         yield from _smtp(on, at, first, told)
-        yield from _memory(first)
+        on.prepare(LONG, "approved")
+        yield from _memory(ours(on, at, people=LONG, MARKER_STEP="1"))
         with receiver(delay_ms=20) as slow:
             yield _slow_relay(on, slow, told)
         yield _http(on, at, told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -132,8 +133,13 @@ def test_a_refusal_of_our_account_pauses_the_campaign_and_spends_nobody_else(fiv
 
 
 def test_two_workers_refused_at_once_pause_once_and_go_on_living(crowd: Campaign, settings: Settings) -> None:
-    settings.CHUNK_SIZE = 20
-    provider = Scripted({f"person{n}@example.org": ACCOUNT for n in range(200)})
+    settings.CHUNK_SIZE, both = 20, threading.Barrier(2)
+
+    def refuse() -> None:
+        both.wait(timeout=20)  # neither pauses before the other has a letter in hand
+        raise ACCOUNT
+
+    provider = Scripted({f"person{n}@example.org": refuse for n in range(200)})
 
     def worker() -> int:
         with Owner() as mine:

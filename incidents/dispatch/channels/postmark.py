@@ -61,10 +61,10 @@ class PostmarkApi:
         entries = read_json(answer.body) if answer.whole else None
         if not isinstance(entries, list):
             return [_doubt("an answer that cannot be read")] * len(letters)
-        wanted = [_mailbox(letter.to) for letter in letters]
+        wanted = [letter.to for letter in letters]
         if len(entries) == len(letters) and all(map(_may_be, entries, wanted)):
             return [_answer_of(entry) for entry in entries]
-        return _by_recipient(wanted, entries)
+        return _by_recipient([_mailbox(to) for to in wanted], entries)
 
     def refusal(self, *, answer: HttpAnswer) -> Answer | None:
         """Nothing beyond what its codes say."""
@@ -95,7 +95,7 @@ def _to_of(entry: Any) -> str:
 
 def _may_be(entry: Any, wanted: str) -> bool:
     """Whether an entry is not plainly somebody else's: refusals name nobody."""
-    return isinstance(entry, dict) and _to_of(entry) in {"", wanted}
+    return isinstance(entry, dict) and (entry.get("To") == wanted or _to_of(entry) in {"", _mailbox(wanted)})
 
 
 def _by_recipient(wanted: Sequence[str], entries: Sequence[Any]) -> list[Answer]:
