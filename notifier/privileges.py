@@ -110,7 +110,7 @@ CHANGEABLE = {
     ("worker", "incidents_queueentry"): ("reason", "remedy"),
     ("worker", "incidents_erasure"): ("state", "done_at", "waits_for"),
     ("web", "incidents_inboxmessage"): ("sealed",),
-    ("web", "incidents_providerevent"): ("detail", "recipient_hash"),
+    ("web", "incidents_providerevent"): ("detail", "recipient_hash", "effect"),
 }  # fmt: skip
 #: What is shown of a table where not all is: nothing that names a person or would help to find one.
 OPEN = {

@@ -1,11 +1,13 @@
-"""Letters that wait for a person: which need another channel, are in quarantine, or are in doubt; each decided with a reason."""
+"""Letters that wait for a person: which need another channel, are in quarantine, in doubt, or of which two things were told; each
+decided with a reason."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
@@ -15,58 +17,79 @@ from django.views.decorators.http import require_GET, require_POST
 from incidents.admin.people import keyset, masked
 from incidents.admin.shell import attempt, campaign_of, count, officer, page, posted, whole
 from incidents.dispatch.again import give_to_other_channel, let_out, settle_doubt, try_again
+from incidents.dispatch.contradictions import believe, told_twice, undecided
 from incidents.dispatch.unreachable import (
     confirm_unreachable,
     open_proposals,
     propose_unreachable,
     withdraw_unreachable,
 )
-from incidents.models import Campaign, Doubt, Message, Unreachable
+from incidents.models import Campaign, Doubt, Message, ProviderEvent, Unreachable
 from incidents.models import MessageState as S
 from incidents.models.messages import in_states
 from incidents.models.refusal import Refused
 from incidents.tasks import wake_campaign
 
-#: Page -> the state whose people it lists, and what can be decided there.
-STATES = {"another-channel": S.NEEDS_OTHER_CHANNEL, "quarantine": S.QUARANTINED}
+#: Page -> its name, and what can be decided there.
+PAGES = {"another-channel": S.NEEDS_OTHER_CHANNEL.label, "quarantine": S.QUARANTINED.label, "told-twice": "told two things"}
 Decide = Callable[..., object]
 DECISIONS: dict[str, tuple[Decide, str]] = {
     "again": (try_again, "sent again by this channel"),
     "unreachable": (propose_unreachable, "proposed as unreachable; a second person confirms it"),
     "let-out": (let_out, "let out of quarantine and sent"),
     "other-channel": (give_to_other_channel, "now needs another channel"),
+    "arrived": (partial(believe, arrived=True), "counts as delivered"),
+    "came-back": (partial(believe, arrived=False), "now needs another channel"),
+    "stands": (partial(believe, arrived=None), "stays as it stands, by your decision"),
 }
-FITS = {"another-channel": ("again", "unreachable"), "quarantine": ("let-out", "other-channel")}
+FITS = {
+    "another-channel": ("again", "unreachable"), "quarantine": ("let-out", "other-channel"),
+    "told-twice": ("arrived", "came-back", "stands"),
+}  # fmt: skip
 DOUBTS_SHOWN = 100
 
 
 @require_GET
 def waiting(request: HttpRequest, incident_id: int, campaign_id: int, kind: str) -> HttpResponse:
     """Who waits for a decision, masked, with the reason and the time left on the same clock."""
-    found, state = campaign_of(incident_id, campaign_id), _state(kind)
-    people = found.messages.filter(in_states(state)).select_related("entry__person")
+    found = campaign_of(incident_id, campaign_id)
+    people = _waiting(found, kind).select_related("entry__person")
     rows, older, newer = keyset(people, after=whole(request.GET.get("after", "")), before=whole(request.GET.get("before", "")))
     return page(
-        request, "undelivered", title=f"{found.reference}: {S(state).label}", incident=found.incident, tab="campaigns",
+        request, "undelivered", title=f"{found.reference}: {PAGES[kind]}", incident=found.incident, tab="campaigns",
         campaign=found, kind=kind, rows=_shown(found, rows), older=older, newer=newer, number=people.count(),
         proposals=open_proposals(campaign=found)[:100] if kind == "another-channel" else [],
         given_up=_given_up(found) if kind == "another-channel" else [],
     )  # fmt: skip
 
 
-def _state(kind: str) -> str:
-    if kind not in STATES:
+def _waiting(campaign: Campaign, kind: str) -> QuerySet[Message]:
+    if kind not in PAGES:
         raise Http404
-    return STATES[kind]
+    if kind == "told-twice":
+        return told_twice(campaign=campaign)
+    return campaign.messages.filter(in_states(S.QUARANTINED if kind == "quarantine" else S.NEEDS_OTHER_CHANNEL))
 
 
 def _shown(campaign: Campaign, rows: list[Message]) -> list[dict[str, Any]]:
     named = masked(incident=campaign.incident, people=[message.entry.person for message in rows])
     proposed = set(open_proposals(campaign=campaign).filter(message__in=rows).values_list("message_id", flat=True))
+    against = _against(rows)
     return [
-        {"message": message, "person": one, "left": time_left(message), "proposed": message.pk in proposed}
+        {
+            "message": message, "person": one, "left": time_left(message), "proposed": message.pk in proposed,
+            "against": against.get(message.message_ref, []),
+        }
         for message, one in zip(rows, named, strict=True)
-    ]
+    ]  # fmt: skip
+
+
+def _against(rows: list[Message]) -> dict[str, list[ProviderEvent]]:
+    """Letter -> what was told against where it stands, the oldest first."""
+    found: dict[str, list[ProviderEvent]] = {}
+    for event in undecided().filter(message_ref__in=[message.message_ref for message in rows]).order_by("id"):
+        found.setdefault(event.message_ref, []).append(event)
+    return found
 
 
 def time_left(message: Message) -> dict[str, Any]:
@@ -87,8 +110,8 @@ def _given_up(campaign: Campaign) -> list[Unreachable]:
 @require_POST
 def decide_letters(request: HttpRequest, incident_id: int, campaign_id: int, kind: str) -> HttpResponse:
     """One decision with one reason for the ticked letters; each stands or is refused by itself."""
-    found, state = campaign_of(incident_id, campaign_id), _state(kind)
-    chosen = found.messages.filter(state=state, pk__in=[whole(pk) for pk in request.POST.getlist("message")]).order_by("id")
+    found = campaign_of(incident_id, campaign_id)
+    chosen = _waiting(found, kind).filter(pk__in=[whole(pk) for pk in request.POST.getlist("message")]).order_by("id")
 
     def step() -> str:
         if posted(request, "do") not in FITS[kind]:

@@ -35,7 +35,7 @@ LOOKS: dict[tuple[str, ...], str] = {
                         WHERE b.message_id = a.message_id AND b.number < a.number AND b.outcome = 'accepted')
             AND NOT EXISTS (SELECT 1 FROM incidents_doubt d WHERE d.message_id = a.message_id)
             AND NOT EXISTS (SELECT 1 FROM incidents_providerevent v
-                            WHERE v.message_ref = m.message_ref AND v.kind = 'bounced_soft'))
+                            WHERE v.message_ref = m.message_ref AND v.kind IN ('bounced_soft', 'bounced_hard', 'suppressed')))
         FROM incidents_message m LEFT JOIN incidents_attempt a ON a.message_id = m.id WHERE m.campaign_id = %(campaign)s""",
     ("messages being sent that are in no claimed chunk",): """
         SELECT count(*) FROM incidents_message m

@@ -1,6 +1,7 @@
 """Letters of which providers told both that they arrived and that they came back: a person decides, whichever was told first.
 
 What was told first decided the state; what came after it was kept as a conflict and changed nothing (`events/deciding.py`).
+The decision may move the letter either way; the deadline stays the same.
 """
 
 from __future__ import annotations
@@ -8,9 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from incidents.models import MessageState
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
 
-REMEDY = "Look at them (Log, What providers told); who was perhaps not told can join an amendment by name"
+from incidents.audit.actions import Action
+from incidents.audit.log import record
+from incidents.dispatch.unreachable import locked_message, open_proposal
+from incidents.models import Campaign, CampaignState, Message, MessageState, ProviderEvent
+from incidents.models.messages import MESSAGE_MOVES
+from incidents.models.refusal import Refused
+from incidents.people.moving import move
+from incidents.visible import visible
+
+REMEDY = "Decide which is true (Told two things; or the command again: arrived, came-back, stands)"
+#: How the effects of such events begin, and what is written there once a person has decided.
+AFTER, DECIDED = "conflict: after ", "conflict: decided by a person"
 #: The first condition is that of the index of conflicts, so that the few are found among millions of events.
 CONFLICTS = """
 SELECT m.state, e.kind IN ('delivered', 'complained') AS arrived, count(DISTINCT m.id)
@@ -39,3 +53,50 @@ def contradictions(*, cursor: Any, campaign_id: int) -> list[Contradiction]:
     """What providers told of a campaign's letters that contradicts where they stand."""
     cursor.execute(CONFLICTS, [campaign_id])
     return [Contradiction(*row) for row in cursor.fetchall()]
+
+
+def told_twice(*, campaign: Campaign) -> QuerySet[Message]:
+    """The letters of a campaign that wait for such a decision."""
+    return campaign.messages.filter(message_ref__in=undecided().values("message_ref"))
+
+
+def undecided() -> QuerySet[ProviderEvent]:
+    """What was told against where a letter stands, and nobody has decided about. By the index of conflicts."""
+    return ProviderEvent.objects.filter(effect__startswith="conflict").filter(effect__startswith=AFTER)
+
+
+@transaction.atomic
+def believe(*, message: Message, arrived: bool | None, reason: str, author: User) -> Message:
+    """Decide which is true: the letter arrived, or it came back and needs another channel; None: it stands as it does.
+
+    Raises Refused; nothing changed then.
+    """
+    found = locked_message(message=message)
+    told = undecided().filter(message_ref=found.message_ref)
+    to = found.state if arrived is None else MessageState.DELIVERED if arrived else MessageState.NEEDS_OTHER_CHANNEL
+    _refuse(found, to, reason, told)
+    told.update(effect=DECIDED)
+    reason, campaign = f"a person's decision: {reason.strip()}", found.campaign
+    if to != found.state:
+        move(campaign=campaign, messages=[found], to=to, actor=author.username, reason=reason)
+        return found
+    data = {"campaign": campaign.reference, "message": found.message_ref, "state": to, "reason": reason}
+    subject = found.entry.person.subject
+    record(incident=campaign.incident, action=Action.MESSAGE_MOVED, actor=author.username, data=data, subject=subject)
+    return found
+
+
+def _refuse(message: Message, to: str, reason: str, told: QuerySet[ProviderEvent]) -> None:
+    reference, stands = message.entry.person.reference, message.get_state_display()
+    if not told.exists():
+        raise Refused(f"Of the letter to {reference} no two things were told, or somebody has decided: it is '{stands}'.")
+    if not visible(reason):
+        raise Refused("This decision needs its reason in words: how do you know?")
+    if to == message.state:
+        return
+    if to not in MESSAGE_MOVES[MessageState(message.state)]:
+        raise Refused(f"{reference} is '{stands}' by an earlier decision or step: it can only be left as it stands.")
+    if message.campaign.state == CampaignState.CLOSED:
+        raise Refused("The campaign is closed: leave the letter as it stands, and let the person join an amendment by name.")
+    if open_proposal(message=message):
+        raise Refused(f"{reference} is proposed as unreachable. Withdraw that first.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import Q, QuerySet
 
 from incidents.dispatch.conservation import count_states
+from incidents.dispatch.contradictions import told_twice
 from incidents.letters.standing import MAKE_AGAIN, OVER, Standing, standing
 from incidents.models import AffectedPerson, Amendment, Campaign, Incident, Message, PersonStatus
 from incidents.models import MessageState as S
@@ -99,6 +100,8 @@ def closing_questions(*, campaign: Campaign) -> list[str]:
     """
     states = count_states(campaign=campaign)
     found = [f"{n} people are '{S(state).label}'" for state, n in states.items() if state not in FINAL_STATES]
+    twice = told_twice(campaign=campaign).count()
+    found += [f"letters that arrived and came back, as providers told: {twice}; decide which is true"] if twice else []
     others = campaign.incident.campaigns.exclude(pk=campaign.pk).exclude(state__in=OVER)
     return found if others.exists() else found + incident_questions(incident=campaign.incident)
 

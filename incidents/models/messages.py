@@ -151,13 +151,13 @@ MESSAGE_MOVES: dict[str, frozenset[str]] = {
     ),
     MessageState.ACCEPTED_UNCONFIRMED: frozenset({MessageState.DELIVERED, MessageState.NEEDS_OTHER_CHANNEL}),
     MessageState.NEEDS_OTHER_CHANNEL: frozenset(
-        {MessageState.UNREACHABLE, MessageState.EXCLUDED, MessageState.REPLACED, MessageState.READY}
+        {MessageState.UNREACHABLE, MessageState.EXCLUDED, MessageState.REPLACED, MessageState.READY, MessageState.DELIVERED}
     ),
     MessageState.HELD: frozenset({MessageState.READY, MessageState.EXCLUDED, MessageState.UNREACHABLE, MessageState.REPLACED}),
     MessageState.QUARANTINED: frozenset(
         {MessageState.READY, MessageState.EXCLUDED, MessageState.REPLACED, MessageState.NEEDS_OTHER_CHANNEL}
     ),
-    MessageState.DELIVERED: frozenset(),
+    MessageState.DELIVERED: frozenset({MessageState.NEEDS_OTHER_CHANNEL}),  # by a person only, where two things were told
     MessageState.UNREACHABLE: frozenset(),
     MessageState.EXCLUDED: frozenset(),
     MessageState.CANCELLED: frozenset(),

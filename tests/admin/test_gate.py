@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from incidents.audit.log import database_now
 from incidents.dispatch.campaign import release
+from incidents.dispatch.receive import apply_events, store_events
 from incidents.dispatch.staff import staff_of
 from incidents.letters.approving import approve_content
 from incidents.models import Campaign, CampaignState, CanaryLetter, Chunk, Doubt, Message, MessageState, StaffRecipient
@@ -199,3 +200,20 @@ def test_nobody_sees_these_pages_without_signing_in(released: Campaign, name: st
     )
     response = Client().get(at(name, *where))
     assert response.status_code == 302 and "login" in response["Location"]
+
+
+def test_a_letter_of_which_two_things_were_told_is_decided_on_the_desk(desk: Client, released: Campaign) -> None:
+    message, where = put(released, "claire", "sending", "accepted"), (released.incident_id, released.pk)
+    for key, kind in (("a", "delivered"), ("b", "bounced_hard")):
+        store_events(provider="inbox", events=[{"event_key": key, "message_ref": message.message_ref, "kind": kind}])
+        apply_events()
+    assert "Told two things" in shown(desk, "campaign", *where)
+    page = shown(desk, "waiting_letters", *where, "told-twice")
+    assert "1 wait for a decision" in page and "bounced_hard" in page and "Dubois" not in page and "unreachable" not in page
+    post = {"message": message.pk, "reason": "the mailbox is gone"}
+    assert "Choose what" in posted(desk, "decide_letters", *where, "told-twice", do="again", **post)
+    assert "another channel" in posted(desk, "decide_letters", *where, "told-twice", do="came-back", **post)
+    message.refresh_from_db()
+    assert message.state == MessageState.NEEDS_OTHER_CHANNEL
+    assert "Nobody." in shown(desk, "waiting_letters", *where, "told-twice")
+    assert "Told two things" not in shown(desk, "campaign", *where)

@@ -83,7 +83,7 @@ def test_a_letter_that_arrived_and_came_back_is_for_a_person_in_whichever_order_
     check = check_campaign(campaign=claire.campaign)
     found = Contradiction(S.DELIVERED, False, 1) if first == "delivered" else Contradiction(S.NEEDS_OTHER_CHANNEL, True, 1)
     assert (check.contradictions, check.holds) == ([found], True)
-    assert "1 letter stands as" in check.to_decide and "join an amendment" in check.to_decide
+    assert "1 letter stands as" in check.to_decide and "Decide which is true" in check.to_decide
 
 
 def test_what_fits_and_what_is_about_other_letters_is_no_contradiction(claire: Message) -> None:

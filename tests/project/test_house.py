@@ -17,7 +17,7 @@ from notifier import privileges
 
 ROOT = Path(__file__).resolve().parents[2]
 GUARDS = importlib.import_module("incidents.migrations.0002_guards")
-LATEST = importlib.import_module("incidents.migrations.0010_dispatch")
+LATEST = importlib.import_module("incidents.migrations.0022_told_twice")
 ROOMS = ("incidents", "notifier")
 LONGEST_FUNCTION, LONGEST_FILE = 60, 400
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
