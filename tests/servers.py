@@ -15,6 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from notifier import embedded
 
 _stack = contextlib.ExitStack()
@@ -52,6 +54,14 @@ def _keep_compiled(folder: Path) -> None:
     if sys.dont_write_bytecode:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The whole matrix runs as two processes, unless another number is asked for: most of it is waiting."""
+    first = "PYTEST_XDIST_WORKER" not in os.environ  # each of the two comes here as well
+    if first and config.option.markexpr == "matrix" and config.option.numprocesses is None and not config.option.usepdb:
+        config.option.numprocesses, config.option.dist, config.option.tx = 2, "load", ["popen"] * 2
 
 
 # At import: pytest-django reads the settings in the first hook there is.
