@@ -21,6 +21,8 @@ from notifier.embedded import ServiceDown, private_folder
 ROOT = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 35
 RESTART_PAUSE_SECONDS = 1.0
+#: What ends by itself sooner has failed to start. So many times in a row are told, and it is tried less often.
+START_SECONDS, FAILURES_TOLD, LONGEST_PAUSE_SECONDS = 10.0, 3, 30.0
 
 
 def web_command(port: int) -> list[str]:
@@ -97,6 +99,11 @@ class Child:
     log: Path
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
+    #: When it was started, by the monotonic clock, and how often in a row it has failed to start.
+    started: float = 0.0
+    failures: int = 0
+    #: When it is started again, if it waits for that.
+    due: float = 0.0
 
     def start(self) -> None:
         """Start it in a process group of its own, so that stopping reaches its own children too."""
@@ -105,7 +112,22 @@ class Child:
                 self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=ROOT, start_new_session=True,
                 env={**self.environment, "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
-        self.starts += 1
+        self.starts, self.started = self.starts + 1, time.monotonic()
+
+    def ended(self) -> bool:
+        """Whether it is gone. Counts failures to start: it ended by itself, not by a signal, before it was properly there."""
+        code = self.process.poll() if self.process is not None else None
+        lived = time.monotonic() - self.started
+        if code is None:
+            self.failures = 0 if lived > START_SECONDS else self.failures
+            return False
+        self.failures = self.failures + 1 if code > 0 and lived < START_SECONDS else 0
+        return True
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
+        return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
 
     def signal(self, number: int) -> None:
         """Signal the whole group; a process that is gone is no error."""
@@ -144,10 +166,28 @@ class Supervisor:
     def _watch(self) -> None:
         while not self._ending.wait(RESTART_PAUSE_SECONDS):
             for child in self.children:
-                if child.process is not None and child.process.poll() is not None and not self._ending.is_set():
+                if self._ending.is_set():
+                    return
+                if child.due:
+                    self._start_if_due(child)
+                elif child.ended():
                     # What a killed parent leaves behind must not run beside its successor.
                     child.signal(signal.SIGKILL)
-                    child.start()
+                    self._start_again(child)
+
+    def _start_again(self, child: Child) -> None:
+        """At once; one that cannot start is named, with what it said, and is tried less and less often."""
+        if child.failures == FAILURES_TOLD:
+            words = f"'{child.name}' has failed to start {FAILURES_TOLD} times in a row, and is tried on"
+            print(f"{words}. It said: {child.last_words()[:300]} (its log: {child.log})", file=sys.stderr, flush=True)
+        pause = 2.0 ** (child.failures - FAILURES_TOLD) if child.failures >= FAILURES_TOLD else 0.0
+        child.due = time.monotonic() + min(pause, LONGEST_PAUSE_SECONDS)
+        self._start_if_due(child)
+
+    def _start_if_due(self, child: Child) -> None:
+        if time.monotonic() >= child.due:
+            child.due = 0.0
+            child.start()
 
     def stop(self) -> None:
         """SIGTERM (workers finish the message in hand), then SIGKILL for what does not end."""

@@ -1,0 +1,64 @@
+"""What a supervisor does with processes that die: started again at once, and one that cannot start is named."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from notifier import processes
+from notifier.processes import Child, Supervisor
+
+CANNOT = "import sys; print('reading the settings'); print('SECRET_KEY is too short', file=sys.stderr); sys.exit(1)"
+LIVES = "import time; time.sleep(600)"
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
+    monkeypatch.setattr(processes, "RESTART_PAUSE_SECONDS", 0.02)
+    found = Supervisor(tmp_path)
+    yield found
+    found.stop()
+
+
+def child(supervisor: Supervisor, code: str) -> Child:
+    made = Child("worker", [sys.executable, "-c", code], dict(os.environ), supervisor.var / "worker.log")
+    made.start()
+    supervisor.children.append(made)
+    supervisor.watch()
+    return made
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.01)
+
+
+def test_one_that_cannot_start_is_named_once_with_its_last_words_and_tried_less_often(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(processes, "LONGEST_PAUSE_SECONDS", 0.5)
+    made = child(supervisor, CANNOT)
+    until(lambda: made.starts >= 5)
+    said = capsys.readouterr().err
+    assert said.count("'worker' has failed to start 3 times in a row") == 1
+    assert "It said: SECRET_KEY is too short" in said and str(made.log) in said and "reading" not in said
+    began, starts = time.monotonic(), made.starts
+    until(lambda: made.starts >= starts + 2)
+    assert time.monotonic() - began >= 0.5
+
+
+def test_one_that_is_killed_is_started_again_at_once_however_often(
+    supervisor: Supervisor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = child(supervisor, LIVES)
+    for number in range(2, 7):
+        made.signal(9)
+        until(lambda number=number: made.starts == number)  # type: ignore[misc]
+    assert (made.failures, made.due, capsys.readouterr().err) == (0, 0.0, "")
