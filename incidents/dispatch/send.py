@@ -97,7 +97,7 @@ class Lane:
 
 def longest_pause() -> float:
     """Seconds since the last marker after which a call to the provider could outlive the lease; then the marker comes first."""
-    return max(settings.LEASE_SECONDS - settings.PROVIDER_TIMEOUT_SECONDS, settings.LEASE_SECONDS / 3)
+    return max(settings.LEASE_SECONDS - settings.PROVIDER_TIMEOUT_SECONDS, 2 * LOOK_SECONDS)
 
 
 class Hands:
@@ -105,6 +105,7 @@ class Hands:
 
     def __init__(self, *, owner: Owner, lanes: Lanes, letters: Letters, batch: int) -> None:
         self._owner, self._lanes, self._letters, self._batch = owner, lanes, letters, batch
+        self._longest_pause = longest_pause()
         self.busy: dict[int, Lane] = {}
         #: Letters that were answered, and why our account was refused, if it was.
         self.answered, self.account_refused = 0, ""
@@ -150,7 +151,7 @@ class Hands:
             return
         letters = self._next(lane)
         # Looked at last: a process that stood still meanwhile may have lost the chunk, and asks the marker first.
-        if letters and time.monotonic() - lane.renewed < longest_pause():
+        if letters and time.monotonic() - lane.renewed < self._longest_pause:
             lane.begun += len(letters)
             self._lanes.begin(lane=lane.number, letters=letters, following=self._following(lane))
             failpoints.reach("after_bytes_sent")

@@ -72,9 +72,11 @@ class Shift:
     def _claim(self) -> None:
         """Give every idle lane a chunk: as one claim, so that few letters are spread over all lanes."""
         now, hands, self._paced = time.monotonic(), self._hands, False
+        if len(hands.busy) == settings.LANES:
+            return
         idle = [number for number in range(settings.LANES) if number not in hands.busy]
         over = now >= self._end or hands.account_refused or hands.database_was_away or not self._open
-        if not idle or over or now < self._look_again:
+        if over or now < self._look_again:
             return
         size = self._size() * len(idle)
         grant = pacing.grant(provider=self._provider.name, wanted=size, incident=self._campaign.incident)
