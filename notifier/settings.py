@@ -27,11 +27,12 @@ def text(name: str, default: str | None = None) -> str:
     return value
 
 
-def number(name: str, default: int, *, least: int = 0) -> int:
-    """A whole number that is at least `least`."""
+def number(name: str, default: int, *, least: int = 0, most: int = 10**9) -> int:
+    """A whole number that is at least `least` and at most `most`."""
     raw = os.environ.get(name, str(default))
-    if not raw.isdigit() or int(raw) < least:
-        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}; it is '{raw}'.")
+    if not (raw.isascii() and raw.isdigit()) or not least <= int(raw) <= most:
+        most_in_words = f" and at most {most}" if most < 10**9 else ""
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}{most_in_words}; it is '{raw[:40]}'.")
     return int(raw)
 
 
@@ -157,7 +158,7 @@ PROVIDER_URLS = {
     for kind in ("postmark", "resend", "ses", "mailgun", "sendgrid", "brevo", "mailjet")
 }
 #: Messages in one chunk; the lease in seconds (longer than any provider call); the marker's step.
-CHUNK_SIZE = number("CHUNK_SIZE", 400, least=1)
+CHUNK_SIZE = number("CHUNK_SIZE", 400, least=1, most=10_000)
 LEASE_SECONDS = number("LEASE_SECONDS", 45, least=5)
 PROVIDER_TIMEOUT_SECONDS = number("PROVIDER_TIMEOUT_SECONDS", 30, least=1)
 if PROVIDER_TIMEOUT_SECONDS >= LEASE_SECONDS:
@@ -168,11 +169,11 @@ if PROVIDER_TIMEOUT_SECONDS >= LEASE_SECONDS:
     )
 #: Connections to the provider in each worker, and the marker's step: how many letters may be on their way past it on each of
 #: them, which is how many may be doubtful when a worker is killed.
-LANES = number("LANES", 5, least=1)
-MARKER_STEP = number("MARKER_STEP", 1, least=1)
+LANES = number("LANES", 5, least=1, most=500)
+MARKER_STEP = number("MARKER_STEP", 1, least=1, most=50)
 #: How many may be past the last marker of which the database has said that it is on the disk: how many may be doubtful on each
 #: connection when the database's server and the worker are killed together.
-MARKER_FLUSH = number("MARKER_FLUSH", 50, least=1)
+MARKER_FLUSH = number("MARKER_FLUSH", 50, least=1, most=10_000)
 #: Hours before the earliest legal deadline at which a letter that still certainly failed is given to another channel.
 CHANNEL_SWITCH_HOURS = number("CHANNEL_SWITCH_HOURS", 24)
 #: After how many hours without any event a letter that was taken counts as "accepted, no answer" (where events can come).

@@ -16,6 +16,7 @@ from incidents.dispatch.channels.choose import UnknownProvider, provider_for, pr
 from incidents.dispatch.channels.contract import SendError
 from incidents.dispatch.conservation import changed_since_freeze, count_states
 from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
+from incidents.dispatch.owner import AWAY
 from incidents.dispatch.plan import write_register
 from incidents.dispatch.preflight import gate_obstacle
 from incidents.dispatch.prepare import campaign_headers, person_mail
@@ -124,7 +125,7 @@ def release_obstacle(*, campaign: Campaign, author: User, reason: str, despite: 
     if changed:
         return f"Something was changed behind the signature ({'; '.join(changed)}). Stop this campaign and look into it."
     stale = signing_obstacle(campaign=campaign, despite=despite)
-    return stale if stale or reason.strip() else "A signature needs its reason in words."
+    return stale if stale or visible(reason) else "A signature needs its reason in words."
 
 
 def release(*, campaign: Campaign, author: User, reason: str, despite: str = "") -> Campaign:
@@ -270,6 +271,12 @@ def anchor(*, campaign: Campaign) -> None:
         answer = provider_for().send(mail=mail, incident=incident, test=True)
     except SendError as error:
         answer = f"not sent: {error.detail}"
+    except AWAY:
+        raise
+    except Exception as error:
+        # Whatever it is, housekeeping goes on with what is due beside it; its words could hold the address.
+        logger.exception("the head of %s could not be mailed", campaign)
+        answer = f"not sent: {type(error).__name__}"
     _witnessed(campaign, size=head.size, root=head.root, answer=answer)
 
 

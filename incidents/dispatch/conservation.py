@@ -157,5 +157,5 @@ def _check(campaign: Campaign, cursor: Any) -> CampaignCheck:
         campaign=campaign.reference, state=campaign.state, people_in=campaign.people, states=states,
         sum_ok=sum(states.values()) == campaign.people == campaign.register.count(),
         doubts_open=doubts.filter(settled_at__isnull=True).count(), doubts_total=doubts.count(), violations=violations,
-        contradictions=contradictions(cursor=cursor, campaign_id=campaign.pk),
+        contradictions=contradictions(campaign=campaign),
     )  # fmt: skip

@@ -6,15 +6,16 @@ The decision may move the letter either way; the deadline stays the same.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from incidents.audit.actions import Action
 from incidents.audit.log import record
+from incidents.dispatch.events.kinds import COMPLAINED, DELIVERED, HARD, SUPPRESSED
 from incidents.dispatch.unreachable import locked_message, open_proposal
 from incidents.models import Campaign, CampaignState, Message, MessageState, ProviderEvent
 from incidents.models.messages import MESSAGE_MOVES
@@ -25,11 +26,10 @@ from incidents.visible import visible
 REMEDY = "Decide which is true (Told two things; or the command again: arrived, came-back, stands)"
 #: How the effects of such events begin, and what is written there once a person has decided.
 AFTER, DECIDED = "conflict: after ", "conflict: decided by a person"
-#: The first condition is that of the index of conflicts, so that the few are found among millions of events.
-CONFLICTS = """
-SELECT m.state, e.kind IN ('delivered', 'complained') AS arrived, count(DISTINCT m.id)
-FROM incidents_providerevent e JOIN incidents_message m ON m.message_ref = e.message_ref
-WHERE e.effect LIKE 'conflict%%' AND e.effect LIKE 'conflict: after %%' AND m.campaign_id = %s GROUP BY 1, 2 ORDER BY 1, 2"""
+#: What says that a letter arrived, and that it came back; and where a letter stands against each. (A soft bounce after a delivery
+#: is a relay's second thought; who was given up and bounces once more, or goes with an amendment, stands as was told.)
+ARRIVED, CAME_BACK = (DELIVERED, COMPLAINED), (HARD, SUPPRESSED)
+AGAINST_ARRIVED, AGAINST_CAME_BACK = (MessageState.NEEDS_OTHER_CHANNEL, MessageState.UNREACHABLE), (MessageState.DELIVERED,)
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,23 @@ class Contradiction:
         )
 
 
-def contradictions(*, cursor: Any, campaign_id: int) -> list[Contradiction]:
+def contradictions(*, campaign: Campaign) -> list[Contradiction]:
     """What providers told of a campaign's letters that contradicts where they stand."""
-    cursor.execute(CONFLICTS, [campaign_id])
-    return [Contradiction(*row) for row in cursor.fetchall()]
+    states = Counter((state, state in AGAINST_ARRIVED) for state in told_twice(campaign=campaign).values_list("state", flat=True))
+    return [Contradiction(state, arrived, number) for (state, arrived), number in sorted(states.items())]
 
 
 def told_twice(*, campaign: Campaign) -> QuerySet[Message]:
     """The letters of a campaign that wait for such a decision."""
-    return campaign.messages.filter(message_ref__in=undecided().values("message_ref"))
+    came_back = undecided().filter(kind__in=CAME_BACK).values("message_ref")
+    arrived = undecided().filter(kind__in=ARRIVED).values("message_ref")
+    return campaign.messages.filter(
+        Q(message_ref__in=came_back, state__in=AGAINST_CAME_BACK) | Q(message_ref__in=arrived, state__in=AGAINST_ARRIVED)
+    )
 
 
 def undecided() -> QuerySet[ProviderEvent]:
-    """What was told against where a letter stands, and nobody has decided about. By the index of conflicts."""
+    """What was told after where a letter stood was known, and nobody has decided about. By the index of conflicts."""
     return ProviderEvent.objects.filter(effect__startswith="conflict").filter(effect__startswith=AFTER)
 
 
@@ -73,8 +77,9 @@ def believe(*, message: Message, arrived: bool | None, reason: str, author: User
     """
     found = locked_message(message=message)
     told = undecided().filter(message_ref=found.message_ref)
+    twice = told_twice(campaign=found.campaign).filter(pk=found.pk).exists()
     to = found.state if arrived is None else MessageState.DELIVERED if arrived else MessageState.NEEDS_OTHER_CHANNEL
-    _refuse(found, to, reason, told)
+    _refuse(found, to, reason, twice)
     told.update(effect=DECIDED)
     reason, campaign = f"a person's decision: {reason.strip()}", found.campaign
     if to != found.state:
@@ -86,9 +91,9 @@ def believe(*, message: Message, arrived: bool | None, reason: str, author: User
     return found
 
 
-def _refuse(message: Message, to: str, reason: str, told: QuerySet[ProviderEvent]) -> None:
+def _refuse(message: Message, to: str, reason: str, twice: bool) -> None:
     reference, stands = message.entry.person.reference, message.get_state_display()
-    if not told.exists():
+    if not twice:
         raise Refused(f"Of the letter to {reference} no two things were told, or somebody has decided: it is '{stands}'.")
     if not visible(reason):
         raise Refused("This decision needs its reason in words: how do you know?")

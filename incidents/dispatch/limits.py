@@ -18,6 +18,8 @@ CLOSED, OPEN, HALF_OPEN = "closed", "open", "half_open"
 PARTS_OF_A_SECOND = 25
 #: A throttled rate halves, never below one letter in ten seconds, and grows by a tenth in the first minute; when no further word
 #: came, it doubles with each minute: a provider that was troubled for a while is not crawled to for an hour.
+#: After so many seconds a lowered rate is any rate again, and no number is larger than one can be.
+LONG_ENOUGH_SECONDS = 7200.0
 LEAST_RATE, RECOVERY_A_MINUTE, LATER_A_MINUTE, CAREFUL_SECONDS = 0.1, 1.1, 2.0, 60.0
 #: Where no rate is set, a lowered one that has grown to this is no limit any more.
 NO_LIMIT_FROM = 10_000.0
@@ -117,7 +119,8 @@ def _recovered(row: ProviderLimit, passed: float, now: datetime) -> float:
     """By what a lowered rate grew in the seconds since the last look. The last "too fast" was before the pause."""
     quiet = (now - row.open_until).total_seconds() if row.open_until else 0.0
     boldly = min(passed, max(0.0, quiet - CAREFUL_SECONDS))
-    return float(RECOVERY_A_MINUTE ** ((passed - boldly) / 60) * LATER_A_MINUTE ** (boldly / 60))
+    carefully, boldly = min(passed - boldly, LONG_ENOUGH_SECONDS), min(boldly, LONG_ENOUGH_SECONDS)
+    return float(RECOVERY_A_MINUTE ** (carefully / 60) * LATER_A_MINUTE ** (boldly / 60))
 
 
 def _turn_day(row: ProviderLimit, limit: Allowance, today: date) -> None:

@@ -9,16 +9,18 @@ from django.db import connection
 from incidents.models import Incident, Obligation
 from incidents.models.messages import FINAL_STATES, MessageState
 
-#: In the order of their keys, as everybody locks them. One that is being sent right now keeps its deadline for this try.
+#: In the order of their keys, as everybody locks them. Those that are being sent are not waited for, whoever ends their chunk
+#: locks them in another order: one that is written at this very moment keeps its deadline.
 RENEW = """
 WITH due AS (SELECT * FROM unnest(%s::bigint[], %s::timestamptz[]) AS d(cohort_id, due_at)),
   old AS (SELECT m.id, due.due_at FROM incidents_message m JOIN incidents_campaign c ON c.id = m.campaign_id
     JOIN incidents_registerentry e ON e.id = m.entry_id JOIN incidents_affectedperson p ON p.id = e.person_id
     LEFT JOIN due ON due.cohort_id = p.cohort_id
-    WHERE c.incident_id = %s AND m.state <> ALL (%s::text[]) AND m.due_at IS DISTINCT FROM due.due_at
-    ORDER BY m.id FOR UPDATE OF m)
+    WHERE c.incident_id = %s AND {which} AND m.due_at IS DISTINCT FROM due.due_at
+    ORDER BY m.id FOR UPDATE OF m {wait})
 UPDATE incidents_message m SET due_at = old.due_at FROM old WHERE m.id = old.id"""
 SETTLED = sorted(FINAL_STATES | {MessageState.SENDING})
+WAYS = (("m.state <> ALL (%s::text[])", ""), ("m.state = ANY (%s::text[])", "SKIP LOCKED"))
 
 
 def earliest_deadlines(*, incident: Incident) -> dict[int, datetime]:
@@ -33,7 +35,9 @@ def earliest_deadlines(*, incident: Incident) -> dict[int, datetime]:
 
 def renew_deadlines(*, incident: Incident) -> int:
     """Letters planned before the duties changed follow the new deadlines; returns how many. In the caller's transaction."""
-    due = earliest_deadlines(incident=incident)
+    due, renewed = earliest_deadlines(incident=incident), 0
     with connection.cursor() as cursor:
-        cursor.execute(RENEW, [list(due), list(due.values()), incident.pk, SETTLED])
-        return int(cursor.rowcount)
+        for (which, wait), states in zip(WAYS, (SETTLED, [MessageState.SENDING]), strict=True):
+            cursor.execute(RENEW.format(which=which, wait=wait), [list(due), list(due.values()), incident.pk, list(states)])
+            renewed += cursor.rowcount
+    return renewed

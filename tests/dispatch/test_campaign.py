@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from incidents.audit.log import database_now
+from incidents.dispatch import campaign as campaign_module
 from incidents.dispatch import sweeping
 from incidents.dispatch.campaign import (
     CampaignRefused,
@@ -28,6 +29,9 @@ from incidents.dispatch.campaign import (
 from incidents.dispatch.channels.inbox import read_inbox_message
 from incidents.dispatch.conservation import count_states
 from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
+from incidents.dispatch.outbox import finish
+from incidents.dispatch.outcomes import Outcome
+from incidents.dispatch.owner import Owner
 from incidents.dispatch.work import dispatch, keep_house
 from incidents.letters.approving import ApprovalRefused, approve_content
 from incidents.letters.render import make_letters
@@ -39,7 +43,7 @@ from incidents.people.importing import import_people
 from incidents.people.opening import amend_facts, check_facts, record_finding
 from tests.changes import ANNA, LATER, amend
 from tests.conftest import CAST, CLAIRE, NOW
-from tests.dispatch.campaigns import let_go, states, together
+from tests.dispatch.campaigns import let_go, states, taken, together
 
 NORA = {**CLAIRE, "person_id": "nora", "customer_number": "C9", "full_name": "Nora", "email": "a@example.org, b@example.org"}
 
@@ -377,3 +381,38 @@ def test_a_release_waits_for_nobody_and_whom_it_passed_over_goes_a_little_later(
     keep_house()
     five_frozen.refresh_from_db()
     assert states(five_frozen) == {S.READY: 5} and five_frozen.let_go_at is not None
+
+
+def test_a_release_needs_a_reason_that_can_be_seen(five_frozen: Campaign) -> None:
+    approve_content(campaign=five_frozen, author=people("counsel"), reason="read")
+    five_frozen.refresh_from_db()
+    with pytest.raises(ApprovalRefused, match="reason in words"):
+        release(campaign=five_frozen, author=people("officer"), reason="\u200b\u2060")
+    five_frozen.refresh_from_db()
+    assert five_frozen.state == CampaignState.CONTENT_APPROVED
+
+
+@pytest.mark.parametrize("ends", ["unsent", "failed"])
+def test_a_letter_that_is_being_sent_follows_a_new_deadline_and_comes_back_with_it(
+    five: Campaign, owner: Owner, ends: str
+) -> None:
+    claimed, new = taken(five, owner), NOW + timedelta(days=9)
+    duties = Obligation.objects.filter(incident=five.incident, addressee="person", superseded=False, owed="yes")
+    assert duties.update(due_at=new)
+    assert renew_deadlines(incident=five.incident) > 0
+    finish(claimed=claimed, outcomes=[Outcome(ends, detail="x", wait=0.0)] * len(claimed.letters))
+    assert states(five) == {S.READY: 5} and renew_deadlines(incident=five.incident) == 0
+    assert {one.due_at for one in five.messages.all()} <= {new, None} and five.messages.filter(due_at=new).exists()
+
+
+def test_a_mail_to_the_witness_that_fails_in_any_way_is_logged_and_holds_up_nothing(
+    five: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks() -> None:
+        raise RuntimeError("with dpo@cartier.example in its words")
+
+    monkeypatch.setattr(campaign_module, "provider_for", breaks)
+    anchor(campaign=five)
+    five.refresh_from_db()
+    entry = AuditEvent.objects.get(action="check.failed")
+    assert five.witnessed_at and "not sent: RuntimeError" in entry.line and "dpo@" not in entry.line

@@ -14,7 +14,7 @@ from incidents.dispatch.obstacles import closing_questions
 from incidents.dispatch.outbox import finish
 from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import Owner
-from incidents.dispatch.unreachable import propose_unreachable
+from incidents.dispatch.unreachable import confirm_unreachable, propose_unreachable
 from incidents.dispatch.work import keep_house
 from incidents.models import AuditEvent, Campaign, CampaignState, Message, ProviderEvent
 from incidents.models import MessageState as S
@@ -80,11 +80,27 @@ def test_it_takes_a_reason_and_two_things_told_and_no_end_is_undone(claire: Mess
     propose_unreachable(message=claire, reason="all tried", author=officer())
     with pytest.raises(Refused, match="Withdraw"):
         believe(message=claire, arrived=True, reason=KNOWN, author=officer())
-    Message.objects.filter(pk=claire.pk).update(state=S.REPLACED)
+    confirm_unreachable(proposal=claire.unreachables.get(), author=User.objects.get(username="counsel"))
     with pytest.raises(Refused, match="only be left as it stands"):
         believe(message=claire, arrived=True, reason=KNOWN, author=officer())
-    believe(message=claire, arrived=None, reason="they go with the amendment", author=officer())
-    assert state_of(claire) == S.REPLACED and not told_twice(campaign=claire.campaign).exists()
+    believe(message=claire, arrived=None, reason="given up, and yet they have it", author=officer())
+    assert state_of(claire) == S.UNREACHABLE and not told_twice(campaign=claire.campaign).exists()
+
+
+def test_what_no_longer_contradicts_is_no_question(five: Campaign, owner: Owner, claire: Message) -> None:
+    carl, yuki, sven = person(five, "carl"), person(five, "yuki"), person(five, "sven")
+    tell(claire, "bounced_hard", "delivered")
+    try_again(message=claire, reason="the mailbox works again", author=officer())
+    assert sent(five, owner, InboxProvider()) == 1
+    tell(claire, "delivered")
+    tell(carl, "bounced_hard")
+    propose_unreachable(message=carl, reason="all tried", author=officer())
+    confirm_unreachable(proposal=carl.unreachables.get(), author=User.objects.get(username="counsel"))
+    tell(carl, "suppressed")
+    tell(yuki, "delivered", "bounced_soft")
+    tell(sven, "bounced_hard", "delivered")
+    Message.objects.filter(pk=sven.pk).update(state=S.REPLACED)
+    assert list(told_twice(campaign=five)) == [] and check_campaign(campaign=five).contradictions == []
 
 
 def test_a_campaign_is_not_closed_over_it_and_a_closed_one_stays_as_it_is(claire: Message) -> None:

@@ -237,6 +237,14 @@ def test_too_fast_without_any_limit_set_makes_one_of_what_was_sent(db: None) -> 
     assert grant(provider="smtp", wanted=200, now=after(3 * 3600)).number == 200
 
 
+@pytest.mark.parametrize("hours", [16, 18, 24, 72, 24 * 365])
+def test_however_long_a_provider_rests_after_too_fast_it_is_written_to_again(db: None, hours: int) -> None:
+    """Over a night, and in the next incident: the growth of the lowered rate was once a number too large to be one."""
+    told(provider="smtp", results=[("", too_fast(1))], now=T0)
+    assert grant(provider="smtp", wanted=200, now=after(hours * 3600)).number == 200
+    told(provider="smtp", results=[("", too_fast(1))], now=after(hours * 3600 + 1))
+
+
 @pytest.mark.parametrize(
     ("asked", "least", "most"),
     [(-1, 5, 10), (0, 5, 10), (-86400 * 365.0, 5, 10), (float("nan"), 5, 10), (1e12, 3600, 3600), (float("inf"), 3600, 3600),

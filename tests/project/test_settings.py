@@ -27,6 +27,8 @@ def start(tmp_path: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     [
         ({"PROVIDER_TIMEOUT_SECONDS": "45"}, "PROVIDER_TIMEOUT_SECONDS (45) must be below LEASE_SECONDS (45)"),
         ({"LEASE_SECONDS": "20"}, "PROVIDER_TIMEOUT_SECONDS (30) must be below LEASE_SECONDS (20)"),
+        ({"MARKER_STEP": "51"}, "MARKER_STEP must be a whole number of at least 1 and at most 50"),
+        ({"MARKER_FLUSH": "32768"}, "MARKER_FLUSH must be a whole number of at least 1 and at most 10000"),
         ({"EVENTS_PATH": "hunter2"}, "EVENTS_PATH must be 20 to 100 random"),
         ({"BOUNCE_ADDRESS": "bounces"}, "BOUNCE_ADDRESS is 'bounces'"),
         ({"PUBLIC_URL": "ftp://breach.example.com"}, "PUBLIC_URL must be this desk's address"),
