@@ -47,6 +47,8 @@ class Owner:
     heard: set[int] = field(default_factory=set)
     #: Campaign -> where its last claim ended.
     places: dict[int, Place] = field(default_factory=dict)
+    #: Provider -> letters a second on one connection, in the last slice of work that was full.
+    paces: dict[str, float] = field(default_factory=dict)
     #: Statements that this connection knows, and their names there.
     _prepared: dict[str, bytes] = field(default_factory=dict)
 

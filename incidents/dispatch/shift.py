@@ -53,6 +53,8 @@ class Shift:
             # The database may be away just for a claim or for the pacing: what is on its way is heard and written all the same.
             hands.bring_home("its worker failed")
             raise
+        if hands.answered and time.monotonic() >= self._end:
+            self._owner.paces[self._provider.name] = self._pace()
         return Slice(hands.answered, time.monotonic() >= self._end or hands.database_was_away, hands.account_refused)
 
     def _work(self) -> None:
@@ -102,10 +104,13 @@ class Shift:
 
     def _size(self) -> int:
         """Letters for one lane: a chunk, or what it can send in the time that is left."""
-        now = time.monotonic()
-        pace = self._hands.answered / settings.LANES / max(now - self._began, 0.1)
-        left = max(self._end - now, 0.0) * pace if self._hands.answered else settings.CHUNK_SIZE
+        pace = self._pace() if self._hands.answered else self._owner.paces.get(self._provider.name)
+        left = settings.CHUNK_SIZE if pace is None else max(self._end - time.monotonic(), 0.0) * pace
         return max(1, min(settings.CHUNK_SIZE, int(left) + 1))
+
+    def _pace(self) -> float:
+        """Letters a second on one connection, so far."""
+        return self._hands.answered / settings.LANES / max(time.monotonic() - self._began, 0.1)
 
     def _tell(self, *, all_of_it: bool = False) -> None:
         """Tell the pacing what was answered; when the provider's circuit opened, begin nothing more."""

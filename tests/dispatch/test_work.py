@@ -543,6 +543,20 @@ def test_a_campaign_whose_numbers_do_not_add_up_is_paused(five: Campaign, admin_
 # Many workers
 
 
+def test_a_worker_of_a_slow_provider_takes_no_more_than_it_can_send_in_its_next_slice(
+    crowd: Campaign, owner: Owner, settings: Settings
+) -> None:
+    """The first slice cannot know; what it took too many of is given back, unsent, for whoever is faster."""
+    settings.CHUNK_SIZE, slow = 100, InboxProvider(delay_ms=150)
+    first = send_ready(campaign_id=crowd.pk, owner=owner, provider=slow, seconds=1).answered
+    assert len(Chunk.objects.earliest("id").message_ids) == 100 and 0 < first < 100
+    before = set(Chunk.objects.values_list("pk", flat=True))
+    again = send_ready(campaign_id=crowd.pk, owner=owner, provider=slow, seconds=1).answered
+    sizes = [len(chunk.message_ids) for chunk in Chunk.objects.exclude(pk__in=before)]
+    assert again > 0 and 0 < max(sizes) <= 12
+    assert states(crowd) == {S.ACCEPTED: first + again, S.READY: 200 - first - again}
+
+
 def test_threads_on_one_campaign_never_send_a_letter_twice(crowd: Campaign, settings: Settings) -> None:
     settings.CHUNK_SIZE = 7
 
@@ -562,7 +576,7 @@ from incidents.dispatch.owner import Owner
 from incidents.dispatch.channels.inbox import InboxProvider
 from incidents.dispatch.work import send_ready
 with Owner() as owner:
-    send_ready(campaign_id=%d, owner=owner, provider=InboxProvider(delay_ms=5), seconds=60)
+    send_ready(campaign_id=%d, owner=owner, provider=InboxProvider(delay_ms=20), seconds=60)
 """
 
 
