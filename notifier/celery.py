@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from typing import Any
 
 from celery import Celery, bootsteps
+from celery.signals import worker_ready
+from celery.worker import state
 
 from incidents.checks import refuse_to_serve
 
@@ -33,3 +37,17 @@ app.conf.beat_schedule = {
     "check": {"task": "incidents.tasks.check_campaigns", "schedule": 60.0, "options": {"expires": 60}},
 }
 app.autodiscover_tasks()
+
+
+@worker_ready.connect
+def end_with_beat(sender: Any, **_: Any) -> None:
+    """A worker whose beat dies ends too, so that whoever keeps it alive starts both: without a beat nothing is due any more."""
+    beat = getattr(sender.controller, "beat", None)
+    if beat is not None:
+        threading.Thread(target=_end_after, args=(beat,), daemon=True).start()
+
+
+def _end_after(beat: Any) -> None:
+    beat.join()
+    if state.should_stop is None:
+        os.kill(os.getpid(), signal.SIGTERM)

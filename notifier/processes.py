@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import http.client
 import os
 import signal
 import socket
@@ -89,6 +91,16 @@ def require_free_port(port: int) -> None:
             ) from None
 
 
+#: prctl(2), PR_SET_PDEATHSIG: Linux only; elsewhere a killed parent leaves its children behind.
+_PDEATHSIG, _libc = 1, ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _end_with_parent() -> None:
+    """In a fresh child: it is asked to end when its parent dies, however that dies. Else it would go on under old settings."""
+    if _libc is not None:
+        _libc.prctl(_PDEATHSIG, signal.SIGTERM)
+
+
 @dataclass
 class Child:
     """One process to keep alive."""
@@ -110,7 +122,7 @@ class Child:
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=ROOT, start_new_session=True,
-                env={**self.environment, "PYTHONUNBUFFERED": "1"},
+                env={**self.environment, "PYTHONUNBUFFERED": "1"}, preexec_fn=_end_with_parent,  # noqa: PLW1509  (takes no lock)
             )  # fmt: skip
         self.starts, self.started = self.starts + 1, time.monotonic()
 
@@ -219,10 +231,13 @@ def supervised(var: Path) -> Iterator[Supervisor]:
 
 
 def wait_for_web(port: int, *, seconds: float = 60) -> None:
-    """Wait until the web server answers. Raises ServiceDown."""
+    """Wait until the web server answers a request: it listens before it knows whether it can. Raises ServiceDown."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        line = http.client.HTTPConnection("127.0.0.1", port, timeout=min(10.0, seconds))
+        with contextlib.closing(line), contextlib.suppress(OSError, http.client.HTTPException):
+            line.request("GET", "/admin/login/")
+            line.getresponse()
             return
         time.sleep(0.1)
-    raise ServiceDown(f"The web server did not start on port {port}; its log is under var/log/web.log.")
+    raise ServiceDown(f"The web server does not answer on port {port}; what it said is in log/web.log of the state folder.")

@@ -11,6 +11,7 @@ from incidents.models import AffectedPerson, Amendment, Campaign, Incident, Mess
 from incidents.models import MessageState as S
 from incidents.models.duties import Handling
 from incidents.models.messages import FINAL_STATES, IN_FLIGHT, in_states
+from incidents.models.people import QueueStatus
 from incidents.people.amending import current_amendment, is_frozen, people_of, waiting_counts
 from incidents.people.deciding import undecided
 from incidents.people.importing import account
@@ -46,6 +47,13 @@ def _about_people(incident: Incident, amendment: Amendment | None, people: Query
     waiting = entries.count()
     if waiting:
         found.append(f"{waiting} queue entries have no decision: correct them, hold them until a date, or reject them by two.")
+    unsigned = incident.people.filter(status=PersonStatus.REJECTED).exclude(queue__status=QueueStatus.REJECTED)
+    nobody = unsigned.exclude(exclusions__confirmed_by__isnull=False).count()
+    if nobody:
+        found.append(
+            f"{nobody} people count as rejected, and no two people decided that. Somebody changed the database behind the desk: "
+            "find out who before you go on, and put a backup beside it."
+        )
     flying = Message.objects.filter(entry__person__in=people, state__in=IN_FLIGHT).count() if amendment else 0
     if flying:
         found.append(f"{flying} earlier letters to these people are on their way: wait until their outcome is known.")

@@ -296,6 +296,7 @@ UPDATE incidents_providerevent e SET applied_at = clock_timestamp(), effect = u.
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::boolean[]) AS u(id, effect, message_ref, known) WHERE e.id = u.id"""
 MOVED = """
 UPDATE incidents_message m SET state = u.state, state_reason = u.reason,
+  accepted_at = CASE WHEN u.state = 'accepted' THEN coalesce(m.accepted_at, clock_timestamp()) ELSE m.accepted_at END,
   not_before = CASE WHEN u.wait > 0 THEN clock_timestamp() + make_interval(secs => u.wait) ELSE m.not_before END
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::float[]) AS u(id, state, reason, wait) WHERE m.id = u.id"""
 SETTLED = """

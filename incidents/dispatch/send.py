@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date
 
 from django.conf import settings
 from django.db import connection
@@ -113,6 +115,8 @@ class Hands:
         self.heard: list[tuple[str, Answer]] = []
         self.heard_a_failure = False
         self.database_was_away = False
+        #: Letters that were claimed on a day and not begun: they count against no quota.
+        self.unsent: Counter[date] = Counter()
 
     def take(self, *, number: int, claimed: Claim) -> None:
         """Put a fresh chunk on an idle lane."""
@@ -138,6 +142,11 @@ class Hands:
         """What was answered since this was last asked."""
         heard, self.heard, self.heard_a_failure = self.heard, [], False
         return heard
+
+    def fetch_unsent(self) -> Counter[date]:
+        """How many were given back unsent since this was last asked, by the day of their claim."""
+        unsent, self.unsent = +self.unsent, Counter()
+        return unsent
 
     def stop(self, reason: str) -> None:
         """Begin nothing more; what is on its way is heard."""
@@ -241,7 +250,9 @@ class Hands:
         for lane in [lane for lane in self.busy.values() if lane.ended]:
             self._lanes.rest(lane=lane.number)
             try:
-                finish(claimed=lane.claimed, outcomes=lane.all_outcomes())
+                outcomes = lane.all_outcomes()
+                finish(claimed=lane.claimed, outcomes=outcomes)
+                self.unsent[lane.claimed.claimed_at.astimezone(UTC).date()] += sum(one.kind == "unsent" for one in outcomes)
             except Fenced:
                 self._fenced(lane)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from django.conf import settings
 from incidents.dispatch import pacing
 from incidents.dispatch.channels.contract import Lanes, Provider
 from incidents.dispatch.outbox import claim
-from incidents.dispatch.owner import Owner
+from incidents.dispatch.owner import AWAY, Owner
 from incidents.dispatch.prepare import Letters
 from incidents.dispatch.send import Hands
 from incidents.models import Campaign
@@ -53,9 +54,17 @@ class Shift:
             # The database may be away just for a claim or for the pacing: what is on its way is heard and written all the same.
             hands.bring_home("its worker failed")
             raise
+        finally:
+            self._give_back()
         if hands.answered and time.monotonic() >= self._end:
             self._owner.paces[self._provider.name] = self._pace()
         return Slice(hands.answered, time.monotonic() >= self._end or hands.database_was_away, hands.account_refused)
+
+    def _give_back(self) -> None:
+        """What was claimed and not begun counts against no quota; while the database is away, that is not told."""
+        for day, number in self._hands.fetch_unsent().items():
+            with suppress(*AWAY):
+                pacing.give_back(provider=self._provider.name, number=number, day=day)
 
     def _work(self) -> None:
         hands = self._hands

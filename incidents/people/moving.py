@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce, Now
 
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, record_many
-from incidents.models import AffectedPerson, Campaign, Message
+from incidents.models import AffectedPerson, Campaign, Message, MessageState
 from incidents.models.messages import LEFT_STATES
 
 
@@ -23,7 +24,10 @@ def move(
 ) -> int:
     """Move messages of one campaign, with an entry each, in the caller's transaction; returns how many."""
     chosen = list(messages)
-    Message.objects.filter(pk__in=[message.pk for message in chosen]).update(state=to, state_reason=reason[:200])
+    moved = Message.objects.filter(pk__in=[message.pk for message in chosen])
+    # What was taken without our hearing of it counts from now on: after a time without an event it is final.
+    since = {"accepted_at": Coalesce("accepted_at", Now())} if to == MessageState.ACCEPTED else {}
+    moved.update(state=to, state_reason=reason[:200], **since)
     record_many(
         incident=campaign.incident,
         actor=actor,

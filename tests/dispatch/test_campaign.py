@@ -416,3 +416,12 @@ def test_a_mail_to_the_witness_that_fails_in_any_way_is_logged_and_holds_up_noth
     five.refresh_from_db()
     entry = AuditEvent.objects.get(action="check.failed")
     assert five.witnessed_at and "not sent: RuntimeError" in entry.line and "dpo@" not in entry.line
+
+
+def test_a_person_whom_no_two_people_rejected_stops_the_freeze(
+    incident: Incident, officer: User, write_list: Callable[..., Path]
+) -> None:
+    import_people(incident=incident, path=write_list(*CAST), author=officer)
+    assert not any("count as rejected" in line for line in freeze_obstacles(incident=incident))
+    incident.people.filter(reference=CLAIRE["person_id"]).update(status="rejected")
+    assert any("1 people count as rejected, and no two people" in line for line in freeze_obstacles(incident=incident))

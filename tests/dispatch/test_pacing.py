@@ -16,7 +16,10 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from incidents.dispatch import pacing
 from incidents.dispatch.aside import switch_channel
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
+from incidents.dispatch.channels.inbox import InboxProvider
+from incidents.dispatch.owner import Owner
 from incidents.dispatch.pacing import Grant, choose, domain_key, give_back, grant, may_go_on, settle_up, told
+from incidents.dispatch.work import send_ready
 from incidents.models import Campaign, Incident, Message, ProviderLimit
 from incidents.vault import Vault
 from notifier.rates import Limit, domain_limits, provider_limits
@@ -491,3 +494,10 @@ def test_settings_are_read_in_any_spacing_and_case_and_empty_means_no_limit() ->
         ("", "gmail.com"): Limit(5),
         ("smtp", "gmail.com"): Limit(1 / 3600),
     }
+
+
+def test_what_a_pause_gives_back_unsent_costs_no_quota(crowd: Campaign, owner: Owner, limited: Any, settings: Settings) -> None:
+    limited("inbox 1000/day")
+    settings.LANES, settings.CHUNK_SIZE = 1, 200
+    done = send_ready(campaign_id=crowd.pk, owner=owner, provider=InboxProvider(delay_ms=100), seconds=1).answered
+    assert 0 < done < 200 and whole("inbox").sent_today == done

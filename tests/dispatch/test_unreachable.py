@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now
 from incidents.dispatch.again import DecisionRefused, give_to_other_channel, let_out, settle_doubt, try_again
+from incidents.dispatch.sweeping import end_quiet
 from incidents.dispatch.unreachable import (
     UnreachableRefused,
     confirm_unreachable,
@@ -18,6 +19,7 @@ from incidents.dispatch.unreachable import (
 )
 from incidents.models import AuditEvent, Campaign, CampaignState, Chunk, Doubt, Message, MessageState
 from tests.dispatch.campaigns import person, sql, state_of, superuser
+from tests.dispatch.test_receive import tell
 
 REASON = "post came back, no telephone, no other address"
 
@@ -189,3 +191,16 @@ def test_what_an_event_has_settled_is_not_undone_by_a_person(five: Campaign) -> 
     Message.objects.filter(pk=claire.pk).update(state="delivered")
     settle_doubt(doubt=doubt, arrived=False, reason="she said so", author=user("officer"))
     assert state_of(claire) == MessageState.DELIVERED
+
+
+@pytest.mark.parametrize("how", ["a person", "an event"])
+def test_a_doubt_that_ends_as_accepted_is_final_after_a_quiet_time_like_any_other(five: Campaign, how: str) -> None:
+    doubt = doubt_about(person(five, "claire"))
+    if how == "a person":
+        settle_doubt(doubt=doubt, arrived=True, reason="the relay's log says so", author=user("officer"))
+    else:
+        tell(doubt.message, "deferred")
+    doubt.message.refresh_from_db()
+    assert doubt.message.state == MessageState.ACCEPTED and doubt.message.accepted_at is not None
+    assert end_quiet(campaign=five, hours=0) == 1
+    assert state_of(doubt.message) == MessageState.ACCEPTED_UNCONFIRMED

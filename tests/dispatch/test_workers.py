@@ -26,6 +26,7 @@ from incidents.models import Campaign, CampaignState, Chunk, Doubt, InboxMessage
 from incidents.models import MessageState as S
 from incidents.tasks import tick, wake, wake_campaign
 from notifier.celery import app
+from notifier.processes import house_command
 from tests.dispatch.campaigns import ROOT, app_environment, states
 from tests.roles import address_of
 
@@ -144,3 +145,18 @@ def test_a_worker_that_is_asked_to_end_finishes_what_it_holds_and_leaves_no_doub
     assert take_over() == 0
     assert states(five) == {S.ACCEPTED: 5}
     assert check_campaign(campaign=five).doubts_total == 0
+
+
+def test_a_house_whose_beat_dies_ends_so_that_both_are_started_again(five: Campaign, tmp_path: Path) -> None:
+    """Else all looks alive, and no take-over, no doubt, no event and no check is done any more."""
+    environment = app_environment(DATABASE_URL=address_of("worker"))
+    with (tmp_path / "log").open("w") as log:
+        house = subprocess.Popen(house_command(tmp_path), cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            until("it has its beat", lambda: house.poll() is not None or children(house))
+            os.kill(children(house)[0], signal.SIGKILL)
+            until("it ends as well", lambda: house.poll() is not None)
+            assert house.returncode == 0, (tmp_path / "log").read_text()
+        finally:
+            house.kill()
+            house.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -62,3 +63,24 @@ def test_one_that_is_killed_is_started_again_at_once_however_often(
         made.signal(9)
         until(lambda number=number: made.starts == number)  # type: ignore[misc]
     assert (made.failures, made.due, capsys.readouterr().err) == (0, 0.0, "")
+
+
+def test_what_a_killed_parent_started_ends_with_it(tmp_path: Path) -> None:
+    """Else it would go on sending under the settings of then, beside whatever is started next."""
+    code = f"""
+import os, pathlib, sys, time
+import django; django.setup()
+from notifier.processes import Child
+child = Child("worker", [sys.executable, "-c", {LIVES!r}], dict(os.environ), pathlib.Path({str(tmp_path / "worker.log")!r}))
+child.start()
+print(child.process.pid, flush=True)
+time.sleep(600)
+"""
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "notifier.settings"}
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=processes.ROOT, env=environment)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    os.kill(pid, 0)
+    parent.kill()
+    parent.wait()
+    until(lambda: not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text())

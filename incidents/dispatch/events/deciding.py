@@ -95,7 +95,7 @@ def decide(*, told: Told, target: Target, same_recipient: bool, owners: set[int]
         return conflict(doubt)
     if told.kind in TAKEN:
         return _taken(told, target)
-    if told.kind == SOFT and _about_an_earlier_try(told, target):
+    if told.kind in (SOFT, HARD, SUPPRESSED) and target.state != S.NEEDS_OTHER_CHANNEL and _about_an_earlier_try(told, target):
         return Effect(EARLIER)
     return _moved(told, target, to, now)
 
