@@ -43,6 +43,7 @@ from incidents.models.letters import ApprovalKind
 from incidents.models.messages import MESSAGE_MOVES, in_states
 from incidents.models.refusal import Refused
 from incidents.people.amending import current_amendment, people_of
+from incidents.people.erasing import refuse_returned
 from incidents.people.moving import move_all, standing_messages
 from incidents.vault import Vault
 from incidents.visible import visible
@@ -58,8 +59,13 @@ class CampaignRefused(Refused):
 def freeze(*, incident: Incident, author: User) -> Campaign:
     """Fix the next register and its letters by hash and plan the messages: of everybody, or of the open amendment's people.
 
-    Raises CampaignRefused with everything that is missing.
+    Raises Refused with everything that is missing, or when the database is an older one that was put back.
     """
+    lost = witness.lost_head(incident=incident)
+    if lost:
+        newest = incident.campaigns.order_by("-id").first()
+        raise CampaignRefused(witness.refusal(incident=incident, campaign=str(newest or incident.reference), lost=lost))
+    refuse_returned(incident=incident)
     with transaction.atomic():
         # Imports and decisions take the same lock: what is checked here is what is frozen.
         Incident.objects.select_for_update().get(pk=incident.pk)

@@ -31,6 +31,7 @@ from incidents.models import (
 from incidents.models.messages import LEFT_STATES, MESSAGE_MOVES
 from incidents.models.refusal import Refused
 from incidents.people.cohorts import refresh_cohorts
+from incidents.people.erasing import refuse_returned
 from incidents.people.moving import move_all, standing_messages
 from incidents.visible import visible
 
@@ -203,6 +204,7 @@ def join(*, amendment: Amendment, people: QuerySet[AffectedPerson], reason: str,
     """
     incident = amendment.incident
     beside_freezes(incident)
+    refuse_returned(incident=incident)
     why = _reason(reason)
     if current_amendment(incident=incident) != amendment:
         raise AmendmentRefused(f"Amendment {amendment.number} is not open any more. Open a new one.")

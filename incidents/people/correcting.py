@@ -27,6 +27,7 @@ from incidents.models.refusal import Refused
 from incidents.people.addresses import check_address
 from incidents.people.amending import GONE, beside_freezes, current_amendment, people_of, put_in
 from incidents.people.cohorts import refresh_cohorts
+from incidents.people.erasing import refuse_to_show
 from incidents.people.matching import INDEXES, blind_indexes
 from incidents.people.moving import move_all, standing_messages
 from incidents.people.questions import FLAGS
@@ -71,6 +72,7 @@ def correct_person(*, person: AffectedPerson, changes: Mapping[str, str], reason
     """Correct fields of one person (names of FIELDS -> new value); returns the version that was. Raises CorrectionRefused."""
     incident = person.incident
     beside_freezes(incident)
+    refuse_to_show(person=person)
     if not visible(reason):
         raise CorrectionRefused("A correction needs its reason in words.")
     messages = list(standing_messages(people=AffectedPerson.objects.filter(pk=person.pk)).select_for_update(of=("self",)))

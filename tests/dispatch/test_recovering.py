@@ -22,7 +22,7 @@ from incidents.audit.actions import Action
 from incidents.audit.export import export_evidence
 from incidents.audit.log import TreeWentBack
 from incidents.dispatch import work
-from incidents.dispatch.campaign import CampaignRefused, drain_if_done, pause, resume, stop
+from incidents.dispatch.campaign import CampaignRefused, drain_if_done, freeze, pause, resume, stop
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.doubts import settle_doubts
 from incidents.dispatch.outbox import claim
@@ -107,6 +107,8 @@ def test_nothing_leaves_from_an_older_database_and_the_pause_says_what_to_do(res
     assert f"manage.py recover {paused.reference} --as USER" in paused.pause_reason
     with pytest.raises(CampaignRefused, match="older than the log's last signed head"):
         resume(campaign=paused, author=user(), reason="go on")
+    with pytest.raises(CampaignRefused, match=f"manage.py recover {paused.reference}"):
+        freeze(incident=paused.incident, author=user())
 
 
 def test_keeping_house_pauses_it_before_anything_else(restored: Campaign) -> None:

@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 
 from incidents.audit import log, verify_bundle
 from incidents.audit.export import export_evidence
-from incidents.dispatch.campaign import resume, send_test
+from incidents.dispatch.campaign import freeze, resume, send_test
 from incidents.dispatch.channels.inbox import open_inbox_message
 from incidents.dispatch.work import dispatch
 from incidents.models import (
@@ -31,6 +31,7 @@ from incidents.models import (
     QueueEntry,
 )
 from incidents.people import erased_list, erasing, shredding
+from incidents.people.correcting import correct_person
 from incidents.people.erasing import ErasureRefused, NotReplayed, erase_due, erase_person, request_erasure
 from incidents.people.explaining import explain, in_words
 from incidents.people.importing import account, import_people
@@ -341,6 +342,11 @@ def test_somebody_whom_a_backup_brought_back_is_noticed_and_erased_again(told: I
     assert (returned.incident, returned.people) == (told, (claire.pk,))
     with pytest.raises(NotReplayed, match="1 people of .* erase --replay"):
         erasing.refuse_returned(incident=told)
+    officer = User.objects.get(username="officer")
+    with pytest.raises(NotReplayed, match="erased and is here again"):
+        correct_person(person=claire, changes={"email": "new@example.org"}, reason="she wrote", author=officer)
+    with pytest.raises(NotReplayed, match="erase --replay"):
+        freeze(incident=told, author=officer)
     assert erasing.replay_erasures(actor="operator") == 1
     assert erasing.not_replayed() == [] and reads(claire).wrapped_key is None
     assert erased_list.file_of(incident=told).read_text() == f"{claire.subject}\n", "listed once, by random name only"
