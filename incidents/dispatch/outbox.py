@@ -1,9 +1,11 @@
 """How a letter is given out and nobody is dropped. Write before you act: the claim is the intent.
 
-A worker claims an ordered chunk in one transaction; after every reply a marker on the chunk says how many are answered. When a
-worker dies, what lies before the marker is known, what may have been handed over past it (`step`) is in doubt, the rest was never
-begun. The fencing token is in every write, so a worker that comes back late changes nothing; what it knows is kept beside.
-Whatever happens, each message of a chunk gets exactly one outcome, here (`finish`) or in `take_over`, and each outcome a state.
+A worker claims an ordered chunk in one transaction; a marker on the chunk says how many are answered, and no letter begins
+further than `step` past it. When a worker dies, what lies before the marker is known, what may have been handed over past it
+(`step`, or `flush` when the database's server crashed too) is in doubt, the rest was never begun. The fencing token is in
+every write, so a worker that comes back late moves nobody; what it knows is kept beside, and may settle a doubt. Whatever
+happens, each message of a chunk gets exactly one outcome, by `finish`, `give_back_strays` or `take_over`, and each outcome a
+state. All of it rests on somebody calling `take_over`: housekeeping does, every two seconds (`work.py`).
 """
 
 from __future__ import annotations
@@ -343,8 +345,9 @@ def after_death(chunk: Chunk, at: int, *, marker_is_whole: bool = True) -> Outco
 def give_back_strays(*, owner: Owner) -> None:
     """Give back what this very worker claimed without hearing of it (the connection was cut at the commit): nothing was begun.
 
-    Nobody else would before its lease is over, for this worker lives and holds its lock; and then with doubts that are none.
-    A chunk of which it heard may have been begun, even where it has it no longer in hand: that one is left to the take-over.
+    The take-over would only find them when their lease is over, since this worker lives, and would list doubts that are none.
+    A chunk of which this worker heard may have been begun, even where it has it no longer in hand: that one is left to the
+    take-over.
     """
     mine = Chunk.objects.filter(owner_lock__in=[*owner.former, owner.lock], state=ChunkState.CLAIMED)
     for chunk_id in set(mine.values_list("id", flat=True)) - owner.heard:

@@ -1,9 +1,10 @@
 """The lanes of one worker: each has a chunk and an open connection, and at most `step` letters past its marker
 (`flush` past the last one that is on the database's disk).
 
-One turn: hand over what the markers allow, hear what is answered, write the markers, end the chunks that are answered. A chunk
-ends in exactly one of three ways, and each gives every one of its messages an outcome: `finish` (all that is known, the rest was
-not begun), `keep_late` (somebody took it over and gave the outcomes), or this process dies and somebody takes it over.
+One turn: hand over what the markers allow, hear what is answered, write the markers, end the chunks that are answered. A
+chunk ends in exactly one of three ways, and each gives every one of its messages an outcome: `finish` (all that is known, the
+rest was not begun), `keep_late` (somebody took it over and gave the outcomes), or somebody takes it over because this process
+died, or could not reach the database for ten minutes and let go.
 """
 
 from __future__ import annotations
