@@ -293,7 +293,11 @@ def test_what_is_said_of_an_earlier_try_ends_no_doubt_about_a_later_one(five: Ca
     claire = in_doubt(five)
     attempt(claire, Chunk.objects.get().pk, provider="postmark", name="first", number=2)
     sql("UPDATE incidents_message SET attempts = 3 WHERE id = %s", claire.pk)
-    for key, kind, name in (("a", "accepted", "first"), ("b", "deferred", ""), ("c", "bounced_soft", "first")):
+    said = (
+        ("a", "accepted", "first"), ("b", "deferred", ""), ("c", "bounced_soft", "first"), ("d", "bounced_hard", "first"),
+        ("e", "suppressed", "first"),
+    )  # fmt: skip
+    for key, kind, name in said:
         store_events(
             provider="postmark", events=[{"event_key": key, "message_ref": claire.message_ref, "kind": kind, "provider_id": name}]
         )
