@@ -1,4 +1,4 @@
-"""Cells that no spreadsheet takes for a formula, and back: what is exported inert comes in again as it was. No Django here."""
+"""Cells that no spreadsheet takes for a formula, a number or a date, and back: what leaves comes in as it was. No Django here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ _FORMULA = re.compile(rf"""(^|[,;|\t\r\n\0])((?:[^\S\t\r\n]|")*)(?='*[{_START}])
 _MARKED = re.compile(rf"""(^|[,;|\t\r\n\0])((?:[^\S\t\r\n]|")*)'(?='*[{_START}])""")
 #: A cell that starts with one of these is dangerous as a whole (OWASP ASVS 5.0, 1.2.10).
 _CONTROL = re.compile(r"'*[\t\r\n\0]")
+#: What a spreadsheet reads as a number, a date or a truth and writes back in its own way: 007 as 7, 2-12 as 2 December, and
+#: 12345678901234 as 1.23E+13. Whole numbers of up to eleven digits come back as they were.
+_ITS_OWN_WAY = re.compile(
+    r"""'*\s*(?:
+      0[\d ]+ | \d{12,} | [\d ]*[.,]\d+ | \d+[.,]\d* | \d+[.,]?\d*e[+-]?\d+
+      | \d{1,4}\s?[-/.:\s]\s?\d{1,4}(?:\s?[-/.:\s]\s?\d{1,4})?(?:[T\s].*)?
+      | (?:\d{1,4}[-/.\s]*)?[a-z]{3,9}[-/.\s]*\d{1,4} | \d{1,4}[-/.\s]*[a-z]{3,9}(?:[-/.\s]*\d{1,4})? | true | false
+    )\s*""",
+    re.VERBOSE | re.IGNORECASE,
+)
 
 
 def inert(text: str) -> str:
@@ -19,7 +29,14 @@ def inert(text: str) -> str:
     return f"'{marked}" if _CONTROL.match(marked) else marked
 
 
+def as_text(text: str) -> str:
+    """The text as a spreadsheet leaves it when nobody touches it: inert, and none that is read as a number or a date."""
+    return f"'{text}" if _ITS_OWN_WAY.fullmatch(text) else inert(text)
+
+
 def restored(text: str) -> str:
-    """The text as it was before `inert`; text that holds no mark of ours is returned as it is."""
+    """The text as it was before `inert` or `as_text`; text that holds no mark of ours is returned as it is."""
+    if text.startswith("'") and _ITS_OWN_WAY.fullmatch(text):
+        return text[1:]
     plain = text[1:] if text.startswith("'") and _CONTROL.match(text) else text
     return _MARKED.sub(r"\1\2", plain)

@@ -1,7 +1,7 @@
 """The reject file: every row and person that waits, with row, column, reason and remedy, and the list's own columns to correct.
 
-Safe to open in any spreadsheet. Corrected there, it is imported alone: `correction_of` ties each line to its row (`returned`),
-and the marks that keep formulas quiet are taken away again.
+Safe to open in any spreadsheet, and no cell that nobody touched comes out of one changed. Corrected there, it is imported alone:
+`correction_of` ties each line to its row (`returned`), and the marks that keep formulas, numbers and dates quiet are taken away.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from incidents.models import AffectedPerson, ImportRow, Incident, PersonStatus, 
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.people.come_back import MARK, mark_of
 from incidents.people.decisions import NOTES
-from incidents.people.inert import inert
+from incidents.people.inert import as_text
 from incidents.people.kept import open_row
 from incidents.people.reviewing import COLUMNS, list_row
 from incidents.vault import CannotOpen, Vault
@@ -42,7 +42,7 @@ def write_reject_file(*, incident: Incident, out: TextIO) -> int:
     for line in _lines(incident, Vault(incident=incident)):
         shown = {name: UNSHOWN.sub("\ufffd", line.get(name, "").replace("\r\n", "\n")) for name in HEADER}
         shown[MARK] = mark_of(cells=shown)
-        writer.writerow([inert(shown[name]) for name in HEADER])
+        writer.writerow([as_text(shown[name]) for name in HEADER])
         count += 1
     return count
 

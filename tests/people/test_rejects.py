@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from incidents.models import AffectedPerson, Incident
 from incidents.people import deciding
 from incidents.people.importing import ImportReport, account, import_people
-from incidents.people.inert import inert, restored
+from incidents.people.inert import as_text, inert, restored
 from incidents.people.reading import FileRefused
 from incidents.people.rejects import HEADER, write_reject_file
 from incidents.vault import Vault
@@ -52,6 +52,29 @@ def test_no_cell_starts_a_formula_whatever_delimiter_the_reader_assumes(text: st
 @pytest.mark.parametrize("text", ["", "Claire", "O'Brien", "a=b", "a-b", "3 cells", "name; email", "anna@example.org"])
 def test_harmless_text_stays_as_it_is(text: str) -> None:
     assert inert(text) == text == restored(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["007123", "0", "00", "1-2", "12-345", "2026-01-05", "05/01/1984", "5.1.84", "1984-05-03T10:00", "4111 1111 1111", "12345678901234",
+     "1.50", ",5", "12E5", "1e+9", "MAR-12", "1 Mar", "mars 2026", "true", "FALSE", "10:30", "'007", " 0123", "2/3", "'"],
+)  # fmt: skip
+def test_no_spreadsheet_reads_a_cell_as_a_number_or_a_date_and_writes_it_back_in_its_own_way(text: str) -> None:
+    quiet = as_text(text)
+    assert quiet.startswith("'") or text == "0"
+    assert restored(quiet) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Claire", "75008", "20260105", "12 rue de la Paix", "C7", "anna@example.org", "O'Brien", "FR"]
+)
+def test_what_no_spreadsheet_changes_stays_as_it_is(text: str) -> None:
+    assert as_text(text) == text == restored(text)
+
+
+@given(st.text(alphabet="'\"=+-@＝ \t\r\n\0,;|./:e017maryTU", max_size=12))
+def test_whatever_was_written_as_text_comes_back_as_it_was(text: str) -> None:
+    assert restored(as_text(text)) == text
 
 
 @given(st.text(alphabet="'\"=+-@＝ \u00a0\t\r\n\0,;|ab1", max_size=12))
@@ -113,7 +136,7 @@ def test_a_person_stands_there_in_the_columns_of_the_list_with_every_question_in
     assert ben["queue"].split(" / ") == [
         "E-mail address unusable", "A value that needs a look", "Said to be deceased: who is next of kin?",
     ] or len(ben["queue"].split(" / ")) == 3  # fmt: skip
-    assert re.fullmatch(r"\d+-2", ben["correction_of"])
+    assert re.fullmatch(r"'\d+-2", ben["correction_of"])
 
 
 def test_decided_questions_are_no_longer_in_the_file(bring: Importer, incident: Incident, officer: User) -> None:
@@ -171,6 +194,33 @@ def test_a_reject_file_without_any_change_is_taken_and_changes_nothing(
     assert (report.rows, report.accounting) == (0, numbers)
     assert lines(incident) == found and account(incident=incident) == numbers
     assert incident.imports.latest("id").state == "done"
+
+
+def saved_by_a_spreadsheet(cell: str) -> str:
+    """What a spreadsheet makes of a cell of a CSV file that it opens and saves: numbers and dates become its own."""
+    if re.fullmatch(r"0\d+", cell):
+        return str(int(cell))
+    if re.fullmatch(r"\d{12,}", cell):
+        return f"{float(cell):.2E}"
+    if found := re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})", cell):
+        return f"{found[3]}/{found[2]}/{found[1]}"
+    if found := re.fullmatch(r"(\d{1,2})-(\d{1,2})", cell):
+        return f"{found[2]}-Jan"
+    return cell
+
+
+def test_a_spreadsheet_changes_no_number_and_no_date_of_a_line_that_it_saves(
+    bring: Importer, give_back: Back, incident: Incident
+) -> None:
+    numbered = {**NOBODY, "customer_number": "007123", "postcode": "01000", "date_of_birth": "1984-05-03"}
+    bring(numbered, {**numbered, "customer_number": "400012341234"}, columns=(*NOBODY, "postcode", "date_of_birth"))
+    mended, untouched = ({name: saved_by_a_spreadsheet(cell) for name, cell in line.items()} for line in lines(incident))
+    numbers = give_back({**mended, "full_name": "No Body"}, untouched).accounting
+    assert (numbers.rows_in, numbers.people, numbers.rejection_pending, numbers.corrected) == (2, 1, 1, 1) and numbers.adds_up
+    fields = Vault(incident=incident).open(person=AffectedPerson.objects.get(incident=incident))
+    assert (fields.customer_number, fields.postcode, fields.date_of_birth) == ("007123", "01000", "1984-05-03")
+    (waiting,) = lines(incident)
+    assert waiting["customer_number"] == "'400012341234"
 
 
 WITHOUT = tuple(name for name in NOBODY if name != "elements")
