@@ -30,7 +30,7 @@ from incidents.people.deciding import (
 )
 from incidents.people.importing import account
 from incidents.people.merging import keep_apart, merge_people
-from incidents.people.possible_laws import possible_laws, waits
+from incidents.people.possible_laws import alike, possible_laws, waits
 from incidents.people.representing import confirm_safe, name_representative
 
 ADDRESS_KINDS = (QueueKind.ADDRESS, QueueKind.NO_CHANNEL)
@@ -108,7 +108,7 @@ def _shown(incident: Incident, entries: list[QueueEntry]) -> list[dict[str, Any]
     return [
         {
             "entry": entry, "person": next(named) if entry.person else None, "row": _row(entry),
-            "places": laws.get(entry.person_id or 0, []), "waits": waits(entries=[entry]),
+            "places": (places := laws.get(entry.person_id or 0, [])), "alike": alike(places), "waits": waits(entries=[entry]),
         }
         for entry in entries
     ]  # fmt: skip

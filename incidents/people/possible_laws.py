@@ -15,6 +15,7 @@ from incidents.law.pack import load_packs
 from incidents.models import AffectedPerson, Finding, Incident, PersonStatus, QueueEntry
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.people.assessing import groups_of, handling_of, known, plain
+from incidents.people.residence import PART_UNKNOWN
 from incidents.people.supposing import MINORS
 
 RESIDENCE_KINDS = (QueueKind.STATE_UNKNOWN, QueueKind.RESIDENCE_UNKNOWN, QueueKind.RESIDENCE_CONFLICT)
@@ -27,14 +28,25 @@ WAITS = {
 }
 SETTLED = "no question about it is open"
 Findings = Mapping[tuple[str, str], Finding]
+#: More places than these are shown by what the law would ask there, not one by one.
+MANY = 6
 
 
 def places_of(*, person: AffectedPerson) -> tuple[str, ...]:
-    """The assumed place and every other possible one, in the order of trust; nothing where there is no other."""
+    """The assumed place and every other possible one, in the order of trust; nothing where there is no other.
+
+    Of whom only the country is known where its parts have laws of their own, every such part is possible.
+    """
     if person.erased_at or person.status in GONE:
         return ()
-    places = tuple(dict.fromkeys((person.residence, *person.possible_residences)))
+    possible = person.possible_residences or _parts_of(person.residence)
+    places = tuple(dict.fromkeys((person.residence, *possible)))
     return places if len(places) > 1 else ()
+
+
+def _parts_of(country: str) -> list[str]:
+    """The states or provinces that have a law of their own, where a person's own one is asked about."""
+    return sorted(pack.id for pack in load_packs() if pack.id.startswith(f"{country}-")) if country in PART_UNKNOWN else []
 
 
 def possible_laws(*, incident: Incident, people: Sequence[AffectedPerson]) -> dict[int, list[dict[str, Any]]]:
@@ -86,6 +98,29 @@ def _place(found: Assessment, group: int, place: str, person: AffectedPerson, fi
     }
 
 
+def alike(places: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Many possible places by what the law would ask there for this person, the strictest and earliest first.
+
+    Nothing where they are few, which are shown one by one. A country that has no law but that of its parts is none of them.
+    """
+    groups: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for one in places if len(places) > MANY else ():
+        duty = min(one["duties"], key=_strictness, default=None)
+        if not one["assumed"] or any(each["law"] for each in one["duties"]):
+            group = groups.setdefault(_strictness(duty), {"duty": duty, "places": []})
+            group["places"].append(one["place"])
+    return [groups[key] for key in sorted(groups)]
+
+
+def _strictness(duty: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    """Owed before asked before not owed, the earliest first; the same for duties that are shown alike."""
+    if duty is None:
+        return (3, "", "")
+    deadline = duty["deadline"] or {}
+    owed = [Owed.YES.value, Owed.ASK.value, Owed.NO.value].index(duty["owed"])
+    return (owed, str(deadline.get("shown_at") or "9999"), str(deadline.get("kind", ""))) if owed < 2 else (owed, "", "")
+
+
 def law_name(*, jurisdiction: str) -> str:
     """The place and its law by name; empty where there is no pack."""
     pack = load_packs().find(residence=jurisdiction)
@@ -120,13 +155,16 @@ def waits(*, entries: Sequence[QueueEntry]) -> str:
 
 def in_doubt(*, person: AffectedPerson) -> dict[str, Any]:
     """One person's possible places with their laws, and until when the assumed one is only assumed."""
-    found = possible_laws(incident=person.incident, people=[person])
-    return {"waits": waits(entries=list(person.queue.all())), "places": found.get(person.pk, [])}
+    places = possible_laws(incident=person.incident, people=[person]).get(person.pk, [])
+    return {"waits": waits(entries=list(person.queue.all())), "places": places, "alike": alike(places)}
 
 
 def possible_in_words(found: Mapping[str, Any]) -> Iterator[str]:
     """The possible places and what the law would ask there, as lines of plain English; `found`: waits and places."""
     if not found["places"]:
+        return
+    if found["alike"]:
+        yield from _alike_in_words(found)
         return
     named = ", ".join(f"{one['place']}{' (assumed)' if one['assumed'] else ''}" for one in found["places"])
     yield f"Might live in {named}: {found['waits']}"
@@ -136,6 +174,15 @@ def possible_in_words(found: Mapping[str, Any]) -> Iterator[str]:
             told = "letter" if duty["addressee"] == "person" else f"notice to the {duty['addressee']}"
             yield f"    {duty['jurisdiction']} ({duty['law'] or 'no law pack'}): {told} owed: {duty['owed']}{_when(duty)}"
             yield from (f"      asked: {question}" for question in duty["questions"])
+
+
+def _alike_in_words(found: Mapping[str, Any]) -> Iterator[str]:
+    assumed = found["places"][0]["place"]
+    yield f"Lives in {assumed}, which part is unknown: {found['waits']}"
+    for group in found["alike"]:
+        duty = group["duty"]
+        owed = f"letter owed: {duty['owed']}{_when(duty) if duty['owed'] != 'no' else ''}" if duty else "no law pack"
+        yield f"  {owed}, in {', '.join(group['places'])}"
 
 
 def _when(duty: Mapping[str, Any]) -> str:

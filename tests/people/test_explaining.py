@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from incidents.law.pack import load_packs
 from incidents.models import Incident
 from incidents.people import deciding
 from incidents.people.assessing import assess_incident
@@ -165,6 +166,34 @@ def test_a_residence_in_doubt_shows_every_law_that_might_apply(in_doubt: Inciden
     assert "Might live in FR (assumed), CH, US-CA: waits for a person's decision" in text
     for law in ("  in FR (assumed now):", "  in CH:", "  in US-CA:", "    US-CA (California"):
         assert law in text, law
+
+
+def test_of_whom_no_state_is_known_the_laws_of_all_states_might_apply_the_strictest_first(
+    incident: Incident, officer: User, write_list: Any
+) -> None:
+    columns = tuple(dict.fromkeys((*CLAIRE, *DORA)))
+    sam = {**CLAIRE, "person_id": "sam", "customer_number": "C12", "full_name": "Sam Stone", "email": "sam@example.org",
+           "stated_country": "US", "elements": "name;email;ssn"}  # fmt: skip
+    import_people(incident=incident, path=write_list(CLAIRE, sam, columns=columns), author=officer)
+    assess_incident(incident=incident, author=officer)
+    might = explain(incident=incident, reference="sam")["might_apply"]
+    states = {pack.id for pack in load_packs() if pack.id.startswith("US-")}
+    assert len(states) == 54 and {one["place"] for one in might["places"]} == {"US", *states}
+    named = [place for group in might["alike"] for place in group["places"]]
+    assert sorted(named) == sorted(states), "each state once, the country itself never"
+    owed = [group["duty"]["owed"] for group in might["alike"]]
+    assert owed == sorted(owed, key=["yes", "ask", "no"].index) and len(set(owed)) > 1
+    dated = [group["duty"]["deadline"]["shown_at"] for group in might["alike"] if group["duty"]["owed"] == "yes"]
+    assert [day for day in dated if day] == sorted(day for day in dated if day)
+    text = "\n".join(in_words(explain(incident=incident, reference="sam")))
+    assert "Lives in US, which part is unknown: waits for a person's decision" in text and "  letter owed: yes" in text
+    browser = Client()
+    browser.force_login(officer)
+    pages = [reverse("admin:queue", args=[incident.pk, "state_unknown"])]
+    pages.append(reverse("admin:person", args=[incident.pk, incident.people.get(reference="sam").pk]))
+    for address in pages:
+        page = browser.get(address).content.decode()
+        assert "might apply" in page and "US-CA" in page and "letter owed</span> by" in page, address
 
 
 def test_what_the_law_says_of_a_possible_place_is_what_it_says_once_that_place_is_decided(
