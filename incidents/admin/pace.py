@@ -56,11 +56,11 @@ def _provider(pace: Pace, zone: str) -> Way:
     tone, says = WORDS[pace.breaker]
     if pace.is_lowered and pace.breaker == CLOSED:
         tone, says = "ask", "slowed down: it said that we are too fast"
+    if pace.spent_until and pace.breaker == CLOSED:
+        tone, says = "ask", "today's quota is used up"
     closable = pace.breaker != CLOSED or pace.is_lowered
-    return Way(
-        pace.provider, tone, says, shown(pace.blocked_until, zone=zone), pace.row.reason, pace.row.pk if closable else None,
-        pace=pace,
-    )  # fmt: skip
+    until = shown(pace.blocked_until or pace.spent_until, zone=zone)
+    return Way(pace.provider, tone, says, until, pace.row.reason, pace.row.pk if closable else None, pace=pace)
 
 
 def _domain(one: Aside, waiting: int, zone: str) -> Way:

@@ -332,14 +332,22 @@ def _stillness(measured: Measured) -> str:
 
 def _of_the_provider(now: Forecast) -> list[str]:
     pace, until = now.pace, now.pace.blocked_until
-    if not now.letters_left or until is None:
+    if not now.letters_left:
         return []
+    if until is None:
+        return [f"{spent_in_words(pace=pace)}."] if pace.spent_until else []
     because = f": {pace.row.reason}" if pace.row.reason else ""
     if pace.breaker == "paused":
         return [f"{pace.provider} asked us to wait until {_moment(until)}."]
     if pace.breaker == limits.HALF_OPEN:
         return [f"{pace.provider} is being tried with one letter{because}."]
     return [f"{pace.provider} is not asked until {_moment(until)}{because}."]
+
+
+def spent_in_words(*, pace: Pace) -> str:
+    """That the day's quota is used up, and until when."""
+    until = _moment(pace.spent_until) if pace.spent_until else ""
+    return f"Today's quota of {pace.provider} is used up: it is given nothing before {until}"
 
 
 def _over(end: datetime | None, due_at: datetime | None) -> timedelta | None:

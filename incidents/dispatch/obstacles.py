@@ -30,7 +30,7 @@ def freeze_obstacles(*, incident: Incident) -> list[str]:
     people = people_of(incident=incident, amendment=amendment)
     found = _about_people(incident, amendment, people)
     if not numbers.adds_up:
-        found.append(f"The rows do not add up: {numbers}. Do not go on; look for the missing ones.")
+        found.append(f"The rows do not add up: {numbers.in_words}. Do not go on; look for the missing ones.")
     found += _about_law(incident, amendment, people)
     found += _stale(standing(incident=incident))
     return found if amendment else found + _count_difference(incident, numbers.rows_in - numbers.merged)

@@ -51,6 +51,11 @@ class Pace:
         """Letters that may still leave today (UTC); None: no limit."""
         return limits.quota_left(row=self.row, limit=self.limit)
 
+    @property
+    def spent_until(self) -> datetime | None:
+        """Until when nothing leaves by this provider because the day's quota (UTC) is used up."""
+        return self.as_of + timedelta(seconds=limits.until_midnight(self.as_of)) if self.left_today == 0 else None
+
     def quota_of(self, *, day: date) -> int | None:
         """Letters of a later day (UTC): quota and warm-up; None: no limit."""
         return limits.quota_of(row=self.row, limit=self.limit, day=day)

@@ -23,7 +23,7 @@ from incidents.dispatch.channels.address import MailAddress, read_mail_setting
 from incidents.dispatch.channels.choose import providers
 from incidents.dispatch.conservation import changed_since_freeze
 from incidents.dispatch.events.bounces import return_path
-from incidents.dispatch.forecast import forecast
+from incidents.dispatch.forecast import forecast, spent_in_words
 from incidents.dispatch.gate.asking import is_stand_in, look_at_provider, look_at_stand_in, stays_here
 from incidents.dispatch.gate.findings import ACCEPTED, BLOCK, OK, WARN, Finding
 from incidents.dispatch.gate.machine import look_at_machine
@@ -223,6 +223,9 @@ def _quota(campaign: Campaign) -> Finding:
     if now.pace.blocked_until:
         text += f" It takes nothing before {now.pace.blocked_until:%Y-%m-%d %H:%M} UTC."
         return Finding("quota", WARN, text, "Look at the provider.")
+    if now.letters_left and now.pace.spent_until:
+        text += f" {spent_in_words(pace=now.pace)}."
+        return Finding("quota", WARN, text, "Wait for it, or add a second provider.")
     return Finding("quota", OK, text)
 
 

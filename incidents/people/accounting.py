@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from django.db import connection
 
@@ -33,6 +33,11 @@ class Accounting:
         """Whether nobody was lost."""
         parts = self.people + self.merged + self.needs_attention + self.rejection_pending + self.rejected
         return self.rows_in == parts
+
+    @property
+    def in_words(self) -> str:
+        """Every number by its name."""
+        return ", ".join(f"{getattr(self, one.name)} {one.name.replace('_', ' ')}" for one in fields(self))
 
 
 def account(*, incident: Incident) -> Accounting:

@@ -13,6 +13,7 @@ from django.db import connection
 from pytest_django import Settings
 from pytest_django.fixtures import DjangoAssertNumQueries
 
+from incidents.admin.pace import ways
 from incidents.dispatch import pacing
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
 from incidents.dispatch.forecast import LEFT, end_of, forecast, measure
@@ -286,6 +287,17 @@ def test_closing_by_hand_ends_a_wait_and_lifts_a_lowered_rate_but_no_quota(
     close_breaker(limit_id=ProviderLimit.objects.get().pk, incident=incident, author=officer, reason="cleared by telephone")
     after = pace_of(provider="smtp")
     assert (after.breaker, after.per_second, after.is_lowered, after.left_today) == ("closed", 100, False, 1)
+
+
+def test_a_used_up_quota_is_a_warning_that_says_when_it_goes_on(released: Campaign, limited: Any) -> None:
+    limited("inbox 2/day")
+    assert not any("quota" in line for line in forecast(campaign=released).warnings)
+    assert pacing.grant(provider="inbox", wanted=5).number == 2
+    now = forecast(campaign=released)
+    (line,) = (line for line in now.warnings if "quota" in line)
+    assert line.startswith("Today's quota of inbox is used up: it is given nothing before") and "00:00 UTC" in line
+    (way,) = ways(campaign=released)
+    assert way.says == "today's quota is used up" and way.until is not None and way.limit_id is None
 
 
 def test_a_domain_that_was_put_aside_is_listed_under_its_key_and_taken_back(incident: Incident, officer: User) -> None:

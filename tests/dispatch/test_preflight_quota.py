@@ -52,6 +52,13 @@ def test_a_quota_under_which_no_end_is_in_sight_is_a_warning_too(
     assert quota(five_frozen, settings, "inbox 1000/s 1/day", hours=400).level == WARN
 
 
+def test_a_quota_that_is_used_up_today_is_a_warning_with_the_moment(five_frozen: Campaign, settings: Settings) -> None:
+    quota(five_frozen, settings, "inbox 1000/s 5/day", hours=400)
+    assert pacing.grant(provider="inbox", wanted=9).number == 5
+    found = quota(five_frozen, settings, "inbox 1000/s 5/day", hours=400)
+    assert found.level == WARN and "Today's quota of inbox is used up" in found.text and "00:00 UTC" in found.text
+
+
 def test_a_deadline_that_is_over_already_is_not_the_quota_s_fault(five_frozen: Campaign, settings: Settings) -> None:
     assert quota(five_frozen, settings, "inbox 1000/s 1/day", hours=-1).level == OK
 
