@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -42,8 +41,7 @@ class Taken(NamedTuple):
     key_version: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one try. `kind` is a key of NEXT; `detail` holds no personal data; `wait`: seconds that we were told."""
 
     kind: str

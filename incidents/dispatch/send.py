@@ -43,23 +43,35 @@ KIND_OF_ERROR = {
 }
 
 
-@dataclass
+@dataclass(slots=True)
 class Lane:
     """A chunk on one connection: `answered` letters have an outcome, `begun` were handed over, `marked` are on the chunk."""
 
     number: int
     claimed: Claim
     fields: list[PersonFields | CannotOpen]
-    made: dict[int, Prepared | Outcome] = field(default_factory=dict)
+    #: When the lease was renewed, by the monotonic clock.
+    renewed: float
+    #: The letter that was made last, and its place.
+    made: tuple[int, Prepared | Outcome] | None = None
     outcomes: list[Outcome] = field(default_factory=list)
     begun: int = 0
     marked: int = 0
     #: As far as the markers that are on the database's disk.
     flushed: int = 0
-    #: When the lease was renewed, by the monotonic clock.
-    renewed: float = 0.0
+    #: How many letters there are, and how many of them may have begun before the next marker is written.
+    size: int = 0
+    bound: int = 0
     #: Why no further letter is begun; empty: go on.
     stopped: str = ""
+
+    def __post_init__(self) -> None:
+        self.size = len(self.claimed.letters)
+        self.bind()
+
+    def bind(self) -> None:
+        """See how far the markers reach now."""
+        self.bound = min(self.marked + self.claimed.step, self.flushed + self.claimed.flush, self.size)
 
     @property
     def answered(self) -> int:
@@ -69,23 +81,22 @@ class Lane:
     @property
     def flying(self) -> int:
         """How many letters are handed over and not answered."""
-        return self.begun - self.answered
+        return self.begun - len(self.outcomes)
 
     @property
     def ended(self) -> bool:
         """Whether nothing is on its way and nothing will be."""
-        return not self.flying and (bool(self.stopped) or self.begun == len(self.claimed.letters))
+        return self.begun == len(self.outcomes) and (bool(self.stopped) or self.begun == self.size)
 
     @property
-    def room(self) -> int:
-        """How many letters may begin before a marker is written."""
-        return min(self.claimed.step - (self.begun - self.marked), self.claimed.flush - (self.begun - self.flushed))
+    def idle(self) -> bool:
+        """Whether nothing is on its way and something will be."""
+        return self.begun == len(self.outcomes) and self.begun < self.size and not self.stopped
 
     @property
     def waits_for_marker(self) -> bool:
         """Whether the next letter may not begin before a marker is written."""
-        stale = time.monotonic() - self.renewed > LOOK_SECONDS
-        return not self.flying and not self.ended and (self.room <= 0 or stale)
+        return self.idle and (self.begun >= self.bound or time.monotonic() - self.renewed > LOOK_SECONDS)
 
     @property
     def waits_for_disk(self) -> bool:
@@ -94,7 +105,7 @@ class Lane:
 
     def all_outcomes(self) -> list[Outcome]:
         """One for every message of the chunk."""
-        rest = len(self.claimed.letters) - self.answered
+        rest = self.size - self.answered
         return [*self.outcomes, *[Outcome("unsent", detail=self.stopped)] * rest]
 
 
@@ -121,13 +132,14 @@ class Hands:
 
     def take(self, *, number: int, claimed: Claim) -> None:
         """Put a fresh chunk on an idle lane."""
-        self.busy[number] = Lane(number, claimed, self._letters.open(claimed=claimed), renewed=claimed.started)
+        self.busy[number] = Lane(number, claimed, self._letters.open(claimed=claimed), claimed.started)
 
     def turn(self) -> None:
         """One turn of all lanes. When the database is away, what was begun is heard to its end and written once it is back."""
         try:
             for lane in self.busy.values():
-                self._begin(lane)
+                if lane.idle and not lane.waits_for_marker:
+                    self._begin(lane)
             self._hear()
             self._mark()
             self._end()
@@ -157,8 +169,6 @@ class Hands:
     # -- handing over
 
     def _begin(self, lane: Lane) -> None:
-        if lane.flying or lane.ended or lane.waits_for_marker:
-            return
         letters = self._next(lane)
         # Looked at last: a process that stood still meanwhile may have lost the chunk, and asks the marker first.
         if letters and time.monotonic() - lane.renewed < self._longest_pause:
@@ -168,7 +178,7 @@ class Hands:
 
     def _next(self, lane: Lane) -> list[Prepared]:
         """The next letters of one hand-over. One that is set aside is answered by that, and ends the hand-over before it."""
-        room = min(self._batch, len(lane.claimed.letters) - lane.begun, lane.room)
+        room = min(self._batch, lane.bound - lane.begun)
         letters: list[Prepared] = []
         while len(letters) < room:
             made = self._made(lane, lane.begun + len(letters))
@@ -182,24 +192,25 @@ class Hands:
         return letters
 
     def _following(self, lane: Lane) -> Prepared | None:
-        if self._batch > 1 or lane.begun >= len(lane.claimed.letters):
+        if self._batch > 1 or lane.begun >= lane.size:
             return None
         made = self._made(lane, lane.begun)
         return None if isinstance(made, Outcome) else made
 
     def _made(self, lane: Lane, at: int) -> Prepared | Outcome:
-        if at not in lane.made:
-            lane.made.clear()
-            lane.made[at] = self._letters.make(claimed=lane.claimed, letter=lane.claimed.letters[at], fields=lane.fields[at])
-        return lane.made[at]
+        if lane.made is not None and lane.made[0] == at:
+            return lane.made[1]
+        made = self._letters.make(claimed=lane.claimed, letter=lane.claimed.letters[at], fields=lane.fields[at])
+        lane.made = at, made
+        return made
 
     # -- hearing
 
     def _hear(self) -> None:
-        if any(lane.flying for lane in self.busy.values()):
+        if self._something_flies():
             self._hear_for(LOOK_SECONDS / 2)
             end = time.monotonic() + GATHER_SECONDS
-            while self._marker_is_due() and any(lane.flying for lane in self.busy.values()) and (now := time.monotonic()) < end:
+            while self._marker_is_due() and self._something_flies() and (now := time.monotonic()) < end:
                 self._hear_for(end - now)
             failpoints.reach("after_response_before_commit")
 
@@ -208,7 +219,16 @@ class Hands:
             self._hear_lane(self.busy[number], answers)
 
     def _marker_is_due(self) -> bool:
-        return any(lane.waits_for_marker for lane in self.busy.values())
+        for lane in self.busy.values():  # noqa: SIM110  (asked several times for each letter)
+            if lane.waits_for_marker:
+                return True
+        return False
+
+    def _something_flies(self) -> bool:
+        for lane in self.busy.values():  # noqa: SIM110  (likewise)
+            if lane.begun != len(lane.outcomes):
+                return True
+        return False
 
     def _hear_lane(self, lane: Lane, answers: Sequence[Answer]) -> None:
         now = lane.claimed.now()
@@ -240,8 +260,9 @@ class Hands:
                 lane.marked, lane.renewed = lane.answered, time.monotonic()
                 if not still[lane.claimed.chunk_id]:
                     lane.stopped = lane.stopped or "the campaign no longer dispatches"
-            for lane in self.busy.values() if for_good else ():
-                lane.flushed = lane.marked
+            for lane in self.busy.values():
+                lane.flushed = lane.marked if for_good else lane.flushed
+                lane.bind()
 
     def _news(self, lane: Lane) -> Mark:
         new = enumerate(lane.outcomes[lane.marked :], start=lane.marked)
@@ -274,7 +295,7 @@ class Hands:
         """Begin nothing; hear everything that was begun; write it down, as often as it takes. Leaves no lane busy."""
         self.stop(reason)
         last = time.monotonic() + settings.PROVIDER_TIMEOUT_SECONDS + 5
-        while any(lane.flying for lane in self.busy.values()) and time.monotonic() < last:
+        while self._something_flies() and time.monotonic() < last:
             self._hear()
         for lane in self.busy.values():
             silent = Outcome("doubt", detail="no answer in time")

@@ -153,20 +153,24 @@ class Skeleton:
     def stuffed(self, *, said: Said, date: str) -> bytes:
         """The same as it travels by SMTP: `stuffed` of it."""
         assert self._by_smtp is not None
-        # A name is mostly the same in both parts, and quoted once.
-        own = {value: _dots_doubled(_own_lines(value)) for value in set(said.inner.values())}
-        return self._by_smtp.filled(_heads_of(said, date) | {place: own[value] for place, value in said.inner.items()})
+        filled, own = _heads_of(said, date), {"": b""}
+        for place, value in said.inner.items():
+            if value not in own:  # a name is mostly the same in both parts, and quoted once
+                own[value] = _dots_doubled(_own_lines(value))
+            filled[place] = own[value]
+        return self._by_smtp.filled(filled)
 
     def content_sha256(self, *, said: Said) -> str:
         """The very same as that of the whole mail, sooner."""
         if self._json is None:
             return self.mail(said=said).content_sha256
-        escaped = {value: encode_basestring(value)[1:-1] for value in set(said.inner.values())}
-        inner = {place: escaped[value] for place, value in said.inner.items()}
+        inner = {place: encode_basestring(value)[1:-1] if value else "" for place, value in said.inner.items()}
         if not self._json.stays_composed(inner):
             return self.mail(said=said).content_sha256
-        values = {place: value.encode("utf-8") for place, value in inner.items()}
-        return sha256(self._json.filled({**_ends_of(said), **values})).hexdigest()
+        filled = _ends_of(said)
+        for place, value in inner.items():
+            filled[place] = value.encode("utf-8")
+        return sha256(self._json.filled(filled)).hexdigest()
 
     def mail(self, *, said: Said) -> OutgoingMail:
         """The whole mail, for whoever takes no MIME."""
@@ -223,7 +227,7 @@ def _ends_of(said: Said) -> dict[str, bytes]:
 def _heads_of(said: Said, date: str) -> dict[str, bytes]:
     if not _PLAIN_DATE.fullmatch(date):
         raise ValueError("this is no Date head")
-    return {**_ends_of(said), "date": date.encode("ascii")}
+    return {"to": said.to.encode("ascii"), "message_ref": said.message_ref.encode("ascii"), "date": date.encode("ascii")}
 
 
 class _Part:
@@ -269,6 +273,8 @@ class _Form:
     runs: tuple[tuple[str, tuple[str, ...], str], ...]
     #: The same of the runs within the parts, as words and places in turn, each run on a line of its own.
     edges: tuple[str, ...]
+    #: Whether their words are ASCII.
+    plain_edges: bool
 
     @classmethod
     def of(cls, whole: str, marks: Mapping[str, str]) -> _Form:
@@ -277,7 +283,9 @@ class _Form:
         parts = re.split("(" + "|".join(re.escape(mark) for mark in place_of) + ")", whole)
         places = tuple((at, place_of[parts[at]]) for at in range(1, len(parts), 2))
         runs = tuple(_runs(parts, place_of))
-        return cls(tuple(part.encode("utf-8") for part in parts), places, runs, _edges(runs))
+        edges = _edges(runs)
+        plain_edges = "".join(edges[::2]).isascii()
+        return cls(tuple(part.encode("utf-8") for part in parts), places, runs, edges, plain_edges)
 
     def filled(self, values: Mapping[str, bytes]) -> bytes:
         """The whole with each place filled."""
@@ -297,8 +305,9 @@ class _Form:
 
     def stays_composed(self, inner: Mapping[str, str]) -> bool:
         """Whether the whole is in Unicode's composed form (NFC) with these values in its parts, given that the pieces are."""
-        words = joined(pieces=self.edges, values=inner)
-        return words.isascii() or unicodedata.is_normalized("NFC", words)
+        if self.plain_edges and "".join(inner.values()).isascii():
+            return True
+        return unicodedata.is_normalized("NFC", joined(pieces=self.edges, values=inner))
 
 
 def _edges(runs: Iterable[tuple[str, tuple[str, ...], str]]) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ class Filled:
     """A person's values in the places of a skeleton. What is asked for is written from the same values that were hashed."""
 
     def __init__(self, *, skeleton: Skeleton, said: Said, date: str, return_path: str) -> None:
-        self._skeleton, self._said, self._date = skeleton, said, date
+        self._skeleton, self._said, self._date, self._stuffed = skeleton, said, date, b""
         self.to, self.message_ref, self.return_path, self.heads = said.to, said.message_ref, return_path, skeleton.heads
 
     @property
@@ -85,10 +85,12 @@ class Filled:
         """The message as bytes with CRLF line ends."""
         return self._skeleton.raw(said=self._said, date=self._date)
 
-    @cached_property
+    @property
     def stuffed(self) -> bytes:
         """The message as it travels by SMTP, with its end."""
-        return self._skeleton.stuffed(said=self._said, date=self._date)
+        if not self._stuffed:
+            self._stuffed = self._skeleton.stuffed(said=self._said, date=self._date)
+        return self._stuffed
 
     def json_parts(self) -> tuple[str, str]:
         """Text and HTML as JSON strings in ASCII."""

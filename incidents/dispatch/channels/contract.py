@@ -7,9 +7,8 @@ Whatever cannot be told apart is doubtful.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from incidents.letters.mail import OutgoingMail
 from incidents.letters.mime import Heads
@@ -42,8 +41,7 @@ class SendError(Exception):
         self.throttled, self.unreached = throttled, unreached
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What became of one letter that was handed over: `error` None = taken, under the provider's id."""
 
     provider_id: str = ""

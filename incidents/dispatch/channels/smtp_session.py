@@ -10,8 +10,7 @@ import re
 import ssl
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from incidents.dispatch.channels.contract import Answer, Prepared, SendErrorKind
 from incidents.dispatch.channels.smtp_connect import Connected
@@ -47,8 +46,7 @@ class Silent(Lost):
     """The relay did not answer in time: it may be out of step, so that what it said last is not to be leant on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """MAIL and RCPT of one letter, as bytes."""
 
     mail: bytes
