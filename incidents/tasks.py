@@ -20,7 +20,7 @@ from incidents.dispatch import work
 from incidents.dispatch.events.strangers import forget_strangers
 from incidents.dispatch.owner import AWAY, Owner
 from incidents.dispatch.recovering import pause_older
-from incidents.models import ImportBatch
+from incidents.models import BatchState, ImportBatch
 from incidents.people import retention
 from incidents.people.importing import Busy, carry_on, difference, unfinished
 from incidents.refusal import Refused
@@ -108,6 +108,14 @@ def import_list(batch_id: int) -> None:
     except Refused:
         # The refusal stands with the list, for the desk; its text is for people and not for a log.
         logger.warning("list %s was not imported; its page says why", batch_id)
+    except AWAY as error:
+        logger.warning("list %s: the database is away: %s", batch_id, type(error).__name__)
+        connection.close()
+    except Exception as error:
+        # A fault of ours with this list: it is tried on, says so on its page, and holds up no other.
+        logger.error("list %s is not imported yet: %s", batch_id, type(error).__name__)
+        words = f"A fault of the program stops this list ({type(error).__name__}). It is tried again by itself; nothing is lost."
+        ImportBatch.objects.filter(pk=batch_id).exclude(state=BatchState.DONE).update(refusal=words)
 
 
 @shared_task(ignore_result=True, expires=3600)

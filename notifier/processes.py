@@ -23,6 +23,8 @@ from notifier.embedded import ServiceDown, private_folder
 ROOT = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 35
 RESTART_PAUSE_SECONDS = 1.0
+#: And before one that the machine refused is tried again.
+TRY_AGAIN_SECONDS = 5.0
 #: What ends by itself sooner has failed to start. So many times in a row are told, and it is tried less often.
 START_SECONDS, FAILURES_TOLD, LONGEST_PAUSE_SECONDS = 10.0, 3, 30.0
 
@@ -198,8 +200,14 @@ class Supervisor:
 
     def _start_if_due(self, child: Child) -> None:
         if time.monotonic() >= child.due:
-            child.due = 0.0
-            child.start()
+            try:
+                child.start()
+            except (OSError, subprocess.SubprocessError) as error:
+                # No memory for another process, no room for its log: the others are looked after, and this one is tried again.
+                print(f"'{child.name}' cannot be started ({error}); it is tried again", file=sys.stderr, flush=True)
+                child.due = time.monotonic() + TRY_AGAIN_SECONDS
+            else:
+                child.due = 0.0
 
     def stop(self) -> None:
         """SIGTERM (workers finish the message in hand), then SIGKILL for what does not end."""

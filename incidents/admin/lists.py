@@ -129,7 +129,7 @@ def _list_page(request: HttpRequest, batch: ImportBatch, *, clear: bool) -> Http
     incident, extra = batch.incident, {}
     if batch.state == BatchState.UPLOADED:
         extra = _columns(request, batch, clear)
-    if batch.state == BatchState.REFUSED:
+    if batch.state == BatchState.REFUSED or batch.state in MOVING:
         extra = {"refusal": on_the_page(batch.refusal)}
     return page(
         request, "list", title=f"List {batch.pk}", incident=incident, tab="people", batch=batch, moving=batch.state in MOVING,

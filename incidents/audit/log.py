@@ -8,6 +8,7 @@ gapless places and keeps the tree's frontier. Checkpoints are C2SP signed notes.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import tempfile
@@ -33,6 +34,8 @@ from incidents.audit.merkle import Frontier, leaf_hash
 from incidents.models import AuditCheckpoint, AuditEvent, AuditLeaf, AuditLog, Incident
 from incidents.models.audit import DECISIVE
 from incidents.refusal import Refused
+
+logger = logging.getLogger(__name__)
 
 SEQUENCER_LOCK = 0x62_6E_5F_73_65_71  # "bn_seq"
 BATCH = 20_000
@@ -364,6 +367,10 @@ def _refuse_to_go_back(log: AuditLog, root: str) -> None:
     try:
         head = witness.read_head(log)
     except OSError:
+        return
+    except ValueError:
+        # Torn by a disk or a person. The database is all that is left to go by; else nothing would be signed any more.
+        logger.error("the kept head of %s is torn: a restored database would not be seen; it is written anew", log.origin)
         return
     if head.size <= log.size and head.root == (root if head.size == log.size else witness.root_at(log, head)):
         return

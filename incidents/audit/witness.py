@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +51,21 @@ def remember_head(log: AuditLog, root: str) -> None:
     path = head_file(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".new")
-    temporary.write_text(f"{log.size} {root}")
-    temporary.replace(path)  # a crash leaves the old head or the new one, never half of one
+    with temporary.open("w") as file:
+        file.write(f"{log.size} {root}")
+        file.flush()
+        os.fsync(file.fileno())  # a crash or a power cut leaves the old head or the new one, never half of one
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names in a folder."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def root_at(log: AuditLog, head: Head) -> str:

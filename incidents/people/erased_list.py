@@ -12,6 +12,7 @@ from pathlib import Path
 from django.conf import settings
 
 from incidents.audit.log import log_of
+from incidents.audit.witness import sync_folder
 from incidents.models import AffectedPerson, Incident
 
 #: A subject is 32 hexadecimal digits; with its line's end.
@@ -42,15 +43,7 @@ def append(*, incident: Incident, subjects: Sequence[str]) -> None:
     finally:
         os.close(handle)
     if new:
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync_folder(path.parent)
 
 
 def not_replayed(*, incident: Incident) -> list[int]:

@@ -115,8 +115,8 @@ def settle(*, batch: ImportBatch) -> Accounting:
         cursor.execute("DROP TABLE staging, kind")
     forget_staged(batch=batch)
     batch.parts.all().delete()
-    batch.state, batch.finished_at = BatchState.DONE, database_now()
-    batch.save(update_fields=["state", "finished_at", "rows"])
+    batch.state, batch.finished_at, batch.refusal = BatchState.DONE, database_now(), ""
+    batch.save(update_fields=["state", "finished_at", "rows", "refusal"])
     return counted
 
 

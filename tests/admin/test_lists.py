@@ -16,6 +16,7 @@ from incidents.admin.lists import ENCODINGS, MOVING, on_the_page
 from incidents.admin.spool import PIECE, Spool
 from incidents.models import AuditEvent, BatchState, ImportBatch, ImportPart, Incident
 from incidents.people.amending import open_amendment
+from incidents.people.confined import ReaderBroken
 from incidents.people.importing import carry_on
 from incidents.people.reading.encodings import OFFERED
 from incidents.vault.master import MasterKeyWrong
@@ -224,6 +225,36 @@ def test_a_list_that_nobody_carries_on_is_picked_up_by_the_tick(
     tasks.import_waiting()
     assert ImportBatch.objects.get(pk=batch.pk).state == BatchState.DONE
     assert carry_on(batch=batch).already_known
+
+
+def test_a_fault_with_one_list_is_told_on_its_page_and_holds_up_no_other(
+    desk: Client, opened: Incident, list_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("incidents.admin.lists.wake_import", lambda batch_id, **_: False)
+    sent(desk, opened, list_file.read_bytes())
+    broken = newest(opened)
+    confirmed(desk, broken)
+    sent(desk, opened, b"person_id,full_name,email,stated_country\nnew-1,Nora New,nora@example.org,FR\n")
+    other = newest(opened)
+    confirmed(desk, other)
+    assert other.pk > broken.pk
+    carry = tasks.carry_on
+
+    def fails(*, batch: ImportBatch, wait: bool) -> object:
+        if batch.pk == broken.pk:
+            raise ReaderBroken("IndexError at line 7")
+        return carry(batch=batch, wait=wait)
+
+    monkeypatch.setattr(tasks, "carry_on", fails)
+    tasks.import_waiting()
+    assert ImportBatch.objects.get(pk=other.pk).state == BatchState.DONE
+    page = desk.get(at("list", opened.pk, broken.pk)).content.decode()
+    assert "A fault of the program stops this list (ReaderBroken)" in page and "tried again by itself" in page
+    assert "line 7" not in caplog.text
+    monkeypatch.setattr(tasks, "carry_on", carry)
+    tasks.import_waiting()
+    broken.refresh_from_db()
+    assert (broken.state, broken.refusal) == (BatchState.DONE, "")
 
 
 def test_a_wrong_master_key_is_told_in_words_on_every_page(desk: Client, case: Incident, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from pytest_django import Settings
 from incidents.audit import log, verify_bundle, witness
 from incidents.audit.actions import Action
 from incidents.audit.export import export_evidence
-from incidents.audit.log import TreeWentBack
+from incidents.audit.log import TreeWentBack, record
 from incidents.dispatch import work
 from incidents.dispatch.campaign import CampaignRefused, drain_if_done, freeze, pause, resume, stop
 from incidents.dispatch.conservation import check_campaign
@@ -155,6 +155,19 @@ def test_where_the_heads_are_kept_elsewhere_it_is_said_once_and_the_work_goes_on
         assert pause_older() == pause_older() == 0
     assert sum("cannot be read here" in line.message for line in caplog.records) == 1
     assert send(1) == 5
+
+
+def test_a_torn_head_stops_no_signing_and_is_written_anew(
+    five: Campaign, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    signed()
+    kept = witness.head_file(five.incident.audit_log)
+    kept.write_text("")  # as a power cut leaves a file that nobody waited for
+    record(incident=five.incident, action=Action.SOURCE_CANCELLED, actor="officer", data={"file_sha256": "0" * 64})
+    with caplog.at_level(logging.ERROR):
+        head = log.checkpoint(incident=five.incident)
+    assert (head.size, head.root) == tuple(vars(witness.read_head(five.incident.audit_log)).values())
+    assert any("is torn" in line.message for line in caplog.records)
 
 
 # Recovering

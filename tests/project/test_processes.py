@@ -84,3 +84,23 @@ time.sleep(600)
     parent.kill()
     parent.wait()
     until(lambda: not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text())
+
+
+def test_one_that_the_machine_refuses_to_start_is_tried_again_and_the_others_are_looked_after(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(processes, "TRY_AGAIN_SECONDS", 0.1)
+    made = child(supervisor, LIVES)
+    start, refused = Child.start, iter([OSError(12, "Cannot allocate memory")] * 2)
+
+    def begin(self: Child) -> None:
+        if error := next(refused, None):
+            raise error
+        start(self)
+
+    monkeypatch.setattr(Child, "start", begin)
+    first = made.process
+    assert first is not None
+    first.kill()
+    until(lambda: made.starts == 2 and made.process is not None and made.process.poll() is None)
+    assert capsys.readouterr().err.count("'worker' cannot be started ([Errno 12] Cannot allocate memory)") == 2

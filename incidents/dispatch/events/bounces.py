@@ -28,14 +28,33 @@ from incidents.dispatch.events.bodies import REF, harmless, key_of, moment, reci
 MOST_BYTES = 256_000
 MOST_PARTS, MOST_RECIPIENTS = 50, 20
 CODE = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
-REPLY = re.compile(r"\b([45])\d\d[ -]")
-DAEMON = re.compile(r"mailer-?daemon|postmaster|mail delivery (?:sub)?system", re.IGNORECASE)
+#: A reply code: where a line begins or somebody is quoted, with words behind it. Else it is a telephone number, or a rule's.
+REPLY = re.compile(
+    r"(?:^\s*|[>:;(#]\s*|said:?\s|error:?\s)([45])[0-5]\d[ -]\s*(?=[#<\[(]?[A-Za-z245])", re.IGNORECASE | re.MULTILINE
+)
+DAEMON = re.compile(
+    r"(?:mailer-?daemon|postmaster|mail-?delivery\S*)@|^\s*\"?(?:mail delivery (?:sub)?system|mailer-?daemon)\b", re.IGNORECASE
+)
+FAILURE = re.compile(
+    r"undeliver|delivery (?:status|has fail)|fail(?:ed|ure)|return(?:ed|ing)|unzustellbar|non remis|mancat|no entregado|rejected",
+    re.IGNORECASE,
+)
+#: What a server has against us and our address, not against the person's.
+AGAINST_US = re.compile(
+    r"blocked using|block ?list|blacklist|spamhaus|client host|banned sending|unauthenticated|dmarc|reputation|relay \w*denied",
+    re.IGNORECASE,
+)
 LATER = re.compile(
     r"delayed|will (?:keep|be) (?:trying|retried)|still (?:being )?(?:trying|retried)|warning: message", re.IGNORECASE
 )
 QMAIL = re.compile(r"This is the (?:qmail-send|MTA) program|This is the mail (?:system|delivery)", re.IGNORECASE)
 #: Answers by machines, and demands to prove that one is no machine: they say that nobody has read it, and no more.
-MACHINE = re.compile(r"auto[- _]?(?:reply|respon|antwort)|out of (?:the )?office|abwesen|absence|vacation", re.IGNORECASE)
+MACHINE = re.compile(
+    r"auto[- _]?(?:reply|respon|antwort)|automat\w*[ :](?:reply|response|antwort)|r[ée]ponse automatique|risposta automatica"
+    r"|respuesta autom|out of (?:the )?office|abwesen|absence|vacation|requires? verification|confirm your (?:e-?mail|message)"
+    r"|quarantin",
+    re.IGNORECASE,
+)
 #: RFC 3463: a full mailbox, and a mailbox that is closed for now, open again.
 PASSING = frozenset({(2, 1), (2, 2)})
 #: Where our name of a letter may stand, from what the sender of a bounce cannot forge for others to what it repeats.
@@ -152,13 +171,13 @@ def _returned(part: Mail) -> Mail:
 def _findings(mail: Mail, parts: list[Mail]) -> list[Finding]:
     if mail.get_content_type() == "multipart/report":
         for part in parts:
-            if part.get_content_type() == "message/delivery-status":
-                return list(_statuses(part)) or [Finding(kinds.NOTICE, ("a report that says nothing",))]
+            if part.get_content_type() in ("message/delivery-status", "message/global-delivery-status"):
+                return list(_statuses(part)) or [_by_its_look(mail, parts, sure=True)]
             if part.get_content_type() == "message/feedback-report":
                 return [_feedback(part)]
         if "disposition" in _head(mail, "content-type").lower():
             return [Finding(kinds.NOTICE, ("a receipt",))]
-    if _by_a_machine(mail):
+    if not _by_an_old_server(mail, parts) and _by_a_machine(mail):
         return [Finding(kinds.NOTICE, ("an answer by a machine",), happened=_head(mail, "date"))]
     return [_by_its_look(mail, parts)]
 
@@ -166,10 +185,11 @@ def _findings(mail: Mail, parts: list[Mail]) -> list[Finding]:
 def _statuses(part: Mail) -> Iterator[Finding]:
     """RFC 3464, 2.3: one group of fields for each recipient, after the one about the message."""
     groups = part.get_payload()
-    for fields in groups[1 : 1 + MOST_RECIPIENTS] if isinstance(groups, list) else []:
+    # Some leave out the empty line behind what is said of the message: then one group says all.
+    for fields in groups[: 1 + MOST_RECIPIENTS] if isinstance(groups, list) else []:
         if not isinstance(fields, Mail) or "action" not in fields:
             continue
-        action, status = _head(fields, "action").strip().lower(), _head(fields, "status")
+        action, status = _head(fields, "action").partition("(")[0].strip().lower(), _head(fields, "status")
         diagnosis = _head(fields, "diagnostic-code").partition(";")[2] or _head(fields, "diagnostic-code")
         # A final recipient may be where somebody forwards their mail to: only the original one can be compared with ours.
         original = _head(fields, "original-recipient").partition(";")[2]
@@ -180,7 +200,11 @@ def _statuses(part: Mail) -> Iterator[Finding]:
 
 
 def _how_bad(status: str, diagnosis: str) -> str:
-    found = CODE.search(status) or CODE.search(diagnosis)
+    if AGAINST_US.search(diagnosis):
+        return kinds.SOFT
+    found = CODE.search(status)
+    if found is None or (found[2], found[3]) == ("0", "0"):  # which says nothing but that it failed
+        found = CODE.search(diagnosis) or found
     if found:
         passing = found[1] == "4" or (int(found[2]), int(found[3])) in PASSING
         return kinds.SOFT if passing else kinds.HARD
@@ -201,25 +225,34 @@ def _by_a_machine(mail: Mail) -> bool:
         return True
     if _head(mail, "precedence").strip().lower() in ("auto_reply", "auto-reply"):
         return True
-    return not DAEMON.search(_head(mail, "from")) and bool(MACHINE.search(_head(mail, "subject")))
+    return bool(MACHINE.search(_head(mail, "subject")))
 
 
-def _by_its_look(mail: Mail, parts: list[Mail]) -> Finding:
-    """A bounce that follows no standard: of Exim, of qmail, or of whoever calls themselves a mail daemon."""
-    texts = [_text(part) for part in parts if part.get_content_type() == "text/plain"]
-    text = (texts or [""])[0]
-    daemon = DAEMON.search(_head(mail, "from")) or "x-failed-recipients" in mail or QMAIL.search(text)
+def _first_text(parts: list[Mail]) -> str:
+    return next((_text(part) for part in parts if part.get_content_type() == "text/plain"), "")
+
+
+def _by_an_old_server(mail: Mail, parts: list[Mail]) -> bool:
+    """Exim and qmail say so; Exim and Postfix call their own bounces an answer by a machine, which they are."""
+    return "x-failed-recipients" in mail or bool(QMAIL.search(_first_text(parts)))
+
+
+def _by_its_look(mail: Mail, parts: list[Mail], *, sure: bool = False) -> Finding:
+    """A bounce that follows no standard: of Exim, of qmail, or of whoever calls themselves a daemon. `sure`: it is a report."""
+    text, old = _first_text(parts), _by_an_old_server(mail, parts)
     happened = _head(mail, "date")
-    if not daemon:
+    if not (sure or old or DAEMON.search(_head(mail, "from"))):
         return Finding(kinds.NOTICE, ("a mail that is no bounce",), happened=happened)
     code, reply = CODE.search(text), REPLY.search(text)
     said = _line_of(text, code or reply)
     if LATER.search(_head(mail, "subject")) or (LATER.search(text[:2000]) and not (code and code[1] == "5")):
         return Finding(kinds.DEFERRED, (said,), happened=happened)
     if code is None and reply is None:
-        # Whoever returns a letter without a reason has returned it all the same; qmail and Exim do so for good.
-        for_good = "x-failed-recipients" in mail or QMAIL.search(text)
-        return Finding(kinds.HARD if for_good else kinds.SOFT, ("returned without a code",), happened=happened)
+        # Whoever returns a letter without a reason has returned it all the same; qmail and Exim do so for good. A postmaster
+        # who writes without a word of failure is a person.
+        if not old and not FAILURE.search(_head(mail, "subject")):
+            return Finding(kinds.NOTICE, ("a mail that says no reason",), happened=happened)
+        return Finding(kinds.HARD if old else kinds.SOFT, ("returned without a code",), happened=happened)
     return Finding(_how_bad(code[0] if code else "", text), (said,), happened=happened)
 
 

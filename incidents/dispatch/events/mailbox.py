@@ -81,5 +81,8 @@ def _bytes_of(path: Path) -> bytes | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):  # a folder can be opened, and not be read
+        os.close(handle)
+        return None
     with os.fdopen(handle, "rb") as file:
-        return file.read(MOST_BYTES) if stat.S_ISREG(os.fstat(handle).st_mode) else None
+        return file.read(MOST_BYTES)

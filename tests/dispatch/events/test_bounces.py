@@ -140,6 +140,17 @@ MAILS = {
     "out of office, by precedence": (plain(sender="<c@example.org>", subject="x", text="y", heads="Precedence: auto_reply\n"), "notice"),
     "challenge": (plain(sender="<confirm@spamfilter.example>", subject="Please confirm your message", text="Click here to have your mail delivered. Error 550 otherwise."), "notice"),
     "spam notice": (plain(sender="<filter@isp.example>", subject="[SPAM] A letter", text="Your message was put into quarantine (5.7.1)."), "notice"),
+    "Exim, which calls itself a machine": (plain(sender="Mail Delivery System <Mailer-Daemon@exim.example>", subject="Mail delivery failed: returning message to sender", text="This message was created automatically by mail delivery software.\n\n  claire@example.org\n    Unrouteable address", heads="X-Failed-Recipients: claire@example.org\nAuto-Submitted: auto-replied\n"), "bounced_hard"),
+    "Postfix, its report torn": (plain(sender="MAILER-DAEMON@mx.example (Mail Delivery System)", subject="Undelivered Mail Returned to Sender", text="This is the mail system at host mx.example.\n\n<claire@example.org>: host mx said: 550 5.1.1 unknown", heads="Auto-Submitted: auto-replied\n"), "bounced_hard"),
+    "an action with a comment": (report(action="Failed (bad mailbox)"), "bounced_hard"),
+    "a full mailbox behind an empty status": (report(status="5.0.0", diagnosis="smtp; 552 5.2.2 mailbox over quota"), "bounced_soft"),
+    "our own server on a block list": (report(status="5.7.1", diagnosis="smtp; 550 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using Spamhaus"), "bounced_soft"),
+    "a report in one group": (report().replace(b"07:59:00 +0000\n\nFinal", b"07:59:00 +0000\nFinal"), "bounced_hard"),
+    "out of office of somebody at postmaster.co.uk": (plain(sender="Claire <claire@postmaster.co.uk>", subject="Automatic reply: Your data", text="I am away. Call 020 555 1234", heads="Auto-Submitted: auto-generated\n"), "notice"),
+    "out of office of a postmaster": (plain(sender="Postmaster <postmaster@firma.example>", subject="Automatische Antwort: Ihre Daten", text="Ich bin nicht da, Telefon 0551 550 12", heads="Auto-Submitted: auto-generated\n"), "notice"),
+    "a postmaster writes": (plain(sender="postmaster@firma.example", subject="Re: Ihre Daten", text="Was wurde von mir gestohlen?\n0551 555 12"), "notice"),
+    "quarantine of a firm": (plain(sender="postmaster@corp.example", subject="[Postmaster] Message quarantined", text="Your message was quarantined by rule 550"), "notice"),
+    "a challenge of a daemon": (plain(sender="Mail Delivery System <mailer-daemon@box.example>", subject="Your email requires verification verify#abc", text="Reply to be let in."), "notice"),
     "a person writes": (plain(sender="<claire@example.org>", subject="Re: A letter", text="Who are you? 550"), "notice"),
 }  # fmt: skip
 
@@ -275,10 +286,11 @@ def test_a_maildir_is_read_and_tidied(database: None, tmp_path: Path) -> None:
     )
     os.symlink("/etc/hostname", tmp_path / "new" / "4.M4.host")
     os.mkfifo(tmp_path / "new" / "5.M5.host")
+    (tmp_path / "new" / "0.M0.folder").mkdir()
     done = read_maildir(folder=tmp_path, now=NOW)
     assert (done.mails, done.events, done.strangers, done.unreadable) == (3, 2, 1, 0)
     assert sorted(path.name for path in (tmp_path / "cur").iterdir()) == ["1.M1.host:2,S", "2.M2.host:2,S", "3.M3.host:2,S"]
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["4.M4.host", "5.M5.host"]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["0.M0.folder", "4.M4.host", "5.M5.host"]
     assert ProviderEvent.objects.count() == 1
     assert read_maildir(folder=tmp_path, now=NOW).mails == 0
 
