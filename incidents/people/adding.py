@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import Any
+from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
+from typing import Any, NamedTuple
 
 from incidents.audit.log import database_now
-from incidents.models import AffectedPerson, ImportBatch, ImportRow, QueueEntry, RowOutcome
+from incidents.models import AffectedPerson, ImportBatch, ImportRow, RowOutcome
 from incidents.models.people import QueueKind
 from incidents.people import joining
 from incidents.people.amending import on_standing_register
-from incidents.people.decisions import FOLLOW, LATER, WAITING, note, question
+from incidents.people.decisions import FOLLOW, LATER, WAITING, note
 from incidents.people.kept import KeptRow, open_row, seal_row
-from incidents.people.matching import STAGED_ROW, WRITE_KEPT, StagedRow, copy_rows, pages, record_of, rows_of
+from incidents.people.matching import WRITE_KEPT, copy_rows, record_of
 from incidents.people.questions import DATA
+from incidents.people.residence import UNKNOWN
 from incidents.people.returned import CORRECTION
 from incidents.people.staged import STAGED
+from incidents.people.staged_rows import STAGED_ROW, OpenedRow, StagedRow, keep_rows, open_rows, pages, rows_of
+from incidents.record import PersonFields
 from incidents.vault import CannotOpen, Vault
 
 KNOWN = f"""
@@ -59,6 +62,13 @@ INSERT INTO incidents_queueentry (incident_id, person_id, kind, "column", reason
 SELECT %(incident)s, a.person, q ->> 'kind', q ->> 'column', q ->> 'reason', q ->> 'remedy', 'open', ''
 FROM asked a, jsonb_array_elements(a.questions) q""",
 )
+#: The people of a page, locked in their order: decisions, and erasures above all, go on beside an import.
+PEOPLE = """
+SELECT id, subject, sealed, wrapped_key, key_version, reference, residence, residence_from, confidence, possible_residences,
+  elements, flags, language, has_post
+FROM incidents_affectedperson WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"""
+QUEUE = """
+SELECT person_id, id, kind, "column", reason, remedy, status FROM incidents_queueentry WHERE person_id = ANY(%s) ORDER BY id"""
 #: Those whose questions changed, but for people on a frozen register: their status is what the register says.
 FOLLOWED = "SELECT person FROM asked WHERE NOT frozen"
 UNREADABLE = {
@@ -75,24 +85,64 @@ PROBLEMS = 13
 RAISED = frozenset(QueueKind) - {QueueKind.MATCH_CONFLICT, QueueKind.ROW}
 
 
-@dataclass
-class _Page:
-    """Some hundred known people, locked, with what is asked of them and which rows are theirs."""
+class _Person(NamedTuple):
+    """Somebody who is known: the columns that a row can change."""
 
-    people: dict[int, AffectedPerson]
-    frozen: set[int]
-    queue: dict[int, list[QueueEntry]]
-    own: dict[int, ImportRow]
+    pk: int
+    subject: str
+    sealed: bytes | None
+    wrapped_key: bytes | None
+    key_version: int
+    reference: str
+    residence: str
+    residence_from: str
+    confidence: str
+    possible_residences: list[str]
+    elements: list[str]
+    flags: list[str]
+    language: str
+    has_post: bool
+
+
+class _Entry(NamedTuple):
+    """What is or was asked of somebody who is known."""
+
+    pk: int
+    kind: str
+    column: str
+    reason: str
+    remedy: str
+    status: str
+
+    def question(self) -> joining.Question:
+        """The entry as the question that a row raised."""
+        return {"kind": self.kind, "column": self.column, "reason": self.reason, "remedy": self.remedy}
+
+
+@dataclass
+class _Known:
+    """One of a page: locked, their record opened, with what is asked of them and the rows that are theirs."""
+
+    person: _Person
+    record: bytes | CannotOpen
+    queue: list[_Entry]
+    rows: list[OpenedRow]
+
+    @property
+    def decided(self) -> bool:
+        """Whether somebody has set the residence."""
+        return self.person.residence_from == DECISION
 
 
 @dataclass
 class _Written:
-    """What a page writes, in the rows of the temporary tables."""
+    """What a page writes, in the rows of the temporary tables; and what it looks up for those who change."""
 
-    keep: list[tuple[object, ...]]
-    own: list[tuple[object, ...]]
-    added: list[tuple[object, ...]]
-    asked: list[tuple[object, ...]]
+    frozen: set[int]
+    first_rows: dict[int, tuple[int, bytes | memoryview | None]]
+    own: list[tuple[object, ...]] = field(default_factory=list)
+    added: list[tuple[object, ...]] = field(default_factory=list)
+    asked: list[tuple[object, ...]] = field(default_factory=list)
 
 
 def add_to_known(cursor: Any, vault: Vault, *, batch: ImportBatch) -> None:
@@ -102,11 +152,7 @@ def add_to_known(cursor: Any, vault: Vault, *, batch: ImportBatch) -> None:
     if not cursor.fetchone()[0]:
         return
     for page in pages(_groups(batch)):
-        found, written = _look_up([person for person, _ in page]), _Written([], [], [], [])
-        for person, rows in page:
-            _add(found, person, rows, written, vault, batch)
-        for table in ("keep", "own", "added", "asked"):
-            copy_rows(cursor, table, getattr(written, table))
+        _add_page(cursor, vault, batch, page)
     ids: dict[str, object] = {"batch": batch.pk, "incident": batch.incident_id, "author": batch.author_id}
     ids |= {"now": database_now(), "answered": ANSWERED}
     for statement in WRITE:
@@ -119,51 +165,95 @@ def _groups(batch: ImportBatch) -> Iterator[tuple[int, list[StagedRow]]]:
         yield int(person), [StagedRow(*row[1:]) for row in group]
 
 
-def _look_up(ids: list[int]) -> _Page:
-    """The people of a page, locked in their order: decisions go on beside an import."""
-    people = AffectedPerson.objects.filter(pk__in=ids).select_for_update(no_key=True, of=("self",)).order_by("pk")
-    queue: dict[int, list[QueueEntry]] = {}
-    for entry in QueueEntry.objects.filter(person__in=ids).order_by("pk"):
-        queue.setdefault(entry.person_id or 0, []).append(entry)
+def _add_page(cursor: Any, vault: Vault, batch: ImportBatch, page: list[tuple[int, list[StagedRow]]]) -> None:
+    """Some hundred people. Every row is kept for the undo; whoever it says nothing new of is left as they are."""
+    incident = batch.incident.reference
+    opened = open_rows([row for _, staged in page for row in staged], vault=vault, incident=incident)
+    keep_rows(cursor, opened, vault=vault, incident=incident)
+    rows = iter(opened)
+    known = _look_up(cursor, vault, [(person, list(islice(rows, len(staged)))) for person, staged in page])
+    some = [one for one in known if not _says_nothing_new(one)]
+    written = _look_closer([one.person.pk for one in some])
+    for one in some:
+        _add(one, written, vault, batch)
+    for table in ("own", "added", "asked"):
+        copy_rows(cursor, table, getattr(written, table))
+
+
+def _look_up(cursor: Any, vault: Vault, page: list[tuple[int, list[OpenedRow]]]) -> list[_Known]:
+    ids = [person for person, _ in page]
+    cursor.execute(PEOPLE, [ids])
+    people = {row[0]: _Person(*row) for row in cursor.fetchall()}
+    queue: dict[int, list[_Entry]] = {}
+    cursor.execute(QUEUE, [ids])
+    for person, *entry in cursor.fetchall():
+        queue.setdefault(person, []).append(_Entry(*entry))
+    found = [people[pk] for pk in ids]
+    records = vault.open_encoded([(one.subject, one.sealed, one.wrapped_key, one.key_version) for one in found])
+    return [_Known(one, record, queue.get(one.pk, []), rows) for one, record, (_, rows) in zip(found, records, page, strict=True)]
+
+
+def _look_closer(ids: list[int]) -> _Written:
+    """Of those for whom something may change: whether they stand on a register, and the row that was theirs first."""
+    if not ids:
+        return _Written(set(), {})
     rows = ImportRow.objects.filter(person__in=ids, outcome=RowOutcome.PERSON).order_by("-pk")
-    return _Page(
-        people={person.pk: person for person in people},
-        frozen=on_standing_register(ids),
-        queue=queue,
-        own={row.person_id or 0: row for row in rows},
+    return _Written(
+        on_standing_register(ids),
+        {person or 0: (pk, sealed) for person, pk, sealed in rows.values_list("person", "pk", "sealed")},
     )
 
 
-def _add(found: _Page, person_id: int, staged: list[StagedRow], written: _Written, vault: Vault, batch: ImportBatch) -> None:
-    """One person's rows: what they change is written down, and every row is kept for the undo."""
-    incident, person = batch.incident.reference, found.people[person_id]
-    rows = [row.opened(vault, incident) for row in staged]
-    written.keep += [
-        (row.number, seal_row(row=own, vault=vault, incident=incident)) for row, own in zip(staged, rows, strict=True)
-    ]
-    queue = found.queue.get(person_id, [])
-    try:
-        before = replace(as_row(person=person, vault=vault), problems=[question(one) for one in queue if one.status in WAITING])
-    except CannotOpen:
-        written.asked.append(_asked(person_id, [UNREADABLE], [], queue, frozen=True))
+def _says_nothing_new(one: _Known) -> bool:
+    """Whether `_add` would change and ask nothing, told without reading or joining anything: so it is with nearly everybody."""
+    return not one.queue and all(
+        row.record == one.record and row.row.merge_tier != CORRECTION and not row.words["problems"] and _is_seen(one, row.row)
+        for row in one.rows
+    )
+
+
+def _is_seen(one: _Known, row: StagedRow) -> bool:
+    """Whether what the law sees stays as it is beside this row; see `joining.join`."""
+    person = one.person
+    return (
+        (one.decided or row.residence in {person.residence, UNKNOWN})
+        and sorted({*person.elements, *row.elements}) == person.elements
+        and sorted({*person.flags, *row.flags}) == person.flags
+        and bool(person.language or not row.language)
+        and (person.has_post or not row.has_post)
+    )
+
+
+def _add(one: _Known, written: _Written, vault: Vault, batch: ImportBatch) -> None:
+    """What one person's rows change is written down."""
+    pk, queue = one.person.pk, one.queue
+    if isinstance(one.record, CannotOpen):
+        written.asked.append(_asked(pk, [UNREADABLE], [], queue, frozen=True))
         return
-    decided = person.residence_from == DECISION
-    base, others = _corrected(before, staged, rows, batch, decided=decided)
-    whole = _newest_first(joining.join([base, *others], decided=decided), rows, batch)
+    waiting = [entry.question() for entry in queue if entry.status in WAITING]
+    before = replace(_row_of(one.person, PersonFields.decode(one.record)), problems=waiting)
+    rows = [row.read() for row in one.rows]
+    base, others = _corrected(before, one, rows, batch)
+    whole = _newest_first(joining.join([base, *others], decided=one.decided), rows, batch)
     changed = _differs(before, whole)
-    if person_id in found.frozen:
+    if pk in written.frozen:
         asked = [note(LATER)] if changed else []
-        written.asked.append(_asked(person_id, asked, [], queue, frozen=True))
+        written.asked.append(_asked(pk, asked, [], queue, frozen=True))
         return
     if changed:
-        record = record_of(whole, person.subject, vault)
-        written.added.append((person_id, staged[-1].number, *record[:PROBLEMS], *record[PROBLEMS + 1 :]))
-    own = found.own.get(person_id)
-    if changed and own and not open_row(sealed=own.sealed, vault=vault, incident=incident).fields:
-        cells = open_row(sealed=own.sealed, vault=vault, incident=incident).cells
-        written.own.append((own.pk, seal_row(row=replace(before, cells=cells), vault=vault, incident=incident)))
+        record = record_of(whole, one.person.subject, vault)
+        written.added.append((pk, one.rows[-1].row.number, *record[:PROBLEMS], *record[PROBLEMS + 1 :]))
+        _keep_own_row(before, written, pk, vault, batch.incident.reference)
     closed = _answered(queue, whole, corrected=base is not before)
-    written.asked.append(_asked(person_id, whole.problems, closed, queue, frozen=False))
+    written.asked.append(_asked(pk, whole.problems, closed, queue, frozen=False))
+
+
+def _keep_own_row(before: KeptRow, written: _Written, pk: int, vault: Vault, incident: str) -> None:
+    """Before the first row that changes somebody, their own row is kept as they were."""
+    row, sealed = written.first_rows.get(pk, (0, None))
+    kept = open_row(sealed=sealed, vault=vault, incident=incident) if row else KeptRow()
+    if row and not kept.fields:
+        written.own.append((row, seal_row(row=replace(before, cells=kept.cells), vault=vault, incident=incident)))
 
 
 def _newest_first(whole: joining.Whole, rows: list[KeptRow], batch: ImportBatch) -> joining.Whole:
@@ -177,21 +267,23 @@ def _newest_first(whole: joining.Whole, rows: list[KeptRow], batch: ImportBatch)
 
 def as_row(*, person: AffectedPerson, vault: Vault) -> KeptRow:
     """A person as they stand, in the shape of a row. Raises CannotOpen."""
+    return _row_of(person, vault.open(person=person))
+
+
+def _row_of(person: AffectedPerson | _Person, fields: PersonFields) -> KeptRow:
     return KeptRow(
-        fields=vault.open(person=person), reference=person.reference, residence=person.residence,
+        fields=fields, reference=person.reference, residence=person.residence,
         residence_from=person.residence_from, confidence=person.confidence, possible=person.possible_residences,
         elements=person.elements, flags=person.flags, language=person.language, has_post=person.has_post,
     )  # fmt: skip
 
 
-def _corrected(
-    before: KeptRow, staged: list[StagedRow], rows: list[KeptRow], batch: ImportBatch, *, decided: bool
-) -> tuple[KeptRow, list[KeptRow]]:
+def _corrected(before: KeptRow, one: _Known, rows: list[KeptRow], batch: ImportBatch) -> tuple[KeptRow, list[KeptRow]]:
     """The person with the corrected row in place of what it corrects, and the rows that are merely added."""
     base, others = before, []
-    for staged_row, row in zip(staged, rows, strict=True):
-        if staged_row.merge_tier == CORRECTION:
-            base = joining.replaced(base, row, columns=batch.columns, decided=decided)
+    for opened, row in zip(one.rows, rows, strict=True):
+        if opened.row.merge_tier == CORRECTION:
+            base = joining.replaced(base, row, columns=batch.columns, decided=one.decided)
         else:
             others.append(row)
     return base, others
@@ -202,7 +294,7 @@ def _differs(before: KeptRow, whole: joining.Whole) -> bool:
     return any(getattr(before, name) != getattr(whole, name) for name in names)
 
 
-def _answered(queue: list[QueueEntry], whole: joining.Whole, *, corrected: bool) -> list[QueueEntry]:
+def _answered(queue: list[_Entry], whole: joining.Whole, *, corrected: bool) -> list[_Entry]:
     """The waiting questions that the rows answer: by what they bring, or by being the corrected row itself."""
     waiting = [entry for entry in queue if entry.status in WAITING]
     still = {(one["kind"], one["column"], one["reason"]) for one in whole.problems}
@@ -216,7 +308,7 @@ def _answered(queue: list[QueueEntry], whole: joining.Whole, *, corrected: bool)
 
 
 def _asked(
-    person_id: int, questions: list[joining.Question], closed: list[QueueEntry], queue: list[QueueEntry], *, frozen: bool
+    person_id: int, questions: list[joining.Question], closed: list[_Entry], queue: list[_Entry], *, frozen: bool
 ) -> tuple[object, ...]:
     """What is new to ask: a question is asked once, but two people may be doubted more than once."""
     known = {(entry.kind, entry.column, entry.reason) for entry in queue if entry.kind != QueueKind.MATCH_CONFLICT}

@@ -21,6 +21,8 @@ COPY = f"COPY incidents_stagedrow ({', '.join((*OWN, *SHARED, 'rejected'))}) FRO
 BEGIN, END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
 EMPTY = bytes(4)
+#: What begins a row of two fields.
+TWO_FIELDS = b"\0\x02"
 #: What begins the fields of fixed length.
 OF_16, OF_32, OF_64 = (struct.pack(">i", size) for size in (16, 32, 64))
 #: The number of PostgreSQL's type text.

@@ -7,32 +7,26 @@ are merged. `likeness` and `knowing` decide who is who, `joining` what their row
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby, islice
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.db import connection
-
-from incidents.models import AffectedPerson, ImportBatch
+from incidents.models import ImportBatch
 from incidents.people import joining
-from incidents.people.kept import KeptRow, open_row, seal_row
 from incidents.people.knowing import tie_to_people
 from incidents.people.likeness import TIERS, link_rows
 from incidents.people.returned import replace_corrected, take_corrections
 from incidents.people.rows import match_addresses, match_values
 from incidents.people.staged import MINOR, OF_KIND, STAGED
+from incidents.people.staged_rows import STAGED_ROW, StagedRow, keep_rows, open_rows, pages, rows_of
 from incidents.record import PersonFields
 from incidents.vault import Vault
 
-#: People opened and written at a time.
-PAGE = 1000
 INDEXES = ("customer", "email", "name", "name_birth", "address")
 #: What the tiers say, for people: 'reason' in the rows and the log.
 REASONS = f"""
 UPDATE staging s SET merge_reason = CASE s.merge_tier {" ".join(f"WHEN '{tier.name}' THEN '{tier.reason}'" for tier in TIERS)}
   ELSE s.merge_reason END WHERE s.merge_tier IS NOT NULL"""  # noqa: S608
-STAGED_ROW = """s.number, s.subject, s.reference, s.residence, s.residence_from, s.confidence, s.possible, s.elements, s.flags,
-  s.language, s.has_post, s.problems, s.merge_tier, s.sealed, s.wrapped_key, s.key_version, s.raw_sealed"""
 GROUPS = f"""
 SELECT g.root, {STAGED_ROW} FROM (
   SELECT number, keeper AS root FROM staging WHERE keeper IS NOT NULL
@@ -87,45 +81,6 @@ WHERE q.person_id = coalesce(s.known_person, s.person_id) AND q.kind = 'match_co
   AND q.status = 'open' AND q.other_id IS NULL"""
 
 
-class StagedRow(NamedTuple):
-    """A row as it is staged, with what is sealed of it."""
-
-    number: int
-    subject: str
-    reference: str
-    residence: str
-    residence_from: str
-    confidence: str
-    possible: list[str]
-    elements: list[str]
-    flags: list[str]
-    language: str
-    has_post: bool
-    problems: Any
-    merge_tier: str | None
-    sealed: bytes
-    wrapped_key: bytes
-    key_version: int
-    raw_sealed: bytes | None
-
-    def opened(self, vault: Vault, incident: str) -> KeptRow:
-        """The row in clear, for joining and for keeping."""
-        person = AffectedPerson(
-            subject=self.subject, sealed=self.sealed, wrapped_key=self.wrapped_key, key_version=self.key_version
-        )
-        return KeptRow(
-            fields=vault.open(person=person), reference=self.reference, residence=self.residence,
-            residence_from=self.residence_from, confidence=self.confidence, possible=self.possible, elements=self.elements,
-            flags=self.flags, language=self.language, has_post=self.has_post, problems=as_json(self.problems),
-            cells=open_row(sealed=self.raw_sealed, vault=vault, incident=incident).cells,
-        )  # fmt: skip
-
-
-def as_json(value: Any) -> Any:
-    """A jsonb value, whichever way the cursor gives it."""
-    return json.loads(value) if isinstance(value, str) else value
-
-
 def mark_merges(cursor: Any, *, batch: ImportBatch) -> None:
     """Set `keeper` (a row) or `known_person` (imported before) on every row that is somebody's second row; ask where unsure."""
     ids = {"incident": batch.incident_id, "batch": batch.pk}
@@ -141,15 +96,13 @@ def join_details(cursor: Any, vault: Vault, *, batch: ImportBatch) -> None:
     incident = batch.incident.reference
     groups = ([StagedRow(*row[1:]) for row in group] for _, group in groupby(rows_of(GROUPS, batch), key=lambda row: row[0]))
     for page in pages(groups):
-        joined, kept = [], []
+        opened = open_rows([row for staged in page for row in staged], vault=vault, incident=incident)
+        rows, joined = iter(opened), []
         for staged in page:
-            rows = [row.opened(vault, incident) for row in staged]
-            joined.append((staged[0].number, *record_of(joining.join(rows), staged[0].subject, vault)))
-            kept += [
-                (row.number, seal_row(row=own, vault=vault, incident=incident)) for row, own in zip(staged, rows, strict=True)
-            ]
+            whole = joining.join([one.read() for one in islice(rows, len(staged))])
+            joined.append((staged[0].number, *record_of(whole, staged[0].subject, vault)))
         copy_rows(cursor, "joined", joined)
-        copy_rows(cursor, "keep", kept)
+        keep_rows(cursor, opened, vault=vault, incident=incident)
     cursor.execute("ANALYZE joined; ANALYZE keep")
     for statement in (*WRITE_JOINED, *WRITE_KEPT):
         cursor.execute(statement, {"batch": batch.pk})
@@ -174,21 +127,6 @@ def _any(cursor: Any, rows: str) -> bool:
     """Whether there is anything to do: most lists correct nobody, and a million rows are long to look through for nothing."""
     cursor.execute(f"SELECT EXISTS (SELECT FROM {rows})")  # noqa: S608
     return bool(cursor.fetchone()[0])
-
-
-def rows_of(query: str, batch: ImportBatch) -> Iterator[Sequence[Any]]:
-    """The rows of a query of a list, read through a cursor of the server's: never all of them in memory."""
-    with connection.chunked_cursor() as rows:
-        rows.execute(query, {"batch": batch.pk})
-        while page := rows.fetchmany(2 * PAGE):
-            yield from page
-
-
-def pages(items: Iterable[Any]) -> Iterator[list[Any]]:
-    """A few at a time, so that a million cost no more memory than a thousand."""
-    them = iter(items)
-    while page := list(islice(them, PAGE)):
-        yield page
 
 
 def copy_rows(cursor: Any, table: str, rows: Sequence[Sequence[object]]) -> None:

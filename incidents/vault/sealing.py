@@ -38,6 +38,10 @@ _RECORD_WORDS = "incidents_affectedperson|"
 _RECORD, _KEY, _FIRST = _RECORD_WORDS.encode(), b"person_key|", f"|{FIRST_VERSION}".encode()
 
 
+#: What a record is opened from: subject, sealed record, wrapped key and its version; a person who was erased has neither.
+SealedRecord = tuple[str, bytes | None, bytes | None, int]
+
+
 class SealedPerson(NamedTuple):
     """What the database may hold of a person. `key_version` says which of the incident's keys wrapped the person's."""
 
@@ -193,11 +197,15 @@ class Vault:
 
     def open(self, *, person: AffectedPerson) -> PersonFields:
         """Read a person's fields. Raises CannotOpen."""
-        return _open_record(self._key(person), bytes(person.sealed or b""), person.subject)
+        return PersonFields.decode(_open_record(self._key(person), bytes(person.sealed or b""), person.subject))
 
-    def open_many(self, rows: Sequence[tuple[str, bytes | None, bytes | None, int]]) -> list[PersonFields | CannotOpen]:
-        """People's fields (subject, sealed record, wrapped key, its version), in their order; for one, why it does not open."""
-        found = list[PersonFields | CannotOpen]()
+    def open_many(self, rows: Sequence[SealedRecord]) -> list[PersonFields | CannotOpen]:
+        """People's fields, in their order; for one, why it does not open."""
+        return [one if isinstance(one, CannotOpen) else PersonFields.decode(one) for one in self.open_encoded(rows)]
+
+    def open_encoded(self, rows: Sequence[SealedRecord]) -> list[bytes | CannotOpen]:
+        """The same as encoded PersonFields: whether two records say the same needs no reading of them."""
+        found = list[bytes | CannotOpen]()
         for subject, sealed, wrapped, version in rows:
             try:
                 if sealed is None or wrapped is None:
@@ -207,11 +215,11 @@ class Vault:
                 found.append(self._open_again(subject, version) or error)
         return found
 
-    def _open_again(self, subject: str, version: int) -> PersonFields | None:
+    def _open_again(self, subject: str, version: int) -> bytes | None:
         """Read before a rotation, opened after it: the key has been wrapped anew meanwhile."""
         person = AffectedPerson.objects.filter(subject=subject).exclude(key_version=version).first()
         try:
-            return self.open(person=person) if person else None
+            return _open_record(self._key(person), bytes(person.sealed or b""), subject) if person else None
         except CannotOpen:
             return None
 
@@ -220,9 +228,8 @@ class Vault:
         if version.wrapped_key is None or version.sealed is None:
             raise CannotOpen("this person's data were erased")
         subject = version.person.subject
-        return _open_record(
-            self._person_key(subject, bytes(version.wrapped_key), version.key_version), bytes(version.sealed), subject
-        )
+        key = self._person_key(subject, bytes(version.wrapped_key), version.key_version)
+        return PersonFields.decode(_open_record(key, bytes(version.sealed), subject))
 
     def wrap_again(self, keys: Sequence[tuple[str, bytes, int]]) -> list[bytes | None]:
         """People's keys (subject, wrapped key, its version) under `newest_version`; none for one that does not open."""
@@ -286,8 +293,8 @@ def _key_context(subject: str, version: int) -> bytes:
     return _KEY + f"{subject}|{version}".encode()
 
 
-def _open_record(key: bytes, sealed: bytes, subject: str) -> PersonFields:
-    return PersonFields.decode(decrypt(key, sealed, f"{_RECORD_WORDS}{subject}|{FIRST_VERSION}"))
+def _open_record(key: bytes, sealed: bytes, subject: str) -> bytes:
+    return decrypt(key, sealed, f"{_RECORD_WORDS}{subject}|{FIRST_VERSION}")
 
 
 def _first(value: str) -> str:
