@@ -19,7 +19,7 @@ from incidents.people import joining
 from incidents.people.amending import on_standing_register
 from incidents.people.decisions import FOLLOW, LATER, WAITING, note
 from incidents.people.kept import KeptRow, open_row, seal_row
-from incidents.people.matching import WRITE_KEPT, copy_rows, record_of
+from incidents.people.matching import copy_rows, record_of
 from incidents.people.questions import DATA
 from incidents.people.residence import UNKNOWN
 from incidents.people.returned import CORRECTION
@@ -33,8 +33,7 @@ SELECT s.known_person, {STAGED_ROW} FROM {STAGED} s
 WHERE s.known_person IS NOT NULL AND NOT s.rejected ORDER BY 1, (s.merge_tier <> 'correction'), s.number"""  # noqa: S608
 ANYBODY = "SELECT EXISTS (SELECT FROM staging WHERE known_person IS NOT NULL)"
 ADDED = """
-DROP TABLE IF EXISTS pg_temp.added, pg_temp.own, pg_temp.asked, pg_temp.keep;
-CREATE TEMP TABLE keep (number int, raw_sealed bytea) ON COMMIT DROP;
+DROP TABLE IF EXISTS pg_temp.added, pg_temp.own, pg_temp.asked;
 CREATE TEMP TABLE own (id bigint, sealed bytea) ON COMMIT DROP;
 CREATE TEMP TABLE added (
   person bigint, number int, sealed bytea, wrapped_key bytea, key_version int, commitment text, residence text,
@@ -44,7 +43,6 @@ CREATE TEMP TABLE added (
 ) ON COMMIT DROP;
 CREATE TEMP TABLE asked (person bigint, questions jsonb, closed bigint[], frozen boolean) ON COMMIT DROP"""
 WRITE = (
-    *WRITE_KEPT,
     "UPDATE incidents_importrow r SET sealed = o.sealed FROM own o WHERE r.id = o.id",
     """
 UPDATE incidents_affectedperson p SET sealed = a.sealed, wrapped_key = a.wrapped_key, key_version = a.key_version,
@@ -133,13 +131,31 @@ class _Known:
         """Whether somebody has set the residence."""
         return self.person.residence_from == DECISION
 
+    def read(self) -> KeptRow:
+        """The person as they stand, in clear, with the questions that wait. Raises CannotOpen."""
+        if isinstance(self.record, CannotOpen):
+            raise self.record
+        waiting = [entry.question() for entry in self.queue if entry.status in WAITING]
+        return replace(_row_of(self.person, PersonFields.decode(self.record)), problems=waiting)
+
+
+@dataclass
+class _Work:
+    """What every step needs."""
+
+    cursor: Any
+    vault: Vault
+    batch: ImportBatch
+    #: Whether any register of the incident is frozen; none is while a list is settled.
+    signed: bool
+
 
 @dataclass
 class _Written:
-    """What a page writes, in the rows of the temporary tables; and what it looks up for those who change."""
+    """What a page writes, in the rows of the temporary tables; and whoever changes, as they were."""
 
     frozen: set[int]
-    first_rows: dict[int, tuple[int, bytes | memoryview | None]]
+    changed: dict[int, KeptRow] = field(default_factory=dict)
     own: list[tuple[object, ...]] = field(default_factory=list)
     added: list[tuple[object, ...]] = field(default_factory=list)
     asked: list[tuple[object, ...]] = field(default_factory=list)
@@ -151,8 +167,9 @@ def add_to_known(cursor: Any, vault: Vault, *, batch: ImportBatch) -> None:
     cursor.execute(ANYBODY)
     if not cursor.fetchone()[0]:
         return
+    work = _Work(cursor, vault, batch, signed=batch.incident.campaigns.exists())
     for page in pages(_groups(batch)):
-        _add_page(cursor, vault, batch, page)
+        _add_page(work, page)
     ids: dict[str, object] = {"batch": batch.pk, "incident": batch.incident_id, "author": batch.author_id}
     ids |= {"now": database_now(), "answered": ANSWERED}
     for statement in WRITE:
@@ -165,51 +182,40 @@ def _groups(batch: ImportBatch) -> Iterator[tuple[int, list[StagedRow]]]:
         yield int(person), [StagedRow(*row[1:]) for row in group]
 
 
-def _add_page(cursor: Any, vault: Vault, batch: ImportBatch, page: list[tuple[int, list[StagedRow]]]) -> None:
+def _add_page(work: _Work, page: list[tuple[int, list[StagedRow]]]) -> None:
     """Some hundred people. Every row is kept for the undo; whoever it says nothing new of is left as they are."""
-    incident = batch.incident.reference
-    opened = open_rows([row for _, staged in page for row in staged], vault=vault, incident=incident)
-    keep_rows(cursor, opened, vault=vault, incident=incident)
+    incident = work.batch.incident.reference
+    opened = open_rows([row for _, staged in page for row in staged], vault=work.vault, incident=incident)
+    keep_rows(work.cursor, opened, vault=work.vault, incident=incident)
     rows = iter(opened)
-    known = _look_up(cursor, vault, [(person, list(islice(rows, len(staged)))) for person, staged in page])
-    some = [one for one in known if not _says_nothing_new(one)]
-    written = _look_closer([one.person.pk for one in some])
-    for one in some:
-        _add(one, written, vault, batch)
+    known = _look_up(work, [(person, list(islice(rows, len(staged)))) for person, staged in page])
+    told = [(one, _says_the_same(one)) for one in known]
+    some = [(one, same) for one, same in told if one.queue or not same or any(row.words["problems"] for row in one.rows)]
+    written = _Written(on_standing_register([one.person.pk for one, _ in some]) if work.signed and some else set())
+    for one, same in some:
+        (_ask if same else _add)(one, written, work)
+    _keep_own_rows(written, work)
     for table in ("own", "added", "asked"):
-        copy_rows(cursor, table, getattr(written, table))
+        copy_rows(work.cursor, table, getattr(written, table))
 
 
-def _look_up(cursor: Any, vault: Vault, page: list[tuple[int, list[OpenedRow]]]) -> list[_Known]:
+def _look_up(work: _Work, page: list[tuple[int, list[OpenedRow]]]) -> list[_Known]:
+    """The people of a page with what is asked of them: both are read once for all of them, and only what is needed."""
     ids = [person for person, _ in page]
-    cursor.execute(PEOPLE, [ids])
-    people = {row[0]: _Person(*row) for row in cursor.fetchall()}
+    work.cursor.execute(PEOPLE, [ids])
+    people = {row[0]: _Person(*row) for row in work.cursor.fetchall()}
     queue: dict[int, list[_Entry]] = {}
-    cursor.execute(QUEUE, [ids])
-    for person, *entry in cursor.fetchall():
+    work.cursor.execute(QUEUE, [ids])
+    for person, *entry in work.cursor.fetchall():
         queue.setdefault(person, []).append(_Entry(*entry))
     found = [people[pk] for pk in ids]
-    records = vault.open_encoded([(one.subject, one.sealed, one.wrapped_key, one.key_version) for one in found])
+    records = work.vault.open_encoded([(one.subject, one.sealed, one.wrapped_key, one.key_version) for one in found])
     return [_Known(one, record, queue.get(one.pk, []), rows) for one, record, (_, rows) in zip(found, records, page, strict=True)]
 
 
-def _look_closer(ids: list[int]) -> _Written:
-    """Of those for whom something may change: whether they stand on a register, and the row that was theirs first."""
-    if not ids:
-        return _Written(set(), {})
-    rows = ImportRow.objects.filter(person__in=ids, outcome=RowOutcome.PERSON).order_by("-pk")
-    return _Written(
-        on_standing_register(ids),
-        {person or 0: (pk, sealed) for person, pk, sealed in rows.values_list("person", "pk", "sealed")},
-    )
-
-
-def _says_nothing_new(one: _Known) -> bool:
-    """Whether `_add` would change and ask nothing, told without reading or joining anything: so it is with nearly everybody."""
-    return not one.queue and all(
-        row.record == one.record and row.row.merge_tier != CORRECTION and not row.words["problems"] and _is_seen(one, row.row)
-        for row in one.rows
-    )
+def _says_the_same(one: _Known) -> bool:
+    """Whether joining the rows would leave the person as they are, told without reading any: so it is with nearly everybody."""
+    return all(row.record == one.record and row.row.merge_tier != CORRECTION and _is_seen(one, row.row) for row in one.rows)
 
 
 def _is_seen(one: _Known, row: StagedRow) -> bool:
@@ -224,14 +230,23 @@ def _is_seen(one: _Known, row: StagedRow) -> bool:
     )
 
 
-def _add(one: _Known, written: _Written, vault: Vault, batch: ImportBatch) -> None:
+def _ask(one: _Known, written: _Written, work: _Work) -> None:
+    """Somebody whom the rows do not change: only what is asked of them, or was asked before, is looked at."""
+    before, pk = one.read(), one.person.pk
+    problems = [*before.problems, *(problem for row in one.rows for problem in row.words["problems"])]
+    whole = joining.join([replace(before, problems=problems)], decided=one.decided)
+    if pk not in written.frozen:
+        written.asked.append(_asked(pk, whole.problems, _answered(one.queue, whole, corrected=False), one.queue, frozen=False))
+
+
+def _add(one: _Known, written: _Written, work: _Work) -> None:
     """What one person's rows change is written down."""
-    pk, queue = one.person.pk, one.queue
-    if isinstance(one.record, CannotOpen):
+    pk, queue, batch = one.person.pk, one.queue, work.batch
+    try:
+        before = one.read()
+    except CannotOpen:
         written.asked.append(_asked(pk, [UNREADABLE], [], queue, frozen=True))
         return
-    waiting = [entry.question() for entry in queue if entry.status in WAITING]
-    before = replace(_row_of(one.person, PersonFields.decode(one.record)), problems=waiting)
     rows = [row.read() for row in one.rows]
     base, others = _corrected(before, one, rows, batch)
     whole = _newest_first(joining.join([base, *others], decided=one.decided), rows, batch)
@@ -241,19 +256,26 @@ def _add(one: _Known, written: _Written, vault: Vault, batch: ImportBatch) -> No
         written.asked.append(_asked(pk, asked, [], queue, frozen=True))
         return
     if changed:
-        record = record_of(whole, one.person.subject, vault)
+        record = record_of(whole, one.person.subject, work.vault)
         written.added.append((pk, one.rows[-1].row.number, *record[:PROBLEMS], *record[PROBLEMS + 1 :]))
-        _keep_own_row(before, written, pk, vault, batch.incident.reference)
+        written.changed[pk] = before
     closed = _answered(queue, whole, corrected=base is not before)
     written.asked.append(_asked(pk, whole.problems, closed, queue, frozen=False))
 
 
-def _keep_own_row(before: KeptRow, written: _Written, pk: int, vault: Vault, incident: str) -> None:
-    """Before the first row that changes somebody, their own row is kept as they were."""
-    row, sealed = written.first_rows.get(pk, (0, None))
-    kept = open_row(sealed=sealed, vault=vault, incident=incident) if row else KeptRow()
-    if row and not kept.fields:
-        written.own.append((row, seal_row(row=replace(before, cells=kept.cells), vault=vault, incident=incident)))
+def _keep_own_rows(written: _Written, work: _Work) -> None:
+    """Before the first row that changes somebody, the row that was theirs first is kept as they were."""
+    if not written.changed:
+        return
+    incident = work.batch.incident.reference
+    rows = ImportRow.objects.filter(person__in=[*written.changed], outcome=RowOutcome.PERSON).order_by("-pk")
+    first = {person: (pk, sealed) for person, pk, sealed in rows.values_list("person", "pk", "sealed")}
+    for person, before in written.changed.items():
+        pk, sealed = first.get(person, (0, None))
+        kept = open_row(sealed=sealed, vault=work.vault, incident=incident) if pk else KeptRow()
+        if pk and not kept.fields:
+            row = replace(before, cells=kept.cells)
+            written.own.append((pk, seal_row(row=row, vault=work.vault, incident=incident)))
 
 
 def _newest_first(whole: joining.Whole, rows: list[KeptRow], batch: ImportBatch) -> joining.Whole:

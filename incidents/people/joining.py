@@ -6,7 +6,6 @@ is not asked again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -48,7 +47,7 @@ def join(rows: Sequence[KeptRow], *, decided: bool = False) -> Whole:
     # One better-known home answers an unknown one; several are asked about.
     best = next((row for row in rows if len(homes) == 1 and row.residence == homes[0]), first)
     conflict = len(homes) > 1
-    problems = list({json.dumps(one, sort_keys=True): one for row in rows for one in row.problems}.values())
+    problems = list({tuple(sorted(one.items())): one for row in rows for one in row.problems}.values())
     return Whole(
         fields=fields,
         residence=best.residence,

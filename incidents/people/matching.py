@@ -53,10 +53,6 @@ UPDATE incidents_stagedrow r SET sealed = j.sealed, wrapped_key = j.wrapped_key,
   name_birth_index = j.name_birth_index, address_index = j.address_index
 FROM joined j WHERE r.batch_id = %(batch)s AND r.number = j.number""",
 )
-WRITE_KEPT = (
-    "UPDATE incidents_stagedrow r SET raw_sealed = k.raw_sealed FROM keep k WHERE r.batch_id = %(batch)s AND r.number = k.number",
-    "UPDATE staging s SET kept = true FROM keep k WHERE s.number = k.number AND NOT s.kept",
-)
 #: Few rows, whose people and rows are looked up by their key: what was written a moment ago has no statistics to say so.
 BY_KEY = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 ANY_WAY = "SET LOCAL enable_hashjoin TO DEFAULT; SET LOCAL enable_mergejoin TO DEFAULT"
@@ -103,8 +99,8 @@ def join_details(cursor: Any, vault: Vault, *, batch: ImportBatch) -> None:
             joined.append((staged[0].number, *record_of(whole, staged[0].subject, vault)))
         copy_rows(cursor, "joined", joined)
         keep_rows(cursor, opened, vault=vault, incident=incident)
-    cursor.execute("ANALYZE joined; ANALYZE keep")
-    for statement in (*WRITE_JOINED, *WRITE_KEPT):
+    cursor.execute("ANALYZE joined")
+    for statement in WRITE_JOINED:
         cursor.execute(statement, {"batch": batch.pk})
 
 

@@ -62,7 +62,8 @@ SELECT s.person_id, %(incident)s, r.reference, r.subject, r.sealed, r.wrapped_ke
   k.language, k.has_email, k.has_post, CASE WHEN k.problems = '[]'::jsonb THEN 'clear' ELSE 'attention' END,
   k.cohort_id, %(amendment)s, 1
 FROM {STORED} JOIN kind k ON k.kind = s.kind WHERE {NEW}"""  # noqa: S608
-#: Few rows are looked up again, each by its number: those that were merged, and those that are kept as they came.
+#: What is kept of rows that were merged is looked up by their number, and of few others what they were as they came.
+KEPT = "ALTER TABLE keep ADD PRIMARY KEY (number)"
 INSERT_ROWS = f"""
 INSERT INTO incidents_importrow (batch_id, number, outcome, person_id, "column", reason, remedy, sealed)
 SELECT %(batch)s, s.number,
@@ -71,7 +72,8 @@ SELECT %(batch)s, s.number,
     ELSE coalesce(s.known_person, s.person_id) END,
   coalesce(s.refused ->> 'column', ''), coalesce(s.refused ->> 'reason', s.merge_reason, ''),
   coalesce(s.refused ->> 'remedy', ''),
-  CASE WHEN s.kept THEN (SELECT r.raw_sealed FROM incidents_stagedrow r WHERE r.batch_id = %(batch)s AND r.number = s.number) END
+  coalesce((SELECT k.raw_sealed FROM keep k WHERE k.number = s.number), CASE WHEN s.kept THEN (
+    SELECT r.raw_sealed FROM incidents_stagedrow r WHERE r.batch_id = %(batch)s AND r.number = s.number) END)
 FROM (SELECT s.*, CASE WHEN s.rejected THEN (
     SELECT r.rejected FROM incidents_stagedrow r WHERE r.batch_id = %(batch)s AND r.number = s.number) END AS refused
   FROM staging s WHERE {PART}) s"""  # noqa: S608
@@ -100,7 +102,7 @@ def settle(*, batch: ImportBatch) -> Accounting:
     ids = {"incident": incident.pk, "batch": batch.pk, "amendment": batch.amendment_id}
     with transaction.atomic(), connection.cursor() as cursor:
         match(cursor, batch)
-        for statement in (TWINS, INSERT_COHORTS, COHORTS, "ANALYZE kind", BY_PAGES):
+        for statement in (TWINS, INSERT_COHORTS, COHORTS, "ANALYZE kind", KEPT, BY_PAGES):
             cursor.execute(statement, ids)
         parts = _parts(cursor)
         for part in parts:
@@ -112,7 +114,7 @@ def settle(*, batch: ImportBatch) -> Accounting:
         matching.record_merges(cursor, batch=batch)
         _count_cohorts(cursor, batch)
         counted = _tell(cursor, batch, parts)
-        cursor.execute("DROP TABLE staging, kind")
+        cursor.execute("DROP TABLE staging, kind, keep")
     forget_staged(batch=batch)
     batch.parts.all().delete()
     batch.state, batch.finished_at, batch.refusal = BatchState.DONE, database_now(), ""
