@@ -138,6 +138,11 @@ class _Known:
         waiting = [entry.question() for entry in self.queue if entry.status in WAITING]
         return replace(_row_of(self.person, PersonFields.decode(self.record)), problems=waiting)
 
+    def of_this_list(self, questions: list[joining.Question]) -> list[joining.Question]:
+        """Without doubts about two people that wait from before: asked again, they would not even say who the other one is."""
+        raised = [problem for row in self.rows for problem in row.words["problems"]]
+        return [one for one in questions if one["kind"] != QueueKind.MATCH_CONFLICT or one in raised]
+
 
 @dataclass
 class _Work:
@@ -236,7 +241,8 @@ def _ask(one: _Known, written: _Written, work: _Work) -> None:
     problems = [*before.problems, *(problem for row in one.rows for problem in row.words["problems"])]
     whole = joining.join([replace(before, problems=problems)], decided=one.decided)
     if pk not in written.frozen:
-        written.asked.append(_asked(pk, whole.problems, _answered(one.queue, whole, corrected=False), one.queue, frozen=False))
+        closed = _answered(one.queue, whole, corrected=False)
+        written.asked.append(_asked(pk, one.of_this_list(whole.problems), closed, one.queue, frozen=False))
 
 
 def _add(one: _Known, written: _Written, work: _Work) -> None:
@@ -260,7 +266,7 @@ def _add(one: _Known, written: _Written, work: _Work) -> None:
         written.added.append((pk, one.rows[-1].row.number, *record[:PROBLEMS], *record[PROBLEMS + 1 :]))
         written.changed[pk] = before
     closed = _answered(queue, whole, corrected=base is not before)
-    written.asked.append(_asked(pk, whole.problems, closed, queue, frozen=False))
+    written.asked.append(_asked(pk, one.of_this_list(whole.problems), closed, queue, frozen=False))
 
 
 def _keep_own_rows(written: _Written, work: _Work) -> None:

@@ -20,10 +20,14 @@ from incidents.people.decisions import LATER, LEFT, DecisionRefused
 from incidents.people.importing import account, import_people
 from incidents.people.merging import keep_apart, merge_people, undo_merge
 from incidents.vault import PersonFields, Vault
+from tests.conftest import COLUMNS
 from tests.people.conftest import Importer, Row, kinds
 from tests.people.test_matching import ANNA, BORN, EMAILS, NO_NUMBER
 
 BEN: Row = {**ANNA, "full_name": "Ben Holt", "email": "ben@example.org", "elements": "name;phone", "flags": "employee"}
+
+
+WITH_PHONE = (*COLUMNS, "phone")
 
 
 def fields(person: AffectedPerson) -> PersonFields:
@@ -126,6 +130,15 @@ def test_a_long_chain_of_rows_ends_at_one_person(bring: Importer, incident: Inci
     ]
     random.Random(1).shuffle(rows)
     assert bring(*rows).accounting.merged == 23 and len(living(incident)) == 1
+
+
+@pytest.mark.parametrize("language", ["", "fr"], ids=["nothing-new", "something-new"])
+def test_a_conflict_that_waits_is_not_asked_again_by_the_next_list(
+    doubted: QueueEntry, bring: Importer, incident: Incident, language: str
+) -> None:
+    for number in range(2):
+        bring({**ANNA, "language": language}, {**BEN, "language": language}, {**ANNA, "phone": f"{number}"}, columns=WITH_PHONE)
+    assert conflicts(incident).get() == doubted
 
 
 # -- merges and their undo -----------------------------------------------------------------------------------------
