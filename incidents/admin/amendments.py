@@ -21,6 +21,7 @@ from incidents.people.amending import (
     open_amendment,
     people_of,
     people_waiting,
+    waiting_in_bulk,
     waits_because,
 )
 from incidents.people.anchors import local_moment
@@ -40,6 +41,7 @@ def amendments(request: HttpRequest, incident_id: int) -> HttpResponse:
         current=current, inside=people_of(incident=incident, amendment=current).count() if current else 0,
         amendments=[_told(one) for one in incident.amendments.select_related("author").order_by("-number")],
         rows=_with_reasons(incident, rows), number=waiting.count(), older=older, newer=newer,
+        in_bulk=waiting_in_bulk(incident=incident).count(),
         exclusions=_exclusions(incident), zone=incident.facts.facts["zone"],
     )  # fmt: skip
 
@@ -51,7 +53,11 @@ def _told(amendment: Amendment) -> dict[str, Any]:
 
 def _with_reasons(incident: Incident, rows: list[AffectedPerson]) -> list[dict[str, Any]]:
     shown = masked(incident=incident, people=rows)
-    return [{"person": one, "why": waits_because(was=getattr(one.person, "was", None))} for one in shown]
+    return [{"person": one, "why": _why(one.person)} for one in shown]
+
+
+def _why(person: AffectedPerson) -> str:
+    return waits_because(was=getattr(person, "was", None), may_have_it=getattr(person, "may_have_it", False))
 
 
 def _exclusions(incident: Incident) -> list[Exclusion]:
@@ -74,14 +80,14 @@ def open_one(request: HttpRequest, incident_id: int) -> HttpResponse:
 
 @require_POST
 def join_people(request: HttpRequest, incident_id: int) -> HttpResponse:
-    """Put the ticked people, or all who wait, into the open amendment."""
+    """Put the ticked people, or all who wait and have no letter yet, into the open amendment."""
     incident = incident_of(incident_id)
 
     def step() -> str:
         current = current_amendment(incident=incident)
         if current is None:
             raise Refused("No amendment is open. Open one first.")
-        chosen = people_waiting(incident=incident)
+        chosen = waiting_in_bulk(incident=incident)
         if posted(request, "scope") != "all":
             chosen = incident.people.filter(pk__in=[whole(pk) for pk in request.POST.getlist("person")])
         if not chosen.exists():

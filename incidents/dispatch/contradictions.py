@@ -27,9 +27,11 @@ REMEDY = "Decide which is true (Told two things; or the command again: arrived, 
 #: How the effects of such events begin, and what is written there once a person has decided.
 AFTER, DECIDED = "conflict: after ", "conflict: decided by a person"
 #: What says that a letter arrived, and that it came back; and where a letter stands against each. (A soft bounce after a delivery
-#: is a relay's second thought; who was given up and bounces once more, or goes with an amendment, stands as was told.)
+#: is a relay's second thought; who was given up and bounces once more, or goes with an amendment, stands as was told. Who waited
+#: for another try when the campaign was stopped is cancelled.)
 ARRIVED, CAME_BACK = (DELIVERED, COMPLAINED), (HARD, SUPPRESSED)
-AGAINST_ARRIVED, AGAINST_CAME_BACK = (MessageState.NEEDS_OTHER_CHANNEL, MessageState.UNREACHABLE), (MessageState.DELIVERED,)
+AGAINST_ARRIVED = (MessageState.NEEDS_OTHER_CHANNEL, MessageState.UNREACHABLE, MessageState.CANCELLED)
+AGAINST_CAME_BACK = (MessageState.DELIVERED,)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Doubts end: by the provider's own word, by a person, or by the deadline policy; and how is recorded.
 
 The policy: a second letter harms less than none, and the same Message-ID lets a mailbox recognise it. But a letter with which
-three processes died is not sent again before a person has looked at it.
+three processes died is not sent again before a person has looked at it; and in a stopped campaign nothing is sent again: there a
+letter that may have arrived counts as taken, for whoever counts as not written to goes on another register, and gets two.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
 from incidents.dispatch.channels.choose import UnknownProvider, provider_named
 from incidents.dispatch.channels.contract import Provider
-from incidents.models import Doubt, LateResult, Message
+from incidents.models import CampaignState, Doubt, LateResult, Message
 from incidents.models import MessageState as S
+from incidents.models.messages import BY_DEATHS, BY_POLICY
 from incidents.people.moving import move
 
 BATCH = 500
 DEADLY = 3
+#: How a doubt ends by time in a stopped campaign, and what the message says of it then.
+NOT_REPEATED, MAY_HAVE_ARRIVED = "deadline policy: not repeated", "may have arrived; the campaign was stopped"
 #: Seconds for all look-ups of a round, and for which a provider rests that took as long for one.
 LOOK_UP_SECONDS, REST_SECONDS = 5.0, 60.0
 MOST_SECONDS_BETWEEN, FORGET_ABOVE = 120.0, 100_000
@@ -42,7 +46,7 @@ def settle_doubts(*, provider_of: Callable[[str], Provider] = provider_named) ->
             is_overdue = doubt.opened_at < overdue
             to, how, by = _answer(doubt, provider_of, is_overdue=is_overdue, end=end)
             if not how and is_overdue:
-                to, how, by = S.READY, "deadline policy: sent again", "dispatcher"
+                to, how, by = S.READY, BY_POLICY, "dispatcher"
             settled += _settle(doubt, to, how, by) if how else 0
         if len(doubts) < BATCH:
             return settled
@@ -107,13 +111,16 @@ def _settle(doubt: Doubt, to: str, how: str, by: str) -> int:
     with transaction.atomic():
         found = Message.objects.select_for_update(of=("self",)).select_related("campaign__incident", "entry__person")
         message = found.get(pk=doubt.message_id)
+        if how == BY_POLICY and message.campaign.state == CampaignState.STOPPED:
+            to, how = S.ACCEPTED, NOT_REPEATED
         still_open = Doubt.objects.filter(pk=doubt.pk, settled_at__isnull=True)
         if not still_open.update(settled_at=database_now(), settled_how=how, settled_by=by):
             return 0
         if to == S.READY and message.deaths >= DEADLY and by == "dispatcher":
-            to, how = S.QUARANTINED, f"{message.deaths} processes died with it"
+            to, how = S.QUARANTINED, f"{message.deaths} {BY_DEATHS}"
         if to and message.state == S.IN_DOUBT:
-            move(campaign=message.campaign, messages=[message], to=to, actor=by, reason=how, action=Action.DOUBT_RESOLVED)
+            why = MAY_HAVE_ARRIVED if how == NOT_REPEATED else how
+            move(campaign=message.campaign, messages=[message], to=to, actor=by, reason=why, action=Action.DOUBT_RESOLVED)
             return 1
         data = {"campaign": message.campaign.reference, "message": message.message_ref, "state": "", "reason": how}
         subject = message.entry.person.subject

@@ -318,6 +318,10 @@ class Attempt(models.Model):
         return f"attempt {self.number} of {self.message}"
 
 
+#: How doubts end without anybody knowing whether the letter arrived: by time, and when so many processes died with it.
+BY_POLICY, BY_DEATHS = "deadline policy: sent again", "processes died with it"
+
+
 class Doubt(models.Model):
     """A send of which nobody knows whether it happened. Listed before any second copy leaves; settled, and how."""
 

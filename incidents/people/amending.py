@@ -21,6 +21,8 @@ from incidents.law.facts import Anchor
 from incidents.models import (
     AffectedPerson,
     Amendment,
+    Attempt,
+    Doubt,
     ImportRow,
     Incident,
     Joining,
@@ -28,7 +30,7 @@ from incidents.models import (
     MessageState,
     PersonStatus,
 )
-from incidents.models.messages import LEFT_STATES, MESSAGE_MOVES
+from incidents.models.messages import BY_DEATHS, BY_POLICY, LEFT_STATES, MESSAGE_MOVES
 from incidents.models.refusal import Refused
 from incidents.people.cohorts import refresh_cohorts
 from incidents.people.erasing import refuse_returned
@@ -46,6 +48,7 @@ WAITS: dict[str, str] = {
     S.HELD: "the hold was lifted",
     S.QUARANTINED: "the letter could not be made as approved: look at the record, correct it",
 }
+BY_NAME = "an earlier letter may have arrived before a stop or a quarantine: joins by name only"
 #: Why somebody cannot join, by the state in which they stand on a register.
 CANNOT: dict[str, str] = {
     S.PLANNED: "stand on a register that is not released yet and will get their letter from there",
@@ -170,19 +173,36 @@ def _refuse_second(incident: Incident) -> None:
 
 
 def people_waiting(*, incident: Incident) -> QuerySet[AffectedPerson]:
-    """Decided people with no letter under way who are in no open amendment; each has `was`, a key of WAITS.
+    """Decided people with no letter under way who are in no open amendment; each has `was`, a key of WAITS, and `may_have_it`:
+    an earlier letter may have arrived, so that another one is asked for by name.
 
     Empty before the first freeze: until then everybody goes with the first register.
     """
     if not incident.campaigns.exists():
         return AffectedPerson.objects.none()
     newest = Message.objects.filter(entry__person=OuterRef("pk")).order_by("-id").values("state")[:1]
-    people = living(incident=incident).filter(status=PersonStatus.CLEAR).annotate(was=Subquery(newest))
+    people = living(incident=incident).filter(status=PersonStatus.CLEAR)
+    people = people.annotate(was=Subquery(newest), may_have_it=_may_have_it())
     found = people.filter(Q(was=None) | Q(was__in=[state for state in WAITS if state]))
     current = current_amendment(incident=incident)
     if current:
         found = found.exclude(pk__in=people_of(incident=incident, amendment=current).values("pk"))
     return found.order_by("id")
+
+
+def _may_have_it() -> Exists:
+    """Whether a letter that a stop cancelled, or that is in quarantine, may have left: a provider took it, or a doubt about it
+    ended by time only."""
+    unknown = Q(settled_how=BY_POLICY) | Q(settled_how__endswith=BY_DEATHS)
+    taken = Attempt.objects.filter(message=OuterRef("pk"), outcome="accepted")
+    doubted = Doubt.objects.filter(unknown, message=OuterRef("pk"))
+    ended = Message.objects.filter(entry__person=OuterRef("pk"), state__in=(S.CANCELLED, S.QUARANTINED))
+    return Exists(ended.filter(Exists(taken) | Exists(doubted)))
+
+
+def waiting_in_bulk(*, incident: Incident) -> QuerySet[AffectedPerson]:
+    """Those of `people_waiting` who may join all at once: nobody who may have a letter already."""
+    return people_waiting(incident=incident).filter(~_may_have_it())
 
 
 def waiting_counts(*, incident: Incident) -> dict[str, int]:
@@ -191,16 +211,17 @@ def waiting_counts(*, incident: Incident) -> dict[str, int]:
     return dict(Counter(str(was or "") for was in states))
 
 
-def waits_because(*, was: str | None) -> str:
+def waits_because(*, was: str | None, may_have_it: bool = False) -> str:
     """The reason why somebody of `people_waiting` could join, in words."""
-    return WAITS[was or ""]
+    return BY_NAME if may_have_it else WAITS[was or ""]
 
 
 @transaction.atomic
 def join(*, amendment: Amendment, people: QuerySet[AffectedPerson], reason: str, author: User) -> int:
     """Put people into an open amendment; returns how many are new in it. All of them or nobody: raises AmendmentRefused.
 
-    Whoever was told already gets a second letter by this, so it is asked for by name, never in bulk.
+    Whoever was told already, or may have been, gets a second letter by this: so it is asked for by name, never in bulk
+    (`waiting_in_bulk`).
     """
     incident = amendment.incident
     beside_freezes(incident)

@@ -16,8 +16,8 @@ from incidents.people.amending import (
     join,
     open_amendment,
     people_of,
-    people_waiting,
     waiting_counts,
+    waiting_in_bulk,
     waits_because,
 )
 from incidents.people.anchors import local_moment
@@ -38,7 +38,7 @@ class Command(OperatorCommand):
             step.add_argument("--reason", required=True, help="in words; it is kept in the log")
         opening.add_argument("--aware-at", required=True, help="when you learnt of these people: 2026-03-02T14:30+01:00")
         joining.add_argument("person_refs", nargs="*", metavar="PERSON_REF")
-        joining.add_argument("--waiting", action="store_true", help="everybody whom 'amend list' shows as waiting")
+        joining.add_argument("--waiting", action="store_true", help="all who wait and can have no earlier letter ('amend list')")
         listing.add_argument("--json", action="store_true", dest="as_json")
 
     def work(self, *, step: str, incident: str, **given: Any) -> int | None:
@@ -59,7 +59,7 @@ class Command(OperatorCommand):
             raise Refused("No amendment is open. Open one first: amend open INCIDENT --aware-at MOMENT.")
         people = incident.people.filter(reference__in=given["person_refs"])
         if given["waiting"]:
-            people = incident.people.filter(pk__in=list(people_waiting(incident=incident).values_list("pk", flat=True)))
+            people = incident.people.filter(pk__in=list(waiting_in_bulk(incident=incident).values_list("pk", flat=True)))
         missing = set(given["person_refs"]) - set(people.values_list("reference", flat=True)) if given["person_refs"] else set()
         if missing or not (given["waiting"] or given["person_refs"]):
             raise Refused(f"Nobody of this name is on the list: {', '.join(sorted(missing)) or 'name people, or --waiting'}.")
@@ -69,14 +69,18 @@ class Command(OperatorCommand):
     def _list(self, incident: Incident, *, as_json: bool, **_: Any) -> Iterator[str]:
         told = [_told(one) for one in incident.amendments.order_by("number")]
         waiting = {waits_because(was=was): number for was, number in waiting_counts(incident=incident).items()}
+        by_name = sum(waiting.values()) - waiting_in_bulk(incident=incident).count()
         if as_json:
-            yield json.dumps({"incident": incident.reference, "amendments": told, "waiting": waiting}, indent=1)
+            found = {"incident": incident.reference, "amendments": told, "waiting": waiting, "by_name_only": by_name}
+            yield json.dumps(found, indent=1)
             return
         for one in told:
             state = one["campaign"] or "open"
             yield f"amendment {one['number']}: {one['people']} people, aware at {one['aware_at']}, {state}: {one['reason']}"
         for why, number in sorted(waiting.items()):
             yield f"{number} people wait: {why}"
+        if by_name:
+            yield f"{by_name} of them may have an earlier letter already: they join by name only"
         if not told and not waiting:
             yield "no amendment, and nobody waits for one"
 
