@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
 from incidents.dispatch.conservation import count_states
@@ -100,6 +101,15 @@ def _count_difference(incident: Incident, people: int) -> list[str]:
 
 # -- closing -----------------------------------------------------------------------------------------------------------
 
+#: What providers told of a campaign's letters, by our name or by their own, and nobody has applied yet.
+UNAPPLIED = """
+SELECT count(*) FROM incidents_providerevent v WHERE v.applied_at IS NULL AND (
+  EXISTS (SELECT 1 FROM incidents_message m WHERE m.message_ref = v.message_ref AND m.campaign_id = %(campaign)s)
+  OR (v.provider_id <> '' AND EXISTS (
+    SELECT 1 FROM incidents_attempt a JOIN incidents_message m ON m.id = a.message_id
+    WHERE a.provider_id = v.provider_id AND a.provider_id <> '' AND a.provider NOT IN ('smtp', 'inbox')
+      AND m.campaign_id = %(campaign)s)))"""
+
 
 def closing_questions(*, campaign: Campaign) -> list[str]:
     """Everything that keeps the campaign from closing, in words; empty when it may be closed.
@@ -110,8 +120,16 @@ def closing_questions(*, campaign: Campaign) -> list[str]:
     found = [f"{n} people are '{S(state).label}'" for state, n in states.items() if state not in FINAL_STATES]
     twice = told_twice(campaign=campaign).count()
     found += [f"letters that arrived and came back, as providers told: {twice}; decide which is true"] if twice else []
+    untold = _unapplied(campaign)
+    found += [f"events of its letters came and are not applied yet: {untold}; housekeeping does it"] if untold else []
     others = campaign.incident.campaigns.exclude(pk=campaign.pk).exclude(state__in=OVER)
     return found if others.exists() else found + incident_questions(incident=campaign.incident)
+
+
+def _unapplied(campaign: Campaign) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(UNAPPLIED, {"campaign": campaign.pk})
+        return int(cursor.fetchone()[0])
 
 
 def incident_questions(*, incident: Incident) -> list[str]:

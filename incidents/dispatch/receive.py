@@ -146,7 +146,10 @@ WHERE applied_at IS NULL AND id > %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
 OWNERS = """
 SELECT provider, provider_id, array_agg(DISTINCT message_id) FROM incidents_attempt
 WHERE provider_id = ANY(%s) AND provider_id <> '' AND provider NOT IN ('smtp', 'inbox') GROUP BY 1, 2"""
-NAMED = "SELECT id, message_ref FROM incidents_message WHERE message_ref = ANY(%s) OR id = ANY(%s)"
+NAMED = "SELECT id, message_ref, campaign_id FROM incidents_message WHERE message_ref = ANY(%s) OR id = ANY(%s)"
+# Campaigns first, as a close or a stop locks them. So a campaign is closed before this page, which sees that, or behind it, when
+# it is seen where the page left the letters. Claims share the lock.
+CAMPAIGNS = "SELECT id FROM incidents_campaign WHERE id = ANY(%s) ORDER BY id FOR SHARE"
 # A locked message is being written by a worker or a person: its events wait for the next pass. So nobody waits for us while we
 # wait for them.
 TARGETS = """
@@ -200,7 +203,9 @@ def _find_targets(page: _Page) -> None:
         page.owners.setdefault((kinds.get(provider, provider), name), set()).update(ids)
     by_id = [owner for owners in page.owners.values() for owner in owners]
     found = _rows(NAMED, [[told.message_ref for told in page.told if told.message_ref], by_id])
-    page.ids = {ref: pk for pk, ref in found}
+    page.ids = {ref: pk for pk, ref, _ in found}
+    if found:
+        _rows(CAMPAIGNS, [list({campaign for _, _, campaign in found})])
     page.targets = {row[0]: Target(*row) for row in _rows(TARGETS, [list(page.ids.values())])}
     for message_id, number, provider, provider_id in _rows(TRIES, {"ids": list(page.targets)}):
         target = page.targets[message_id]
@@ -358,8 +363,8 @@ def _resolved(target: Target, campaign: Campaign) -> Entry:
 
 
 def _reopen_drained() -> None:
-    """A letter that has to be sent again needs a campaign that dispatches. After the pages, each in its own transaction: stop
-    locks the campaign before its messages, we the other way round."""
+    """A letter that has to be sent again needs a campaign that dispatches. After the pages, each in its own transaction: a page
+    shares the lock of its campaigns, and two that both wanted it for themselves would wait for each other."""
     ready = "EXISTS (SELECT 1 FROM incidents_message m WHERE m.campaign_id = c.id AND m.phase = 'waiting' AND m.state = 'ready')"
     for (pk,) in _rows(f"SELECT c.id FROM incidents_campaign c WHERE c.state = 'drained' AND {ready}", []):  # noqa: S608
         with transaction.atomic():
