@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from functools import cache
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -212,8 +213,7 @@ def drain_if_done(*, campaign: Campaign) -> bool:
     """Mark a campaign as drained when nothing is left to send and every event that came is applied."""
     if _unfinished(campaign):
         return False
-    silent = _silent_providers(campaign)
-    end_silent(campaign=campaign, providers=silent)
+    end_unheard(campaign=campaign)
     with transaction.atomic():
         locked = Campaign.objects.select_for_update(of=("self",)).select_related("incident").get(pk=campaign.pk)
         # Without the lock a worker may have sent once more: then housekeeping comes again.
@@ -227,6 +227,12 @@ def drain_if_done(*, campaign: Campaign) -> bool:
     return True
 
 
+def end_unheard(*, campaign: Campaign) -> int:
+    """Letters that went by providers of which no event can come have their end; returns how many."""
+    silent = _silent_providers(campaign)
+    return end_silent(campaign=campaign, providers=silent) if silent else 0
+
+
 def _silent_providers(campaign: Campaign) -> list[str]:
     """Of those by whom the campaign's letters went: of which no event can come."""
     silent = []
@@ -234,8 +240,14 @@ def _silent_providers(campaign: Campaign) -> list[str]:
         try:
             silent += [] if provider_named(name).reports_delivery else [name]
         except UnknownProvider:
-            logger.warning("%s was sent by %s, which no setting names any more", campaign, name)
+            _say_unknown(str(campaign), name)
     return silent
+
+
+@cache
+def _say_unknown(campaign: str, provider: str) -> None:
+    """Once a process: housekeeping asks every other second."""
+    logger.warning("%s was sent by %s, which no setting names any more", campaign, provider)
 
 
 def _unfinished(campaign: Campaign) -> bool:

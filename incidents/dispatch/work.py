@@ -16,7 +16,7 @@ from incidents.audit.actions import Action
 from incidents.audit.log import record
 from incidents.dispatch import canary, pacing, receive
 from incidents.dispatch.aside import switch_channel
-from incidents.dispatch.campaign import CampaignRefused, anchor_the_drained, drain_if_done, pause
+from incidents.dispatch.campaign import CampaignRefused, anchor_the_drained, drain_if_done, end_unheard, pause
 from incidents.dispatch.channels.choose import provider_for, provider_named, providers
 from incidents.dispatch.channels.contract import Provider
 from incidents.dispatch.channels.inbox import simulated_events
@@ -136,7 +136,10 @@ def _tidy() -> None:
         cancel_unsent(campaign=campaign, actor="dispatcher")
     for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING, let_go_at=None).order_by("id"):
         make_ready(campaign=campaign)
-    for campaign in _with([S.ACCEPTED], CampaignState.DISPATCHING, CampaignState.PAUSED, CampaignState.DRAINED):
+    for campaign in _with([S.ACCEPTED], CampaignState.STOPPED):
+        end_unheard(campaign=campaign)  # one that is stopped never drains
+    after = (CampaignState.DISPATCHING, CampaignState.PAUSED, CampaignState.DRAINED, CampaignState.STOPPED)
+    for campaign in _with([S.ACCEPTED], *after):
         end_quiet(campaign=campaign, hours=settings.QUIET_HOURS)
     for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING).select_related("incident").order_by("id"):
         with closing(provider_for()) as provider:

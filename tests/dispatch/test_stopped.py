@@ -109,3 +109,28 @@ def test_a_cancelled_letter_that_arrived_is_told_to_a_person(doubted: Campaign, 
         believe(message=claire, arrived=True, reason="she rang", author=officer())
     believe(message=claire, arrived=None, reason="she has it", author=officer())
     assert not told_twice(campaign=doubted).exists()
+
+
+@pytest.mark.parametrize("provider", ["smtp", "inbox"])
+def test_letters_taken_before_a_stop_have_their_end_as_in_any_campaign(
+    five: Campaign, owner: Owner, settings: Settings, provider: str
+) -> None:
+    """By a relay, of which no event can come, at once; else after the quiet time. An erasure waited for them for ever."""
+    settings.MAIL, settings.MAIL_FALLBACK = "inbox:", "smtp://127.0.0.1:2525"
+    finish(claimed=taken(five, owner, provider=provider), outcomes=[Outcome("accepted", "250 ok")] * 5)
+    stopped(five)
+    keep_house()
+    assert states(five) == ({S.ACCEPTED_UNCONFIRMED: 5} if provider == "smtp" else {S.ACCEPTED: 5})
+    sql("UPDATE incidents_message SET accepted_at = accepted_at - interval '73 hours'")
+    keep_house()
+    assert states(five) == {S.ACCEPTED_UNCONFIRMED: 5}
+
+
+def test_a_provider_that_no_setting_names_is_said_once_and_not_every_other_second(
+    five: Campaign, owner: Owner, caplog: pytest.LogCaptureFixture
+) -> None:
+    finish(claimed=taken(five, owner, provider="gone"), outcomes=[Outcome("accepted", "p")] * 5)
+    stopped(five)
+    for _ in range(3):
+        keep_house()
+    assert sum("no setting names" in line.getMessage() for line in caplog.records) == 1
