@@ -349,6 +349,20 @@ def test_a_letter_to_a_domain_that_stays_gone_goes_by_another_channel_when_its_d
     assert (claire.state, carl.state) == ("needs_other_channel" if moved else "ready", "ready")
 
 
+@pytest.mark.parametrize(("days", "moved"), [(6, False), (8, True)])
+def test_a_letter_without_a_date_in_law_waits_a_week_for_a_domain_that_stays_gone(
+    released: Campaign, days: int, moved: bool
+) -> None:
+    claire = released.messages.order_by("id")[0]
+    Message.objects.filter(pk=claire.pk).update(due_at=None, domain_key=GONE)
+    released.released_at = datetime.now(UTC) - timedelta(days=days)
+    told(provider="smtp", results=[(GONE, REFUSED)] * 20)
+    ProviderLimit.objects.filter(scope=GONE).update(opened=2)
+    assert switch_channel(campaign=released, providers=["smtp"]) == int(moved)
+    claire.refresh_from_db()
+    assert claire.state == ("needs_other_channel" if moved else "ready")
+
+
 GONE, FINE, OTHER = "dead000000000000", "f1ee000000000000", "aced000000000000"
 
 
