@@ -14,6 +14,7 @@ from typing import Any
 
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
 from incidents.dispatch.channels.http import HttpAnswer, retry_after
+from incidents.dispatch.events.bodies import name_of
 
 #: Statuses (RFC 9110, 15) after which certainly nothing was taken, and later may be better.
 LATER = frozenset({408, 425, 429})
@@ -86,7 +87,13 @@ def taken_or_not(*, kind: str, answer: HttpAnswer, provider_id: str, now: dateti
         return refused(kind=kind, answer=answer, now=now)
     if not provider_id or not answer.whole:
         return Answer(error=SendErrorKind.DOUBTFUL, detail=f"{kind}: no whole answer with an id ({answer.status})")
-    return Answer(provider_id=provider_id[:120])
+    return taken(provider_id=provider_id)
+
+
+def taken(*, provider_id: str) -> Answer:
+    """A letter that was taken under this id, named as its events will name it: an id that no column can hold would keep the whole
+    chunk from ending."""
+    return Answer(provider_id=name_of(provider_id))
 
 
 def refused(*, kind: str, answer: HttpAnswer, now: datetime) -> Answer:

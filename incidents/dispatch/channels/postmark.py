@@ -21,7 +21,7 @@ from incidents.dispatch.channels.batches import BatchProvider, mailbox
 from incidents.dispatch.channels.contract import Answer, Prepared, SendError, SendErrorKind
 from incidents.dispatch.channels.http import HttpAnswer, HttpLine, provider_key, provider_url
 from incidents.dispatch.channels.look_ups import at_postmark
-from incidents.dispatch.channels.meanings import meaning_of, read_json, reasons_in
+from incidents.dispatch.channels.meanings import meaning_of, read_json, reasons_in, taken
 from incidents.letters.mail import message_id
 from incidents.letters.mime import Heads, wire_address
 
@@ -118,7 +118,7 @@ def _answer_of(entry: Any) -> Answer:
         return _doubt("an entry that cannot be read")
     code, provider_id = entry.get("ErrorCode"), entry.get("MessageID")
     if type(code) is int and code == 0 and isinstance(provider_id, str) and provider_id:
-        return Answer(provider_id=provider_id[:120])
+        return taken(provider_id=provider_id)
     if type(code) is not int or code == 0:
         return _doubt("an entry without code or id")
     if str(code) in LATER:

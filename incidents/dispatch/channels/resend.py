@@ -16,7 +16,7 @@ from incidents.dispatch.channels.address import MailAddress
 from incidents.dispatch.channels.batches import BatchProvider, mailbox
 from incidents.dispatch.channels.contract import Answer, Prepared, SendErrorKind
 from incidents.dispatch.channels.http import HttpAnswer, provider_key, provider_url
-from incidents.dispatch.channels.meanings import meaning_of, read_json, reasons_in
+from incidents.dispatch.channels.meanings import meaning_of, read_json, reasons_in, taken
 from incidents.letters.mail import message_id
 from incidents.letters.mime import Heads, wire_address
 
@@ -55,20 +55,20 @@ class ResendApi:
     def answers(self, *, letters: Sequence[Prepared], answer: HttpAnswer) -> list[Answer]:
         """Those listed as errors are refused; the others are taken if there is an id for each, else doubtful."""
         found = read_json(answer.body) if answer.whole else None
-        taken, errors = (found.get("data"), found.get("errors")) if isinstance(found, dict) else (None, None)
+        data, errors = (found.get("data"), found.get("errors")) if isinstance(found, dict) else (None, None)
         answers = [_doubt("the answer does not say what became of this letter")] * len(letters)
-        if not isinstance(taken, list):
+        if not isinstance(data, list):
             return answers
         wrong = _by_place(errors, len(letters))
         if wrong is None:
             return answers
         for at, error in wrong.items():
             answers[at] = meaning_of(kind="resend", reasons=list(reasons_in(kind="resend", data=error, heads={})), status=200)
-        ids = [one["id"] for one in taken if isinstance(one, dict) and isinstance(one.get("id"), str) and one["id"]]
+        ids = [one["id"] for one in data if isinstance(one, dict) and isinstance(one.get("id"), str) and one["id"]]
         right = [at for at in range(len(letters)) if at not in wrong]
-        if len(ids) == len(right) == len(taken) and len(set(ids)) == len(ids):
+        if len(ids) == len(right) == len(data) and len(set(ids)) == len(ids):
             for at, provider_id in zip(right, ids, strict=True):
-                answers[at] = Answer(provider_id=provider_id[:120])
+                answers[at] = taken(provider_id=provider_id)
         return answers
 
     def refusal(self, *, answer: HttpAnswer) -> Answer | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,8 +12,11 @@ from pytest_django import Settings
 
 from incidents.dispatch.channels.choose import provider_for
 from incidents.dispatch.channels.contract import Answer, Lanes, SendErrorKind
+from incidents.dispatch.channels.http import HttpAnswer
+from incidents.dispatch.channels.meanings import taken_or_not
 from incidents.dispatch.channels.postmark import PostmarkApi
 from incidents.dispatch.channels.resend import ResendApi, idempotency_key
+from incidents.dispatch.events.bodies import name_of
 from tests.dispatch.providers.contract import handed_over, mail_to, point_at, prepared
 from tests.dispatch.providers.dialects import DIALECTS, Letter, Reply, as_json, postmark_entry, postmark_refused
 from tests.dispatch.providers.stub import Handler, Play, Stub, reset, says, served, status
@@ -141,6 +145,32 @@ def test_refusals_that_name_nobody_are_doubts_once_the_order_is_lost(stub: Stub,
 def test_what_a_postmark_entry_means(stub: Stub, lanes: Lanes, entry: Any, kind: SendErrorKind) -> None:
     stub.plays = [says(as_json(200, [entry]))]
     assert kinds(handed_over(lanes, prepared(mail_to()))) == [kind]
+
+
+STRANGE = ["a\x00b", "\ud800", "x" * 300, "ünïcode", "two\nlines"]
+
+
+@at_postmark
+@pytest.mark.parametrize("given", STRANGE)
+def test_a_strange_id_of_postmarks_is_kept_as_its_events_will_name_it(stub: Stub, lanes: Lanes, given: str) -> None:
+    stub.plays = [says(as_json(200, [{"ErrorCode": 0, "Message": "OK", "MessageID": given}]))]
+    (answer,) = handed_over(lanes, prepared(mail_to()))
+    assert (answer.error, answer.provider_id) == (None, name_of(given)) and answer.provider_id.startswith("sha256-")
+
+
+@at_resend
+@pytest.mark.parametrize("given", STRANGE)
+def test_a_strange_id_of_resends_is_kept_as_its_events_will_name_it(stub: Stub, lanes: Lanes, given: str) -> None:
+    stub.plays = [says(as_json(200, {"data": [{"id": given}]}))]
+    (answer,) = handed_over(lanes, prepared(mail_to()))
+    assert (answer.error, answer.provider_id) == (None, name_of(given))
+
+
+@pytest.mark.parametrize("given", STRANGE)
+def test_and_so_is_that_of_every_other_provider(given: str) -> None:
+    answer = HttpAnswer(status=200, heads={}, body=b"{}", whole=True)
+    found = taken_or_not(kind="brevo", answer=answer, provider_id=given, now=datetime.now(tz=UTC))
+    assert (found.error, found.provider_id) == (None, name_of(given))
 
 
 @at_resend
