@@ -258,7 +258,7 @@ def _add(one: _Known, written: _Written, work: _Work) -> None:
     whole = _newest_first(joining.join([base, *others], decided=one.decided), rows, batch)
     changed = _differs(before, whole)
     if pk in written.frozen:
-        asked = [note(LATER)] if changed else []
+        asked = [note(LATER)] if changed or joining.TWO_READERS in whole.problems else []
         written.asked.append(_asked(pk, asked, [], queue, frozen=True))
         return
     if changed:

@@ -12,7 +12,8 @@ from typing import Any
 
 from incidents.models.people import QueueKind
 from incidents.people.kept import KeptRow
-from incidents.people.questions import RESIDENCE_QUESTIONS, Problem
+from incidents.people.person_facts import ANSWERED_BY
+from incidents.people.questions import DATA, RESIDENCE_QUESTIONS, Problem
 from incidents.people.residence import PART_UNKNOWN, UNKNOWN
 from incidents.record import PersonFields
 
@@ -21,6 +22,13 @@ SINGLE = ("full_name", "given_name", "family_name", "phone", "customer_number", 
 POSTAL = ("street", "city", "region", "postcode")
 REPRESENTATIVE = ("representative_role", "representative_name", "representative_email")
 Question = dict[str, str]
+#: Somebody has to say which of them reads the letter; no row of a list can.
+TWO_READERS: Question = asdict(
+    Problem(
+        DATA, "representative_role", "two different representatives are named",
+        "correct the representative if the other one is right; else accept this entry",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,10 @@ def join(rows: Sequence[KeptRow], *, decided: bool = False) -> Whole:
         flags=sorted({flag for row in rows for flag in row.flags}),
         language=next((row.language for row in rows if row.language), ""),
         has_post=any(row.has_post for row in rows),
-        problems=_open_questions(problems, fields, best.residence, conflict and not decided),
+        problems=[
+            *_open_questions(problems, fields, best.residence, conflict and not decided),
+            *([TWO_READERS] if _several_readers(rows) and TWO_READERS not in problems else []),
+        ],
     )
 
 
@@ -72,10 +83,25 @@ def join_fields(records: Sequence[PersonFields]) -> PersonFields:
     if not (first.street or first.postcode):
         home = next((other for other in others if other.street or other.postcode), first)
         filled |= {name: getattr(home, name) for name in POSTAL}
+    # Role, name and address are one answer: of two representatives no third one may be made.
+    named = [reader for record in records if any(reader := reader_of(record))]
+    filled |= dict(zip(REPRESENTATIVE, next((one for one in named if all(one)), (named or [reader_of(first)])[0]), strict=True))
     evidence: Mapping[str, str] = dict(pair for record in reversed(records) for pair in record.evidence)
     ordered = {name: evidence[name] for record in records for name, _ in record.evidence}
     emails = tuple(dict.fromkeys(address for record in records for address in record.emails))
     return replace(first, **filled, emails=emails, evidence=tuple(ordered.items()))
+
+
+def reader_of(fields: PersonFields) -> tuple[str, ...]:
+    """Who reads the letter in this person's place: role, name, e-mail address."""
+    return tuple(getattr(fields, name) for name in REPRESENTATIVE)
+
+
+def _several_readers(rows: Sequence[KeptRow]) -> bool:
+    """Whether the rows name different representatives; one without an address, or written otherwise, is not another one."""
+    readers = [tuple(text.casefold() for text in reader_of(row.fields)) for row in rows if row.fields]
+    named = [one for one in dict.fromkeys(readers) if any(one)]
+    return len({one[:2] for one in named}) > 1 or len({one[2] for one in named if one[2]}) > 1
 
 
 def _homes(places: Sequence[str]) -> list[str]:
@@ -95,8 +121,9 @@ def _open_questions(problems: Sequence[Question], fields: PersonFields, place: s
 
 
 def answered_kinds(fields: PersonFields, place: str) -> frozenset[str]:
-    """The kinds of questions that a person's address and residence answer by being there."""
+    """The kinds of questions that a person's address, representative and residence answer by being there."""
     answered: set[str] = {QueueKind.ADDRESS, QueueKind.NO_CHANNEL} if fields.emails else set()
+    answered |= ANSWERED_BY[fields.representative_role] if all(reader_of(fields)) else frozenset()
     answered |= {QueueKind.RESIDENCE_UNKNOWN} if place != UNKNOWN else set()
     answered |= {QueueKind.STATE_UNKNOWN} if place not in {UNKNOWN, *PART_UNKNOWN} else set()
     return frozenset(answered)
@@ -143,6 +170,7 @@ def _fields_without(now: PersonFields | None, with_it: PersonFields, without_it:
     if now is None:
         return without_it
     gone = {*with_it.emails} - {*without_it.emails}
-    names = (name for name in PersonFields.__dataclass_fields__ if name != "emails")
+    alone = REPRESENTATIVE if reader_of(now) != reader_of(with_it) else ()
+    names = (name for name in PersonFields.__dataclass_fields__ if name not in ("emails", *alone))
     same = {name: getattr(without_it, name) for name in names if getattr(now, name) == getattr(with_it, name)}
     return replace(now, **same, emails=tuple(address for address in now.emails if address not in gone))

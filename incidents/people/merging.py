@@ -160,7 +160,7 @@ def _keep_own_row(work: _Work, keeper: AffectedPerson, before: KeptRow) -> None:
 def _become(work: _Work, person: AffectedPerson, before: KeptRow, whole: Whole, stop: Sequence[Question] | None = None) -> str:
     """Write what somebody is from now on; returns the new commitment, '' where the record did not change."""
     if person.pk in on_signed_register([person.pk]):
-        if _differs(before, whole):
+        if _differs(before, whole) or joining.TWO_READERS in whole.problems:
             _ask(work, person, [note(LEFT if stop is not None else LATER)])
         return ""
     commitment = ""
