@@ -24,14 +24,19 @@ WAITING = (QueueStatus.OPEN, QueueStatus.HELD)
 LATER = "a later list says more, or otherwise, than the record that was signed"
 LEFT = "a merge was undone after the register was frozen"
 NOTES = frozenset({LATER, LEFT})
-#: A person's status follows from their entries, in this order of weight. Who was merged stays with their keeper.
-FOLLOW = """
+#: Somebody of a list who would be written to although two people excluded them.
+EXCLUDED = "seems to be somebody whom two people excluded"
+#: SQL: the exclusions that stand.
+EXCLUSIONS = "SELECT person_id FROM incidents_exclusion WHERE confirmed_at IS NOT NULL AND withdrawn_at IS NULL"
+#: A person's status follows from their entries, in this order of weight. Who was merged stays with their keeper, and whoever two
+#: people excluded stays excluded.
+FOLLOW = f"""
 UPDATE incidents_affectedperson p SET status = s.status FROM (
   SELECT q.person_id, CASE WHEN bool_or(q.status = 'rejected') THEN 'rejected'
       WHEN bool_or(q.status IN ('open', 'rejection_proposed')) THEN 'attention'
       WHEN bool_or(q.status = 'held') THEN 'held' ELSE 'clear' END AS status
   FROM incidents_queueentry q WHERE q.person_id = ANY(%s) GROUP BY q.person_id) s
-WHERE p.id = s.person_id AND p.status <> s.status AND p.status <> 'merged'"""
+WHERE p.id = s.person_id AND p.status <> s.status AND p.status <> 'merged' AND p.id NOT IN ({EXCLUSIONS})"""  # noqa: S608
 
 
 class DecisionRefused(Refused):

@@ -16,6 +16,8 @@ from incidents.models import AffectedPerson, AuditEvent, Campaign, ImportRow, In
 from incidents.models.refusal import Refused
 from incidents.people import deciding
 from incidents.people.deciding import DecisionRefused
+from incidents.people.decisions import follow
+from incidents.people.excluding import confirm_exclusion, propose_exclusion
 from incidents.people.importing import account
 from incidents.people.representing import confirm_safe, name_representative
 from incidents.vault import Vault
@@ -327,3 +329,16 @@ def test_entries_of_another_incident_are_left_alone(asked: Incident, officer: Us
             incident=other, entry=entries(asked, "address")[0], address="x@example.org", reason="r", author=officer
         )
     assert set(asked.queue.values_list("status", flat=True)) == {"open"}
+
+
+def test_a_status_that_follows_from_answered_questions_leaves_an_exclusion_standing(
+    bring: Importer, incident: Incident, officer: User, counsel: User
+) -> None:
+    bring({**CLAIRE, "flags": "minor_16_17"})
+    deciding.accept(incident=incident, entries=incident.queue.all(), reason="reads it herself", author=officer)
+    claire = AffectedPerson.objects.get(incident=incident)
+    proposed = propose_exclusion(person=claire, reason="for safety", author=officer)
+    confirm_exclusion(exclusion=proposed, author=counsel)
+    follow([claire.pk])
+    claire.refresh_from_db()
+    assert claire.status == "rejected"
