@@ -17,7 +17,7 @@ from incidents.models import AffectedPerson, ImportBatch, ImportRow, RowOutcome
 from incidents.models.people import QueueKind
 from incidents.people import joining
 from incidents.people.amending import on_standing_register
-from incidents.people.decisions import FOLLOW, LATER, WAITING, note
+from incidents.people.decisions import EXCLUDED, FOLLOW, LATER, WAITING, note
 from incidents.people.kept import KeptRow, open_row, seal_row
 from incidents.people.matching import copy_rows, record_of
 from incidents.people.questions import DATA
@@ -81,6 +81,8 @@ DECISION = "decision"
 PROBLEMS = 13
 #: Questions that the rows of a list raise, so that a corrected row can answer them.
 RAISED = frozenset(QueueKind) - {QueueKind.MATCH_CONFLICT, QueueKind.ROW}
+#: Those that weighing two sources raised: only the queue answers them.
+WEIGHED = frozenset({EXCLUDED, joining.TWO_READERS["reason"]})
 
 
 class _Person(NamedTuple):
@@ -325,14 +327,15 @@ def _differs(before: KeptRow, whole: joining.Whole) -> bool:
 def _answered(queue: list[_Entry], whole: joining.Whole, *, corrected: bool) -> list[_Entry]:
     """The waiting questions that the rows answer: by what they bring, or by being the corrected row itself."""
     waiting = [entry for entry in queue if entry.status in WAITING]
+    raised = RAISED if corrected else frozenset()
     still = {(one["kind"], one["column"], one["reason"]) for one in whole.problems}
     answered = joining.answered_kinds(whole.fields, whole.residence)
     return [
         entry
         for entry in waiting
         if entry.kind in answered
-        or (corrected and entry.kind in RAISED and (entry.kind, entry.column, entry.reason) not in still)
-    ]  # fmt: skip
+        or (entry.kind in raised and entry.reason not in WEIGHED and (entry.kind, entry.column, entry.reason) not in still)
+    ]
 
 
 def _asked(

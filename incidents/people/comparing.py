@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import connection, transaction
 
 from incidents.models import BatchState, ImportBatch
+from incidents.people.decisions import EXCLUDED
 from incidents.people.settling import match
 from incidents.people.staged import STAGED
 
@@ -24,6 +25,7 @@ FROM {STAGED} s LEFT JOIN incidents_affectedperson p ON p.id = s.known_person"""
 MISSING = """
 SELECT count(DISTINCT r.person_id) FROM incidents_importrow r WHERE r.batch_id = %(earlier)s AND r.person_id IS NOT NULL
 AND NOT EXISTS (SELECT 1 FROM staging s WHERE s.known_person = r.person_id)"""
+EXCLUDED_AGAIN = f"SELECT count(*) FROM question WHERE reason = '{EXCLUDED}'"  # noqa: S608
 
 
 def earlier_version(*, batch: ImportBatch) -> ImportBatch | None:
@@ -35,12 +37,19 @@ def earlier_version(*, batch: ImportBatch) -> ImportBatch | None:
 
 
 def compare(*, batch: ImportBatch, earlier: ImportBatch) -> dict[str, int]:
-    """People new, unchanged, changed and missing, and rows that cannot be people; of a list that is staged to its end."""
+    """People new, unchanged, changed and missing, rows that cannot be people, and those who seem to be somebody excluded.
+
+    Of a list that is staged to its end.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         match(cursor, batch, marks_only=True)
         cursor.execute(COUNTS, {"batch": batch.pk})
         new, unchanged, changed, rejected = cursor.fetchone()
         cursor.execute(MISSING, {"earlier": earlier.pk})
         (missing,) = cursor.fetchone()
+        cursor.execute(EXCLUDED_AGAIN)
+        (excluded,) = cursor.fetchone()
         transaction.set_rollback(True)
-    return {"new": new, "unchanged": unchanged, "changed": changed, "missing": missing, "rejected": rejected}
+    found = {"new": new, "unchanged": unchanged, "changed": changed, "missing": missing, "rejected": rejected}
+    # Said only where there are any: nearly no list names one.
+    return found | ({"excluded": excluded} if excluded else {})

@@ -1,13 +1,15 @@
 """Which rows of a list are somebody who was imported before; after `likeness` has grouped the list's own rows.
 
 A group of rows goes to one person at most: the one whom the best evidence names. Two people whom one row ties together stay two
-until somebody says otherwise, and so does whoever contradicts the group in customer number or birth date.
+until somebody says otherwise, and so does whoever contradicts the group in customer number or birth date. To somebody whom two
+people excluded goes no row: it is asked whether it may be written to.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from incidents.people.decisions import EXCLUDED, EXCLUSIONS
 from incidents.people.likeness import COMMON, FREE, NAMES, NAMESAKES, OTHER_NAME, OTHER_REFERENCE, PLACE, TIERS, TORN
 from incidents.people.staged import OF_KIND, STAGED
 
@@ -16,6 +18,9 @@ TIED = "a row of a list fits two people"
 COLUMN = f"""CASE reason WHEN '{OTHER_NAME}' THEN 'customer_number' WHEN '{OTHER_REFERENCE}' THEN 'person_id'
   WHEN '{NAMESAKES}' THEN 'date_of_birth' ELSE '' END"""
 REMEDY = "say whether they are one person"
+ABOUT_EXCLUDED = "exclude again, by two; or accept with the reason why a letter is right now"
+#: Whoever was rejected as nobody of this incident is nobody's match; whoever two people excluded is known, and asked about.
+KNOWN = f"(p.status <> 'rejected' OR p.id IN ({EXCLUSIONS}))"
 
 #: Whether anybody is known, and whether the list is long. People who came a moment ago are no statistics yet: a nested loop would
 #: hold every row of a long list against every one of them.
@@ -34,7 +39,7 @@ FURTHER = """(SELECT id, incident_id, status, name_index, customer_index, name_b
   FROM incidents_affectedperson WHERE incident_id = %(incident)s AND other_email_indexes IS NOT NULL) p"""
 FIT = (
     f"{{people}} JOIN {STAGED} s ON p.{{column}} = s.{{column}} AND {SAME_NAME} "
-    "WHERE p.incident_id = %(incident)s AND p.status <> 'rejected' AND {counts}"
+    f"WHERE p.incident_id = %(incident)s AND {KNOWN} AND {{counts}}"
 )
 TIE = (
     f"INSERT INTO tie SELECT {{place}}, s.number, p.id FROM {FIT} AND {AGREE} AND {FREE} "  # noqa: S608
@@ -49,7 +54,7 @@ CREATE TEMP TABLE namesake ON COMMIT DROP AS SELECT s.number, s.name_index AS na
 FROM {PEOPLE} JOIN {STAGED} s USING (name_birth_index)
 LEFT JOIN (SELECT DISTINCT coalesce(o.keeper, o.number) AS root FROM tie JOIN staging o USING (number)) g
   ON g.root = coalesce(s.keeper, s.number)
-WHERE p.incident_id = %(incident)s AND p.status <> 'rejected' AND (p.customer_index = s.customer_index) IS NOT FALSE
+WHERE p.incident_id = %(incident)s AND {KNOWN} AND (p.customer_index = s.customer_index) IS NOT FALSE
   AND g.root IS NULL AND {FREE}"""  # noqa: S608
 BIRTHS = f"""
 INSERT INTO tie SELECT {PLACE["birth"]}, number, person FROM namesake LEFT JOIN common c USING (name)
@@ -60,10 +65,10 @@ WHERE NOT fits OR c.name IS NOT NULL"""  # noqa: S608
 DOUBT_NAMES = f"""
 INSERT INTO doubt SELECT s.number, NULL, p.id, '{OTHER_NAME}' FROM {PEOPLE}
 JOIN {STAGED} s USING (customer_index)
-WHERE p.incident_id = %(incident)s AND p.status <> 'rejected' AND NOT ({SAME_NAME}) AND {FREE};
+WHERE p.incident_id = %(incident)s AND {KNOWN} AND NOT ({SAME_NAME}) AND {FREE};
 INSERT INTO doubt SELECT s.number, NULL, p.id, '{OTHER_REFERENCE}' FROM {PEOPLE}
 JOIN {STAGED} s USING (reference)
-WHERE p.incident_id = %(incident)s AND p.status <> 'rejected'
+WHERE p.incident_id = %(incident)s AND {KNOWN}
   AND (NOT ({SAME_NAME}) OR p.customer_index <> s.customer_index) AND {FREE}
   AND EXISTS (SELECT 1 FROM incidents_importrow r JOIN incidents_importbatch b ON b.id = r.batch_id
     JOIN incidents_importbatch now ON now.id = %(batch)s AND now.source_id = b.source_id WHERE r.person_id = p.id)"""  # noqa: S608
@@ -71,6 +76,12 @@ WHERE p.incident_id = %(incident)s AND p.status <> 'rejected'
 FOLLOW = """
 UPDATE {table} t SET person = p.merged_into_id FROM incidents_affectedperson p
 WHERE p.id = t.person AND p.merged_into_id IS NOT NULL"""
+#: Whatever else it fits, a row that fits somebody excluded is asked about.
+ASIDE = f"""
+INSERT INTO doubt SELECT DISTINCT number, NULL::int, NULL::bigint, '{EXCLUDED}' FROM (
+  SELECT number, person FROM tie UNION ALL SELECT number, person FROM doubt) t WHERE person IN ({EXCLUSIONS});
+DELETE FROM tie WHERE person IN ({EXCLUSIONS});
+DELETE FROM doubt WHERE person IN ({EXCLUSIONS})"""  # noqa: S608
 #: Two people whom somebody called two share no group: each row goes by itself to whom it fits best.
 FITS = f"""
 DROP TABLE IF EXISTS pg_temp.fit;
@@ -118,8 +129,10 @@ ORDER BY root, reason, person, other"""
 ASK = f"""
 INSERT INTO kind (kind, minors, {", ".join(OF_KIND)})
 SELECT -s.number, k.minors, {", ".join(f"k.{name}" for name in OF_KIND[:-1])}, k.problems || q.asked FROM (
-  SELECT number, jsonb_agg(jsonb_build_object('kind', 'match_conflict', 'column', {COLUMN}, 'reason', reason,
-      'remedy', '{REMEDY}') ORDER BY reason) AS asked FROM question GROUP BY 1) q
+  SELECT number, jsonb_agg(jsonb_build_object('column', {COLUMN}, 'reason', reason,
+      'kind', CASE reason WHEN '{EXCLUDED}' THEN 'data' ELSE 'match_conflict' END,
+      'remedy', CASE reason WHEN '{EXCLUDED}' THEN '{ABOUT_EXCLUDED}' ELSE '{REMEDY}' END) ORDER BY reason) AS asked
+  FROM question GROUP BY 1) q
 JOIN staging s USING (number) JOIN kind k USING (kind);
 UPDATE staging s SET kind = -number WHERE number IN (SELECT number FROM question)"""  # noqa: S608
 
@@ -151,6 +164,7 @@ def _tie(cursor: Any, ids: dict[str, int]) -> None:
     for table in ("tie", "doubt"):
         while _moved(cursor, FOLLOW.format(table=table)):
             pass
+    cursor.execute(ASIDE)
     for statement in (FITS, APART, FITS, CHOOSE):
         cursor.execute(statement, ids)
     cursor.execute(JOIN_KNOWN)

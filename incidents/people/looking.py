@@ -102,7 +102,7 @@ def remember(*, batch: ImportBatch, file: ListFile) -> None:
 
 
 def difference(*, batch: ImportBatch, source: ListSource | None = None, reader: Reader | None = None) -> dict[str, int]:
-    """What a newer version of a list changes, in counts: new, unchanged, changed, missing, rejected. Nobody is stored.
+    """What a newer version of a list changes, in counts (`comparing.compare`). Nobody is stored.
 
     Empty where no earlier list came from the same source. It reads the whole list; what it staged is used by the import.
     """

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 
 from incidents.models import AffectedPerson, ImportRow, Incident, PersonStatus, QueueEntry, RowOutcome
 from incidents.models.people import QueueKind, QueueStatus
+from incidents.people.adding import WEIGHED
 from incidents.people.come_back import MARK, mark_of
 from incidents.people.decisions import NOTES
 from incidents.people.inert import as_text
@@ -110,7 +111,7 @@ def _as_it_came(entries: list[QueueEntry], row: ImportRow | None, vault: Vault, 
 
     A cell that is asked about and was not kept was empty, and stays so: an answer that nobody gave would be taken for one.
     """
-    asked = {entry.column for entry in entries if entry.kind in UNTAKEN}
+    asked = {entry.column for entry in entries if entry.kind in UNTAKEN and entry.reason not in WEIGHED}
     if row is None or not asked:
         return {}
     kept = _row_cells(row, vault, incident) if row.sealed else {}
