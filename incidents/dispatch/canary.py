@@ -6,6 +6,7 @@ provider is asked, and when it cannot tell the letter counts as failed. It is ne
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -27,6 +28,8 @@ from incidents.visible import visible
 
 PLANNED, SENDING, DOUBT, ACCEPTED, DELIVERED, FAILED = "planned", "sending", "doubt", "accepted", "delivered", "failed"
 DISPATCHER = "dispatcher"
+#: After so long no other letter is begun in this step: a slow provider takes a second for each, and housekeeping has more to do.
+SECONDS = 1.0
 #: What an event about a letter proves of it; others are noted only.
 PROVES = {"delivered": DELIVERED, "complained": DELIVERED, "bounced_hard": FAILED, "bounced_soft": FAILED, "suppressed": FAILED}
 #: From which states an event may move a letter on; one that failed stays failed.
@@ -38,16 +41,23 @@ class CanaryRefused(CampaignRefused):
 
 
 def step(*, campaign: Campaign, provider: Provider) -> None:
-    """Send what is planned of the first wave, and decide when all of it is known. Costs nothing when no wave waits."""
+    """Send what is planned of the first wave, and decide when all of it is known. Costs nothing when no wave waits.
+
+    For about a second, one letter at least; the next step goes on with those that were tried least, and asks about doubts last.
+    """
     if campaign.canary != "waiting" or campaign.state != CampaignState.DISPATCHING:
         return
-    now = database_now()
+    now, end = database_now(), time.monotonic() + SECONDS
     _find_left_behind(campaign, now)
-    for letter in _newest(campaign):
+    for letter in sorted(_newest(campaign), key=lambda letter: (letter.state == DOUBT, letter.tries)):
         if letter.state == PLANNED and _is_due(letter, now):
             _send(letter, provider)
         elif letter.state == DOUBT:
             _settle(letter, provider, now)
+        else:
+            continue
+        if time.monotonic() >= end:
+            break
     _decide(campaign, provider)
 
 

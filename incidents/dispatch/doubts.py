@@ -8,7 +8,7 @@ letter that may have arrived counts as taken, for whoever counts as not written 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -28,29 +28,42 @@ BATCH = 500
 DEADLY = 3
 #: How a doubt ends by time in a stopped campaign, and what the message says of it then.
 NOT_REPEATED, MAY_HAVE_ARRIVED = "deadline policy: not repeated", "may have arrived; the campaign was stopped"
-#: Seconds for all look-ups of a round, and for which a provider rests that took as long for one.
-LOOK_UP_SECONDS, REST_SECONDS = 5.0, 60.0
+#: Seconds for a round, and for all look-ups in it: so that housekeeping comes to what else is due. And for which a provider rests
+#: that took as long for one look-up.
+SECONDS, LOOK_UP_SECONDS, REST_SECONDS = 8.0, 5.0, 60.0
 MOST_SECONDS_BETWEEN, FORGET_ABOVE = 120.0, 100_000
 #: What a late answer of the fenced worker proves.
 LATE_PROOF = {"accepted": S.ACCEPTED, "failed": S.READY, "account": S.READY, "refused": S.NEEDS_OTHER_CHANNEL}
 
 
 def settle_doubts(*, provider_of: Callable[[str], Provider] = provider_named) -> int:
-    """Settle the open doubts of which something is known by now, or whose time is over; returns how many."""
-    settled, last, end = 0, 0, time.monotonic() + LOOK_UP_SECONDS
+    """Settle the open doubts of which something is known by now, or whose time is over; returns how many.
+
+    The oldest first, for some seconds; the next round goes on behind the last one that was looked at, so that all come in turn.
+    """
+    settled, began = 0, time.monotonic()
     overdue = database_now() - timedelta(seconds=settings.SETTLE_AFTER_SECONDS)
-    while True:
-        found = Doubt.objects.filter(settled_at__isnull=True, pk__gt=last).select_related("message").order_by("id")
-        doubts = list(found[:BATCH])
-        for doubt in doubts:
-            is_overdue = doubt.opened_at < overdue
-            to, how, by = _answer(doubt, provider_of, is_overdue=is_overdue, end=end)
-            if not how and is_overdue:
-                to, how, by = S.READY, BY_POLICY, "dispatcher"
-            settled += _settle(doubt, to, how, by) if how else 0
-        if len(doubts) < BATCH:
-            return settled
-        last = doubts[-1].pk
+    for doubt in _in_turn():
+        is_overdue = doubt.opened_at < overdue
+        to, how, by = _answer(doubt, provider_of, is_overdue=is_overdue, end=began + LOOK_UP_SECONDS)
+        if not how and is_overdue:
+            to, how, by = S.READY, BY_POLICY, "dispatcher"
+        settled += _settle(doubt, to, how, by) if how else 0
+        if time.monotonic() - began >= SECONDS:
+            _memory.after = doubt.pk
+            break
+    return settled
+
+
+def _in_turn() -> Iterator[Doubt]:
+    """The open doubts: those behind the last one of a round that had no time for all, then the oldest, each once."""
+    start, _memory.after = _memory.after, 0
+    still_open = Doubt.objects.filter(settled_at__isnull=True).select_related("message").order_by("id")
+    for part in (still_open.filter(pk__gt=start), still_open.filter(pk__lte=start)):
+        last = 0
+        while page := list(part.filter(pk__gt=last)[:BATCH]):
+            yield from page
+            last = page[-1].pk
 
 
 def _answer(
@@ -70,10 +83,12 @@ def _answer(
 
 @dataclass
 class _Memory:
-    """When the house asked (monotonic seconds): doubt -> how often and when last; provider -> until when it is let alone."""
+    """When the house asked (monotonic seconds): doubt -> how often and when last; provider -> until when it is let alone. And the
+    last doubt of a round that had no time for all; 0: it had."""
 
     asked: dict[tuple[int, datetime], tuple[int, float]] = field(default_factory=dict)
     silent_until: dict[str, float] = field(default_factory=dict)
+    after: int = 0
 
 
 _memory = _Memory()
