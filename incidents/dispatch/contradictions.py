@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from incidents.audit.actions import Action
 from incidents.audit.log import record
+from incidents.dispatch.channels.choose import MAKERS, providers
 from incidents.dispatch.events.kinds import COMPLAINED, DELIVERED, HARD, SUPPRESSED
 from incidents.dispatch.unreachable import locked_message, open_proposal
-from incidents.models import Campaign, CampaignState, Message, MessageState, ProviderEvent
+from incidents.models import Attempt, Campaign, CampaignState, Message, MessageState, ProviderEvent
 from incidents.models.messages import MESSAGE_MOVES
 from incidents.models.refusal import Refused
 from incidents.people.moving import move
@@ -26,12 +27,14 @@ from incidents.visible import visible
 REMEDY = "Decide which is true (Told two things; or the command again: arrived, came-back, stands)"
 #: How the effects of such events begin, and what is written there once a person has decided.
 AFTER, DECIDED = "conflict: after ", "conflict: decided by a person"
+#: And that of what came from a provider by whom the letter did not go, as far as our settings say.
+ELSEWHERE = "conflict: it went by another provider"
 #: What says that a letter arrived, and that it came back; and where a letter stands against each. (A soft bounce after a delivery
 #: is a relay's second thought; who was given up and bounces once more, or goes with an amendment, stands as was told. Who waited
 #: for another try when the campaign was stopped is cancelled.)
 ARRIVED, CAME_BACK = (DELIVERED, COMPLAINED), (HARD, SUPPRESSED)
 AGAINST_ARRIVED = (MessageState.NEEDS_OTHER_CHANNEL, MessageState.UNREACHABLE, MessageState.CANCELLED)
-AGAINST_CAME_BACK = (MessageState.DELIVERED,)
+AGAINST_CAME_BACK, TAKEN = (MessageState.DELIVERED,), (MessageState.ACCEPTED, MessageState.ACCEPTED_UNCONFIRMED)
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,26 @@ def contradictions(*, campaign: Campaign) -> list[Contradiction]:
 
 def told_twice(*, campaign: Campaign) -> QuerySet[Message]:
     """The letters of a campaign that wait for such a decision."""
-    came_back = undecided().filter(kind__in=CAME_BACK).values("message_ref")
-    arrived = undecided().filter(kind__in=ARRIVED).values("message_ref")
-    return campaign.messages.filter(
-        Q(message_ref__in=came_back, state__in=AGAINST_CAME_BACK) | Q(message_ref__in=arrived, state__in=AGAINST_ARRIVED)
-    )
+    after, elsewhere = undecided().exclude(effect=ELSEWHERE), undecided().filter(effect=ELSEWHERE)
+    renamed = _told(elsewhere, (*AGAINST_CAME_BACK, *TAKEN)) & Q(_by_no_known_name())
+    return campaign.messages.filter(_told(after, AGAINST_CAME_BACK) | renamed)
+
+
+def _told(events: QuerySet[ProviderEvent], against_came_back: tuple[str, ...]) -> Q:
+    came_back = events.filter(kind__in=CAME_BACK).values("message_ref")
+    arrived = events.filter(kind__in=ARRIVED).values("message_ref")
+    return Q(message_ref__in=came_back, state__in=against_came_back) | Q(message_ref__in=arrived, state__in=AGAINST_ARRIVED)
+
+
+def _by_no_known_name() -> Exists:
+    """Whether a letter went by a name that no setting says any more: nobody knows which kind of provider that was."""
+    return Exists(Attempt.objects.filter(message=OuterRef("pk")).exclude(provider__in=[*MAKERS, *providers()]))
 
 
 def undecided() -> QuerySet[ProviderEvent]:
-    """What was told after where a letter stood was known, and nobody has decided about. By the index of conflicts."""
-    return ProviderEvent.objects.filter(effect__startswith="conflict").filter(effect__startswith=AFTER)
+    """What was told after where a letter stood was known, or by whom it did not go, and nobody has decided about. By the index of
+    conflicts."""
+    return ProviderEvent.objects.filter(effect__startswith="conflict").filter(Q(effect__startswith=AFTER) | Q(effect=ELSEWHERE))
 
 
 @transaction.atomic

@@ -14,6 +14,7 @@ from incidents.dispatch.obstacles import closing_questions
 from incidents.dispatch.outbox import finish
 from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import Owner
+from incidents.dispatch.receive import apply_events, store_events
 from incidents.dispatch.unreachable import confirm_unreachable, propose_unreachable
 from incidents.dispatch.work import keep_house
 from incidents.models import AuditEvent, Campaign, CampaignState, Message, ProviderEvent
@@ -128,3 +129,19 @@ def test_a_letter_that_bounced_and_is_sent_again_by_decision_is_no_violation(fiv
     sent(five, owner, InboxProvider())
     assert (state_of(hanna), hanna.attempts) == (S.ACCEPTED, 2)
     assert check_campaign(campaign=five).violations == []
+
+
+@pytest.mark.parametrize(("arrived", "ends"), [(False, S.NEEDS_OTHER_CHANNEL), (True, S.DELIVERED), (None, S.ACCEPTED)])
+def test_a_bounce_from_a_provider_whose_name_was_changed_since_is_decided_by_a_person(
+    five: Campaign, owner: Owner, arrived: bool | None, ends: str
+) -> None:
+    """It was refused as another provider's, and the campaign closed over it."""
+    finish(claimed=taken(five, owner, provider="eu"), outcomes=[Outcome("accepted", f"id{n}") for n in range(5)])
+    claire = person(five, "claire")
+    bounce = {"event_key": "late", "message_ref": claire.message_ref, "kind": "bounced_hard"}
+    store_events(provider="ses", events=[bounce], strength="signed")
+    apply_events()
+    assert ProviderEvent.objects.get().effect == "conflict: it went by another provider" and state_of(claire) == S.ACCEPTED
+    assert any("decide which is true" in line for line in closing_questions(campaign=five))
+    believe(message=claire, arrived=arrived, reason=KNOWN, author=officer())
+    assert state_of(claire) == ends and not told_twice(campaign=five).exists()
