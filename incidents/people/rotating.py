@@ -146,7 +146,7 @@ def faults_of_keys() -> list[tuple[str, str]]:
     closed = []
     for incident in tried:
         try:
-            Vault(incident=incident)
+            Vault(incident=incident).prove()
         except MasterKeyUnreachable as down:
             return [(down.lines[0], "")]
         except CannotOpen:

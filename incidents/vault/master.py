@@ -22,6 +22,8 @@ from django.conf import settings
 from incidents.models.refusal import Refused
 
 NONCE_BYTES = 12
+#: What is ever wrapped: one key, or index and blob key side by side (`sealing.without_wrapping_key`).
+KEY_SIZES = (32, 64)
 #: A program's answer is a wrapped key: some kilobytes at the most.
 LONGEST_ANSWER = 65_536
 
@@ -87,16 +89,30 @@ class ProgramMasterKey:
     seconds: int = 10
 
     def wrap(self, *, key: bytes, context: str) -> bytes:
-        """The key as the KMS wrapped it. Raises MasterKeyUnreachable."""
+        """The key as the KMS wrapped it, once it gave the same key back. Raises MasterKeyUnreachable."""
         answer = self._ask({"operation": "wrap", "context": context, "key": base64.b64encode(key).decode()})
-        return self._bytes(answer, "wrapped")
+        wrapped = self._bytes(answer, "wrapped")
+        # What the caller stores may be the only copy: a rotation destroys the one before.
+        try:
+            given_back = self.unwrap(wrapped=wrapped, context=context)
+        except MasterKeyUnreachable:
+            raise
+        except CannotOpen:
+            given_back = b""
+        if given_back != key:
+            raise self._failed("does not give back the key that it has just wrapped")
+        return wrapped
 
     def unwrap(self, *, wrapped: bytes, context: str) -> bytes:
         """The key of this context. Raises CannotOpen when the KMS refuses, MasterKeyUnreachable when it gives no answer."""
         answer = self._ask({"operation": "unwrap", "context": context, "wrapped": base64.b64encode(wrapped).decode()})
         if answer.get("refused") is True:
             raise CannotOpen(f"{context.split('|', maxsplit=1)[0]} does not open with this key")
-        return self._bytes(answer, "key")
+        key = self._bytes(answer, "key")
+        if len(key) not in KEY_SIZES:
+            # People would be sealed under whatever it is, and no right key would open them again.
+            raise self._failed(f"gave a key of {len(key)} bytes; it was given one of {' or '.join(map(str, KEY_SIZES))}")
+        return key
 
     def _ask(self, question: dict[str, str]) -> dict[str, Any]:
         try:

@@ -23,7 +23,7 @@ from django.conf import settings
 
 from incidents.models import AffectedPerson, Incident, IncidentKey, PersonVersion
 from incidents.record import PersonFields
-from incidents.vault.master import NONCE_BYTES, CannotOpen, decrypt, encrypt, present, unwrap
+from incidents.vault.master import NONCE_BYTES, CannotOpen, MasterKeyWrong, decrypt, encrypt, present, unwrap
 
 #: The version of a person's own key (it is never changed, only replaced with the record), and of an incident's first key.
 FIRST_VERSION = 1
@@ -32,6 +32,10 @@ KEY_BYTES = 32
 _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 #: Keys have 32 bytes, the block of SHA-256 has 64.
 _INNER_REST, _OUTER_REST = b"\x36" * 32, b"\x5c" * 32
+#: So many people are tried before a key counts as the wrong one: a single damaged record says nothing about it.
+TRIED = 5
+#: Digests of the keys that this process has seen open somebody whom they had sealed.
+_proven: set[bytes] = set()
 _COMMITMENT = b"commitment\x01"
 #: What a record and a person's key are bound to, before and after the person's random name.
 _RECORD_WORDS = "incidents_affectedperson|"
@@ -134,20 +138,53 @@ class Vault:
 
     def __init__(self, *, incident: Incident) -> None:
         self._incident, secrets = incident, _secrets(incident)
-        self._wraps = {FIRST_VERSION: AESGCM(secrets.wrap)} if secrets.wrap else {}
+        self._wraps, self._digests = dict[int, AESGCM](), dict[int, bytes]()
+        if secrets.wrap:
+            self._take(FIRST_VERSION, secrets.wrap)
         self._newest = 0 if incident.pk else FIRST_VERSION
+        self._asked = not incident.pk
         self._blob, padded = secrets.blob, secrets.blind.ljust(64, b"\0")
         self._inner, self._outer = (hashlib.sha256(padded.translate(pad)) for pad in (_INNER, _OUTER))
+
+    def _take(self, version: int, key: bytes) -> None:
+        self._wraps[version], self._digests[version] = AESGCM(key), hashlib.sha256(key).digest()
 
     def _read_versions(self) -> None:
         """Unwrap the later versions of the incident's wrapping key; the newest seals."""
         for later in IncidentKey.objects.filter(incident=self._incident, wrapped_key__isnull=False):
             if later.version not in self._wraps:
                 context = later_context(reference=self._incident.reference, version=later.version)
-                self._wraps[later.version] = AESGCM(_unwrap(bytes(later.wrapped_key or b""), context))
+                self._take(later.version, _unwrap(bytes(later.wrapped_key or b""), context))
         self._newest = max(self._wraps, default=0)
         if not self._newest:
             raise CannotOpen("this incident has no key that can seal")
+
+    def prove(self) -> None:
+        """Raises MasterKeyWrong when the key that seals opens nobody whom it sealed before: then it is not this incident's.
+
+        A KMS that answers with some other key gives no error. Before anybody was sealed there is nothing to hold it against.
+        """
+        version = self.newest_version()
+        if self._asked or self._digests[version] in _proven:
+            return
+        sealed = AffectedPerson.objects.filter(incident=self._incident, key_version=version, wrapped_key__isnull=False)
+        tried = list(sealed.order_by().values_list("subject", "wrapped_key")[:TRIED])
+        if any(self._opens(subject, bytes(wrapped or b""), version) for subject, wrapped in tried):
+            _proven.add(self._digests[version])
+        elif tried:
+            _unwrap_once.cache_clear()  # once the KMS answers as it should, no process has to be started again
+            raise MasterKeyWrong(
+                f"What the master key unwrapped for incident {self._incident.reference} opens nobody whom its key had sealed: it "
+                "is another key. Nothing was sealed with it. Run the program of MASTER_KEY_PROGRAM by hand with a request of "
+                "docs/keys.md, and look at the KMS behind it."
+            )
+        self._asked = True
+
+    def _opens(self, subject: str, wrapped: bytes, version: int) -> bool:
+        try:
+            return bool(self._person_key(subject, wrapped, version))
+        except CannotOpen:
+            return False
 
     def seal(self, *, fields: PersonFields, subject: str) -> SealedPerson:
         """Seal a person under a new key of their own."""
@@ -161,6 +198,7 @@ class Vault:
 
     def seal_columns(self, subjects: Sequence[bytes], plains: Sequence[bytes]) -> tuple[list[bytes], list[bytes], list[str], int]:
         """The same of a million people, for whom no object is made: records, wrapped keys, commitments; and the key's version."""
+        self.prove()
         version, size = self.newest_version(), KEY_BYTES + 2 * NONCE_BYTES
         noise, cipher, wrap = os.urandom(size * len(subjects)), AESGCM, self._wraps[version].encrypt
         ending, sealed, wrapped, commitments = f"|{version}".encode(), list[bytes](), list[bytes](), list[str]()
@@ -233,6 +271,7 @@ class Vault:
 
     def wrap_again(self, keys: Sequence[tuple[str, bytes, int]]) -> list[bytes | None]:
         """People's keys (subject, wrapped key, its version) under `newest_version`; none for one that does not open."""
+        self.prove()
         version, found = self.newest_version(), list[bytes | None]()
         wrap, noise = self._wraps[version].encrypt, os.urandom(NONCE_BYTES * len(keys))
         for start, (subject, wrapped, before) in zip(range(0, len(noise), NONCE_BYTES), keys, strict=True):

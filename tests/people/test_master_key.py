@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import shlex
 import sys
@@ -73,7 +75,9 @@ def test_people_are_sealed_and_opened_with_a_key_that_only_the_program_has(
     assert sealed.commitment
     Vault(incident=incident)
     calls = (tmp_path / "kms.log").read_text().splitlines()
-    assert calls == ["--profile breach"] * 2, "once to wrap, once to unwrap, then remembered; nothing secret in its arguments"
+    assert calls == ["--profile breach"] * 3, (
+        "wrapped, proven, and unwrapped once: then remembered; nothing secret in its arguments"
+    )
 
 
 def test_the_key_of_another_incident_does_not_open(kms: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +113,21 @@ def test_a_program_that_fails_is_named_with_what_it_did(tmp_path: Path, code: st
     with pytest.raises(MasterKeyUnreachable, match=problem) as caught:
         says(tmp_path, code, seconds=1 if "sleep" in code else 20).wrap(key=bytes(32), context="incidents_incident|a|1")
     assert "MASTER_KEY_PROGRAM" in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [0, 3, 16, 31, 33, 63, 65])
+def test_a_key_of_a_size_that_the_program_was_never_given_is_refused(tmp_path: Path, size: int) -> None:
+    answer = json.dumps({"key": base64.b64encode(bytes(size)).decode()})
+    with pytest.raises(MasterKeyUnreachable, match=f"a key of {size} bytes" if size else "without 'key'"):
+        says(tmp_path, f"print({answer!r})", seconds=20).unwrap(wrapped=bytes(60), context="incidents_incident|a|1")
+
+
+@pytest.mark.parametrize(
+    "answer", [{"wrapped": "AAAA", "key": base64.b64encode(bytes(32)).decode()}, {"wrapped": "AAAA", "refused": True}]
+)
+def test_what_the_program_cannot_unwrap_again_is_not_stored(tmp_path: Path, answer: dict[str, object]) -> None:
+    with pytest.raises(MasterKeyUnreachable, match="does not give back the key"):
+        says(tmp_path, f"print({json.dumps(answer)!r})", seconds=20).wrap(key=b"\x17" * 32, context="incidents_incident|a|1")
 
 
 def test_a_program_that_is_not_there_is_named() -> None:

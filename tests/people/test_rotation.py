@@ -18,7 +18,7 @@ from incidents.dispatch.work import dispatch
 from incidents.models import AffectedPerson, AuditEvent, BatchState, Campaign, ImportBatch, Incident, IncidentKey, QueueEntry
 from incidents.people import rotating
 from incidents.people.rotating import RotationRefused, faults_of_keys, rotate_incident, rotate_master
-from incidents.vault import CannotOpen, MasterKeyWrong, PersonFields, Vault
+from incidents.vault import CannotOpen, MasterKeyWrong, PersonFields, Vault, new_incident_key
 from tests.dispatch.campaigns import process
 
 NEW_MASTER = bytes(range(32))
@@ -107,6 +107,26 @@ def test_a_wrong_master_key_is_told_in_plain_words(imported: Incident, monkeypat
     assert "MASTER_KEY_OLD" in remedy and "rotate_keys --master" in remedy
     with pytest.raises(MasterKeyWrong, match=imported.reference):
         Vault(incident=imported)
+
+
+def test_nobody_is_sealed_under_a_key_that_opens_nobody_of_the_incident(imported: Incident) -> None:
+    Vault(incident=imported).seal(fields=PersonFields(full_name="Nobody"), subject="d" * 32)
+    # As a KMS would answer that gives out some other key and no error.
+    imported.wrapped_key = new_incident_key(reference=imported.reference)
+    imported.save(update_fields=["wrapped_key"])
+    for _ in range(2):
+        with pytest.raises(MasterKeyWrong, match=f"{imported.reference} opens nobody"):
+            Vault(incident=imported).seal(fields=PersonFields(full_name="Nobody"), subject="d" * 32)
+    assert [what for what, _ in faults_of_keys()] == [
+        f"The master key does not open the keys of 1 of 1 incidents ({imported.reference})."
+    ]
+
+
+def test_one_damaged_record_does_not_make_the_key_a_wrong_one(imported: Incident) -> None:
+    first = AffectedPerson.objects.filter(incident=imported).order_by("id").first()
+    assert first is not None
+    AffectedPerson.objects.filter(pk=first.pk).update(wrapped_key=bytes(60))
+    assert Vault(incident=imported).seal(fields=PersonFields(full_name="Nobody"), subject="d" * 32).sealed
 
 
 def test_a_command_with_the_wrong_key_says_so_without_a_traceback(
