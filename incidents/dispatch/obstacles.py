@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 
 from incidents.dispatch.conservation import count_states
 from incidents.dispatch.contradictions import told_twice
+from incidents.letters.check import BLOCK
 from incidents.letters.standing import MAKE_AGAIN, OVER, Standing, standing
 from incidents.models import AffectedPerson, Amendment, Campaign, Incident, Message, PersonStatus
 from incidents.models import MessageState as S
@@ -79,7 +80,20 @@ def _about_law(incident: Incident, amendment: Amendment | None, people: QuerySet
         found.append(f"Decisions are missing for {', '.join(open_duties)}: record a finding, or whether to write voluntarily.")
     if not incident.letters.filter(amendment=amendment).exists():
         found.append("There are no letters yet: make them.")
-    return found
+    return found + _blocked(incident, amendment)
+
+
+def _blocked(incident: Incident, amendment: Amendment | None) -> list[str]:
+    """Letters that nobody could approve. Frozen they cannot be made again, so they are mended before."""
+    made = incident.letters.filter(amendment=amendment, findings__contains=[{"level": BLOCK}]).select_related("cohort")
+    blocked = list(made.defer("compiled").order_by("id"))
+    if not blocked:
+        return []
+    first = next(finding["message"] for finding in blocked[0].findings if finding["level"] == BLOCK)
+    return [
+        f"{len(blocked)} letters have findings that block and could not be approved; the first, {blocked[0]}: {first} "
+        f"Mend what each of them says. {MAKE_AGAIN}"
+    ]
 
 
 def _stale(now: Standing) -> list[str]:
