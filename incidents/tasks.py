@@ -92,6 +92,9 @@ def check_campaigns() -> None:
 def keep_retention() -> None:
     """Erase what is due, and whoever asked and need not be told any more."""
     for applied in retention.run():
+        if applied.skipped:
+            logger.error("retention: %s: %s", applied.incident, applied.skipped)
+            continue
         logger.warning("retention: %s: %s on request, %s", applied.incident, applied.on_request, applied.classes)
     if number := forget_strangers():
         logger.warning("retention: %s events of unknown letters were given up", number)

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 
+from incidents.audit import witness
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, database_now, record, record_many
 from incidents.models import (
@@ -143,8 +144,25 @@ def _against(person: AffectedPerson, states: list[str]) -> str:
     return "" if standing else "the duty to tell this person: they stand on no register yet"
 
 
+def refuse_older(*, incident: Incident) -> None:
+    """Raises ErasureRefused when this database is an older one that was put back: what it holds of legal holds is old too."""
+    lost = witness.lost_head(incident=incident)
+    if lost:
+        newest = incident.campaigns.order_by("-id").first()
+        raise ErasureRefused(
+            f"The database is older than the log's last signed head: {lost.size} entries of {incident.reference} were signed, "
+            "and it does not hold all of these. It was put back from a backup, and a legal hold may have been placed since. "
+            f"Nothing is erased until 'manage.py recover {newest or incident.reference} --as USER --reason TEXT' has named what "
+            "was lost; place again first what holds were placed after the backup."
+        )
+
+
 def erase_due(*, incident: Incident, actor: str = RETENTION) -> int:
-    """Erase everybody whose request waits for nothing any more; write down what the others wait for. Returns how many people."""
+    """Erase everybody whose request waits for nothing any more; write down what the others wait for. Returns how many people.
+
+    Raises ErasureRefused in an older database that was put back.
+    """
+    refuse_older(incident=incident)
     erased, last = 0, 0
     waiting = Erasure.objects.filter(incident=incident, state=ErasureState.WAITING).select_related("person").order_by("id")
     while page := list(waiting.filter(pk__gt=last)[:BATCH]):
@@ -169,6 +187,7 @@ def _who_stays(person: AffectedPerson) -> AffectedPerson:
 
 def erase_person(*, person: AffectedPerson, actor: str, basis: str = REQUEST) -> int:
     """Erase somebody now. Raises ErasureRefused with what stands against it. Returns how many records (merged ones too)."""
+    refuse_older(incident=person.incident)
     against = waits_for(person=person)
     if against:
         raise ErasureRefused(f"This person cannot be erased yet: {against}.")

@@ -33,7 +33,7 @@ from incidents.models import (
 )
 from incidents.models.messages import LEFT_STATES
 from incidents.models.refusal import Refused
-from incidents.people.erasing import RETENTION, erase_due, open_pending, standing_hold
+from incidents.people.erasing import RETENTION, ErasureRefused, erase_due, open_pending, refuse_older, standing_hold
 from incidents.people.shredding import shred
 from incidents.people.uploads import give_up_parts
 from incidents.visible import visible
@@ -156,17 +156,26 @@ def due(*, incident: Incident) -> list[Due]:
 
 @dataclass(frozen=True)
 class Applied:
-    """What one run did for one incident: people erased on request, and records of each class that was due."""
+    """What one run did for one incident: people erased on request, and records of each class that was due; or why nothing."""
 
     incident: Incident
     on_request: int
     classes: dict[str, int]
+    skipped: str = ""
 
 
 def run(*, actor: str = RETENTION, incident: Incident | None = None, now: datetime | None = None) -> list[Applied]:
-    """Erase whatever is due, in small commits: killed at any moment, the next run goes on. Nothing under a legal hold."""
+    """Erase whatever is due, in small commits: killed at any moment, the next run goes on. Nothing under a legal hold.
+
+    Nor anything of an incident whose database was put back from a backup: that knows of no hold that was placed since.
+    """
     moment, done = now or database_now(), []
     for one in [incident] if incident else Incident.objects.order_by("id"):
+        try:
+            refuse_older(incident=one)
+        except ErasureRefused as older:
+            done.append(Applied(one, 0, {}, skipped=str(older)))
+            continue
         open_pending(incident=one, actor=actor)
         on_request = erase_due(incident=one, actor=actor)
         classes = {which.data_class: _apply(which, actor, moment) for which in due(incident=one) if which.is_due(moment)}

@@ -8,8 +8,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 
+from incidents.audit import witness
 from incidents.audit.actions import Action
-from incidents.audit.log import database_now, record
+from incidents.audit.log import database_now, log_of, record
 from incidents.models import (
     AffectedPerson,
     AuditEvent,
@@ -204,3 +205,32 @@ def test_the_command_lists_before_it_erases(signed: Campaign, capsys: pytest.Cap
     assert "3 people" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         call_command("retention", reference, period="people=soon", reason="x", user="officer")
+
+
+# -- an older database -------------------------------------------------------------------------------------------------
+
+
+def test_in_an_older_database_nothing_is_erased_until_it_is_recovered(
+    signed: Campaign, officer: User, capsys: pytest.CaptureFixture[str]
+) -> None:
+    incident, closed = signed.incident, close(signed)
+    before, claire = kept(incident), incident.people.get(reference="claire")
+    erasing.request_erasure(person=claire, reason="asked by mail", author=officer)
+    # What the backup lacks was signed: the head outside of the database is further than its log.
+    head, log = witness.Head(10_000, "ab" * 32), log_of(incident)
+    path = witness.head_file(log)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{head.size} {head.root}")
+    (skipped,) = retention.run(now=closed + timedelta(days=9999))
+    assert "Nothing is erased until 'manage.py recover" in skipped.skipped and not skipped.classes
+    for step in (lambda: erasing.erase_due(incident=incident), lambda: erasing.erase_person(person=claire, actor="officer")):
+        with pytest.raises(erasing.ErasureRefused, match="put back from a backup"):
+            step()
+    with pytest.raises(SystemExit) as ended:
+        call_command("retention", run=True)
+    assert ended.value.code == 2 and signed.reference in capsys.readouterr().out
+    assert kept(incident) == before
+    data = {"lost_size": head.size, "lost_root": head.root}
+    record(incident=incident, action=Action.DATABASE_RESTORED, actor="officer", data=data)
+    (done,) = retention.run(now=closed + timedelta(days=9999))
+    assert (done.on_request, done.skipped) == (1, "") and kept(incident) == {}

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from incidents.audit.log import database_now
-from incidents.management.operator import OperatorCommand, incident_named, operator_user, user_named
+from incidents.management.operator import BAD_INPUT, OperatorCommand, incident_named, operator_user, user_named
 from incidents.models import ErasureState, Incident
 from incidents.models.refusal import Refused
 from incidents.people.retention import CLASSES, Due, due, run, set_period
@@ -36,16 +36,20 @@ class Command(OperatorCommand):
         elif given["dry_run"]:
             self._list(named)
         else:
-            self._run(named, user_named(user).username if user else "retention")
+            return self._run(named, user_named(user).username if user else "retention")
         return None
 
-    def _run(self, named: Incident | None, actor: str) -> None:
+    def _run(self, named: Incident | None, actor: str) -> int | None:
         applied = run(actor=actor, incident=named)
         for one in applied:
+            if one.skipped:
+                self.say(f"{one.incident.reference}: {one.skipped}")
+                continue
             done = ", ".join([f"{one.on_request} people on request", *(f"{n} {name}" for name, n in one.classes.items())])
             self.say(f"{one.incident.reference}: erased {done}")
         if not applied:
             self.say("Nothing was due.")
+        return BAD_INPUT if any(one.skipped for one in applied) else None
 
     def _set(self, incident: Incident | None, period: str, reason: str, user: str | None) -> None:
         data_class, _, days = period.partition("=")
