@@ -46,7 +46,10 @@ def _about_people(incident: Incident, amendment: Amendment | None, people: Query
     if amendment:
         # Rows that became nobody belong to the register for which their list was imported.
         entries = entries.filter(Q(person__in=people) | Q(person=None, row__batch__amendment=amendment))
-    waiting = entries.count()
+    over = entries.filter(status=QueueStatus.HELD).count()
+    if over:
+        found.append(f"{over} queue entries were held until a day that has passed: decide again, or hold them until another day.")
+    waiting = entries.count() - over
     if waiting:
         found.append(f"{waiting} queue entries have no decision: correct them, hold them until a date, or reject them by two.")
     unsigned = incident.people.filter(status=PersonStatus.REJECTED).exclude(queue__status=QueueStatus.REJECTED)

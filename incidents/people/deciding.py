@@ -1,7 +1,7 @@
 """Decisions on the queues: corrected, held until a date with a reason, or rejected by two. Set-based, each one in the log.
 
 An entry without a decision stops the freeze; a decided one does not have to be gone. Held people are on the register, counted,
-their deadlines running.
+their deadlines running; from the day until which they were held on, they wait for a decision again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import date
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, database_now, record_many
@@ -42,11 +42,15 @@ NOT_AS_THEY_STAND = (QueueKind.ROW, *ADDRESS_KINDS, QueueKind.MATCH_CONFLICT, Qu
 
 @transaction.atomic
 def hold(*, incident: Incident, entries: QuerySet[QueueEntry], until: date, reason: str, author: User) -> int:
-    """Keep these people on the register without a letter until a date; returns how many entries. Raises DecisionRefused."""
+    """Keep these people on the register without a letter until a date; returns how many entries. Raises DecisionRefused.
+
+    Somebody whose day has come may be held until another one.
+    """
     why = reason_of(reason)
     if until <= database_now().date():
         raise DecisionRefused(f"{until.isoformat()} is not in the future. Give the day on which this is looked at again.")
-    taken = take(incident, entries.exclude(kind=QueueKind.ROW), *UNDECIDED)
+    waiting = entries.filter(pk__in=undecided(incident=incident).values("pk"))
+    taken = take(incident, waiting.exclude(kind=QueueKind.ROW), *UNDECIDED, QueueStatus.HELD)
     write(taken, status=QueueStatus.HELD, reason=why, author=author, until=until)
     log(incident, author, Action.PERSON_HELD, taken, until=until.isoformat(), reason=why)
     return len(taken)
@@ -166,4 +170,6 @@ def _rejected(entry: QueueEntry) -> Entry:
 def undecided(*, incident: Incident) -> QuerySet[QueueEntry]:
     """The entries that stop a freeze. Nothing waits of people who were rejected, or merged into somebody."""
     gone = (PersonStatus.REJECTED, PersonStatus.MERGED)
-    return incident.queue.filter(status__in=UNDECIDED).exclude(person__status__in=gone)
+    # The day of a hold was given to look again.
+    over = Q(status=QueueStatus.HELD, held_until__lte=database_now().date())
+    return incident.queue.filter(Q(status__in=UNDECIDED) | over).exclude(person__status__in=gone)

@@ -11,6 +11,8 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
+from incidents.audit.log import database_now
+from incidents.dispatch.obstacles import freeze_obstacles
 from incidents.letters.in_their_place import address_of
 from incidents.models import AffectedPerson, AuditEvent, Campaign, ImportRow, Incident, Message, QueueEntry, RegisterEntry
 from incidents.models.refusal import Refused
@@ -66,6 +68,21 @@ def test_a_hold_ends_in_the_future(asked: Incident, officer: User, days: int) ->
     until = date.today() + timedelta(days=days)  # noqa: DTZ011
     with pytest.raises(DecisionRefused, match="is not in the future"):
         deciding.hold(incident=asked, entries=entries(asked), until=until, reason="r", author=officer)
+
+
+def test_somebody_whose_day_has_passed_waits_for_a_decision_again(asked: Incident, officer: User) -> None:
+    deciding.hold(incident=asked, entries=entries(asked), until=LATER, reason="the boutique asks", author=officer)
+    assert deciding.hold(incident=asked, entries=entries(asked), until=LATER, reason="once more", author=officer) == 0
+    today = database_now().date()
+    entries(asked, "next_of_kin").update(held_until=today)
+    entries(asked, "address").update(held_until=today + timedelta(days=1))
+    assert sorted(deciding.undecided(incident=asked).values_list("kind", flat=True)) == ["next_of_kin", "row"]
+    assert status(asked, "dora") == "held", "no letter goes to anybody by a day alone"
+    assert any(
+        line.startswith("1 queue entries were held until a day that has passed") for line in freeze_obstacles(incident=asked)
+    )
+    assert deciding.hold(incident=asked, entries=entries(asked), until=LATER, reason="once more", author=officer) == 1
+    assert list(deciding.undecided(incident=asked).values_list("kind", flat=True)) == ["row"]
 
 
 def test_a_question_is_accepted_as_it_stands_but_never_a_missing_address_or_a_row(asked: Incident, officer: User) -> None:
