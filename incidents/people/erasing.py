@@ -260,14 +260,26 @@ def refuse_to_show(*, person: AffectedPerson) -> None:
         )
 
 
-def replay_erasures(*, actor: str) -> int:
-    """Erase again whoever was erased before a backup was put back, a batch a commit; returns how many."""
-    done = 0
+@dataclass(frozen=True)
+class Replayed:
+    """How many people were erased again, and who is not, since in this database a legal hold stands on their incident."""
+
+    people: int
+    held: tuple[Returned, ...] = ()
+
+
+def replay_erasures(*, actor: str) -> Replayed:
+    """Erase again whoever was erased before a backup was put back, a batch a commit; a legal hold stops its own incident only."""
+    done, held = 0, list[Returned]()
     for returned in not_replayed():
+        # The backup may be older than the end of the hold under which nothing was erased then.
+        if standing_hold(incident=returned.incident):
+            held.append(returned)
+            continue
         again = 0
         for start in range(0, len(returned.people), BATCH):
             part = returned.people[start : start + BATCH]
             again += shred(incident=returned.incident, people=part, basis="replay", actor=actor, replayed=True)
         record(incident=returned.incident, action=Action.ERASURES_REPLAYED, actor=actor, data={"people": again})
         done += again
-    return done
+    return Replayed(done, tuple(held))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -35,8 +36,9 @@ from incidents.people.correcting import correct_person
 from incidents.people.erasing import ErasureRefused, NotReplayed, erase_due, erase_person, request_erasure
 from incidents.people.explaining import explain, in_words
 from incidents.people.importing import account, import_people
+from incidents.people.opening import check_facts, open_incident
 from incidents.vault import CannotOpen, Vault
-from tests.conftest import CLAIRE
+from tests.conftest import CLAIRE, NOW
 
 
 def reads(person: AffectedPerson) -> AffectedPerson:
@@ -199,7 +201,7 @@ def test_with_somebody_erased_back_in_the_database_nothing_is_sent_until_the_rep
     dispatch(campaign=released)
     assert (released.state, "erase --replay" in released.pause_reason) == ("paused", True)
     assert not InboxMessage.objects.exists()
-    assert erasing.replay_erasures(actor="operator") == 1
+    assert erasing.replay_erasures(actor="operator").people == 1
     resume(campaign=released, author=User.objects.get(username="officer"), reason="erased again")
     dispatch(campaign=released)
     assert released.messages.get(entry__person=claire).state == "delivered"
@@ -347,9 +349,29 @@ def test_somebody_whom_a_backup_brought_back_is_noticed_and_erased_again(told: I
         correct_person(person=claire, changes={"email": "new@example.org"}, reason="she wrote", author=officer)
     with pytest.raises(NotReplayed, match="erase --replay"):
         freeze(incident=told, author=officer)
-    assert erasing.replay_erasures(actor="operator") == 1
+    assert erasing.replay_erasures(actor="operator").people == 1
     assert erasing.not_replayed() == [] and reads(claire).wrapped_key is None
     assert erased_list.file_of(incident=told).read_text() == f"{claire.subject}\n", "listed once, by random name only"
+
+
+def test_a_hold_that_came_back_with_the_backup_stops_the_replay_of_its_own_incident_only(
+    told: Incident, officer: User, facts: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    claire = of(told, "claire")
+    later = open_incident(facts=check_facts({**facts, "reference": "later-2025"}, now=NOW), author=officer)
+    kim = AffectedPerson.objects.create(incident=later, reference="kim", subject="e" * 32, residence="FR", elements=[])
+    for person in (claire, kim):
+        erased_list.append(incident=person.incident, subjects=[person.subject])
+    hold = erasing.place_hold(incident=told, reason="court", author=officer)
+    with pytest.raises(SystemExit) as ended:
+        call_command("erase", replay=True, user="officer")
+    said = capsys.readouterr().out
+    assert ended.value.code == 2 and "1 people erased again." in said
+    assert f"{told.reference}: 1 people are not erased again" in said and f"legal_hold lift {told.reference}" in said
+    assert reads(kim).erased_at is not None and reads(claire).erased_at is None
+    erasing.lift_hold(hold=hold, reason="lifted since the backup", author=officer)
+    call_command("erase", replay=True, user="officer")
+    assert reads(claire).erased_at is not None
 
 
 def test_an_erasure_that_was_never_committed_is_made_good_by_the_replay(told: Incident) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
 
-from incidents.management.operator import OperatorCommand, incident_named, operator_user, user_named
+from incidents.management.operator import BAD_INPUT, OperatorCommand, incident_named, operator_user, user_named
 from incidents.models import AffectedPerson, ErasureState, Incident
 from incidents.models.refusal import Refused
 from incidents.people.erasing import end_request, erase_due, replay_erasures, request_erasure
@@ -32,8 +32,7 @@ class Command(OperatorCommand):
     def work(self, *, user: str | None, replay: bool, **given: Any) -> int | None:
         author = user_named(user) if user else operator_user()
         if replay:
-            self.say(f"{replay_erasures(actor=author.username)} people erased again.")
-            return None
+            return self._replay(author)
         if not given["incident"] or not given["person_ref"]:
             raise Refused("Say who: erase INCIDENT PERSON_REF --reason TEXT, or erase --replay.")
         incident = incident_named(given["incident"])
@@ -45,6 +44,17 @@ class Command(OperatorCommand):
         else:
             self._ask(incident, person, author, given["reason"])
         return None
+
+    def _replay(self, author: User) -> int | None:
+        done = replay_erasures(actor=author.username)
+        self.say(f"{done.people} people erased again.")
+        for one in done.held:
+            name = one.incident.reference
+            self.say(
+                f"{name}: {len(one.people)} people are not erased again: in this database a legal hold stands. If it was lifted "
+                f"since the backup: 'manage.py legal_hold lift {name} --as USER --reason TEXT', then replay again."
+            )
+        return BAD_INPUT if done.held else None
 
     def _ask(self, incident: Incident, person: AffectedPerson, author: User, reason: str) -> None:
         asked = request_erasure(person=person, reason=reason, author=author)
