@@ -11,7 +11,8 @@ from django.views.decorators.http import require_GET, require_POST
 from incidents.admin.shell import PAGE_SIZE, incident_of, page, posted, whole
 from incidents.admin.viewing import expired, framed, grant, granted
 from incidents.dispatch.channels.inbox import open_inbox_message
-from incidents.models import InboxMessage, Incident, Message
+from incidents.models import AffectedPerson, InboxMessage, Incident, Message
+from incidents.people.erasing import refuse_returned, refuse_to_show
 from incidents.vault import CannotOpen, mask
 from incidents.visible import visible
 
@@ -64,6 +65,8 @@ def inbox_message(request: HttpRequest, incident_id: int, message_id: int) -> Ht
 
 def _message_page(request: HttpRequest, row: InboxMessage, *, pass_: str) -> HttpResponse:
     shown = _shown(row.incident, [row])[0]
+    if pass_:
+        _reader_of(row)  # the pass may be older than the backup that brought somebody back
     mail = open_inbox_message(message=row) if pass_ and shown["opens"] else None
     return page(
         request,
@@ -77,17 +80,27 @@ def _message_page(request: HttpRequest, row: InboxMessage, *, pass_: str) -> Htt
     )
 
 
+def _reader_of(row: InboxMessage) -> AffectedPerson | None:
+    """Who was written to; nobody for a test letter. Raises NotReplayed where somebody was erased and is here again."""
+    known = Message.objects.filter(message_ref=row.message_ref).select_related("entry__person__incident").first()
+    if known is None:
+        refuse_returned(incident=row.incident)  # it was filled with somebody's name, and nobody wrote down whose
+        return None
+    refuse_to_show(person=known.entry.person)
+    return known.entry.person
+
+
 @require_POST
 def open_message(request: HttpRequest, incident_id: int, message_id: int) -> HttpResponse:
     """Log the access, then open the letter."""
     row = message_of(incident_id, message_id)
-    known = Message.objects.filter(message_ref=row.message_ref).select_related("entry__person").first()
+    reader = _reader_of(row)
     pass_ = grant(
         request=request,
         incident=row.incident,
         what=f"inbox:{row.pk}",
         purpose=visible(posted(request, "purpose")) or "reading the local inbox",
-        subject=known.entry.person.subject if known else "",
+        subject=reader.subject if reader else "",
     )
     return redirect("admin:inbox_open", incident_id, message_id, pass_)
 
@@ -107,4 +120,5 @@ def inbox_body(request: HttpRequest, incident_id: int, message_id: int, pass_: s
     row = message_of(incident_id, message_id)
     if not (granted(request=request, pass_=pass_, what=f"inbox:{row.pk}") and _masked(row)["opens"]):
         return framed("<p>This view has expired.</p>")
+    _reader_of(row)
     return framed(open_inbox_message(message=row)["html"])

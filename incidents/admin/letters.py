@@ -26,6 +26,7 @@ from incidents.letters.wording import SUPPORTED, choose_language
 from incidents.models import AffectedPerson, Incident, Letter, PersonStatus
 from incidents.models.refusal import Refused
 from incidents.people.amending import is_frozen
+from incidents.people.erasing import refuse_to_show
 from incidents.vault import CannotOpen, Vault
 
 #: How many people of a cohort are looked at, and offered, for a preview.
@@ -169,6 +170,7 @@ def open_preview(request: HttpRequest, incident_id: int, letter_id: int) -> Http
     """Log that somebody reads a real person's letter, then show it."""
     found = letter_of(incident_id, letter_id)
     person = get_object_or_404(found.cohort.people, pk=whole(posted(request, "person")))
+    refuse_to_show(person=person)
     what = f"preview:{found.pk}:{person.pk}"
     pass_ = grant(request=request, incident=found.incident, what=what, purpose="preview", subject=person.subject)
     return redirect("admin:letter_preview", incident_id, letter_id, person.pk, pass_)
@@ -179,6 +181,7 @@ def _previewed(request: HttpRequest, incident_id: int, letter_id: int, person_id
     if not granted(request=request, pass_=pass_, what=f"preview:{letter_id}:{person_id}"):
         return None
     person = get_object_or_404(found.cohort.people, pk=person_id)
+    refuse_to_show(person=person)  # the pass may be older than the backup that brought somebody back
     try:
         return found, preview(letter=found, person=person, vault=Vault(incident=found.incident))
     except (CannotOpen, ValueError) as error:

@@ -2,6 +2,7 @@
 
 Safe to open in any spreadsheet, and no cell that nobody touched comes out of one changed. Corrected there, it is imported alone:
 `correction_of` ties each line to its row (`returned`), and the marks that keep formulas, numbers and dates quiet are taken away.
+Of somebody who was erased and came back with a backup it has nothing that the list said.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from django.db.models import QuerySet
 
 from incidents.models import AffectedPerson, ImportRow, Incident, PersonStatus, QueueEntry, RowOutcome
 from incidents.models.people import QueueKind, QueueStatus
+from incidents.people import erased_list
 from incidents.people.adding import WEIGHED
 from incidents.people.come_back import MARK, mark_of
 from incidents.people.decisions import NOTES
@@ -33,6 +35,7 @@ WAITING = (QueueStatus.OPEN, QueueStatus.HELD, QueueStatus.REJECTION_PROPOSED)
 #: Marks that no spreadsheet can show and some trip over; a line break inside a cell is left to be seen and removed.
 UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
 PAGE = 500
+ERASED = "This person was erased and is here again: the database was put back from a backup. Run 'manage.py erase --replay'."
 Found = TypeVar("Found", AffectedPerson, ImportRow)
 
 
@@ -49,7 +52,7 @@ def write_reject_file(*, incident: Incident, out: TextIO) -> int:
 
 
 def _lines(incident: Incident, vault: Vault) -> Iterator[dict[str, str]]:
-    waiting = incident.queue.filter(status__in=WAITING)
+    waiting, erased = incident.queue.filter(status__in=WAITING), frozenset(erased_list.not_replayed(incident=incident))
     rows = ImportRow.objects.filter(queue__in=waiting).select_related("batch").distinct()
     for row_page in _pages(rows):
         asked = _by(waiting.filter(row__in=row_page), "row_id")
@@ -62,6 +65,10 @@ def _lines(incident: Incident, vault: Vault) -> Iterator[dict[str, str]]:
         rows_of = {row.person_id: row for row in own}
         for person in people_page:
             row = rows_of.get(person.pk)
+            if person.pk in erased:
+                # A question may quote what the list said.
+                yield _about(asked[person.pk], row, "") | {"reason": "", "remedy": ERASED}
+                continue
             cells = _person_cells(person, vault) | _as_it_came(asked[person.pk], row, vault, incident.reference)
             yield {**_about(asked[person.pk], row, person.reference), **cells}
 

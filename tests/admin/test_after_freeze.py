@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +11,21 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from incidents.models import AffectedPerson, Campaign, ErasureState, Incident, MessageState, PersonStatus
+from incidents.models import (
+    AffectedPerson,
+    AuditEvent,
+    Campaign,
+    ErasureState,
+    InboxMessage,
+    Incident,
+    MessageState,
+    PersonStatus,
+)
+from incidents.people import erased_list
 from incidents.people.importing import account, import_people
-from tests.admin.case import NORA, SAM, at, posted, signed_in
-from tests.conftest import CAST
+from incidents.vault import Vault
+from tests.admin.case import NORA, PERSONAL, SAM, at, posted, signed_in
+from tests.conftest import CAST, NOW
 
 AGAIN = {**CAST[0], "email": "claire.two@example.org"}
 AMENDMENT = {"reason": "a second database was found", "aware_at": "2025-06-02T10:00", "zone": "Europe/Paris"}
@@ -147,3 +160,23 @@ def test_a_minor_gets_a_representative_who_reads_the_letter(
         desk, "decide", opened.pk, "guardian", **said, representative_name="Gerda Klein", representative_email="gerda@example.org"
     )
     assert person(opened, "kim").status == PersonStatus.CLEAR
+
+
+def test_a_letter_of_somebody_whom_a_backup_brought_back_is_opened_nowhere(desk: Client, campaign: Campaign) -> None:
+    incident, claire = campaign.incident, person(campaign.incident, "claire")
+    letter, ref = incident.letters.get(language="fr"), campaign.messages.get(entry__person=claire).message_ref
+    raw = b"To: claire@example.org\nContent-Type: text/html\n\n<p>Dear Claire Dubois</p>"
+    sealed = Vault(incident=incident).seal_blob(plain=raw, bound_to=f"inbox|{ref}")
+    mail = InboxMessage.objects.create(incident=incident, message_ref=ref, sealed=sealed, received_at=NOW)
+    posts = ((at("open_preview", incident.pk, letter.pk), {"person": claire.pk}), (at("open_message", incident.pk, mail.pk), {}))
+    pages = [desk.post(url, fields)["Location"] for url, fields in posts]
+    frames = [re.findall(r'<iframe[^>]*src="([^"]+)"', desk.get(page).content.decode())[0] for page in pages]
+    for url in frames:
+        assert "Claire Dubois" in desk.get(url).content.decode()
+    erased_list.append(incident=incident, subjects=[claire.subject])
+    before = AuditEvent.objects.filter(action="access.viewed").count()
+    answers = [desk.get(url) for url in (*pages, *frames)] + [desk.post(url, fields) for url, fields in posts]
+    for answer in answers:
+        assert "erase --replay" in html.unescape(answer.content.decode())
+        assert not any(word in answer.content.decode() for word in PERSONAL)
+    assert AuditEvent.objects.filter(action="access.viewed").count() == before, "nothing was seen"

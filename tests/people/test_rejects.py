@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incidents.models import AffectedPerson, Incident
-from incidents.people import deciding
+from incidents.people import deciding, erased_list
+from incidents.people.come_back import MARK
 from incidents.people.importing import ImportReport, account, import_people
 from incidents.people.inert import as_text, inert, restored
 from incidents.people.reading import FileRefused
@@ -334,3 +335,13 @@ def test_somebody_of_whom_nothing_is_asked_is_not_changed_by_a_file(
     deciding.accept(incident=incident, entries=incident.queue.all(), reason="r", author=officer)
     with pytest.raises(FileRefused, match="nothing is asked any more"):
         give_back({**line, "full_name": "Somebody Else"})
+
+
+def test_somebody_who_was_erased_and_came_back_with_a_backup_stands_in_no_cell(bring: Importer, incident: Incident) -> None:
+    bring(BEN, {**BEN, "person_id": "kim", "customer_number": "C8", "full_name": "Kim Roe", "email": "kim@@example.net"})
+    ben = AffectedPerson.objects.get(incident=incident, reference="ben")
+    erased_list.append(incident=incident, subjects=[ben.subject])
+    first, second = lines(incident)
+    assert {name for name, cell in first.items() if cell} == {"correction_of", "row", "queue", "column", "remedy", "status", MARK}
+    assert "erase --replay" in first["remedy"]
+    assert (second["person"], second["email"]) == ("kim", "kim@@example.net")
