@@ -131,10 +131,10 @@ def test_a_lane_that_is_not_idle_takes_no_second_letter() -> None:
         ("RCPT", b"554 5.7.1 <x@example.org>: Relay access denied", K.ACCOUNT),
         ("RCPT", b"550 5.7.1 Unable to relay", K.ACCOUNT),
         ("DATA", b"451 4.3.0 later", K.NOT_SENT),
-        ("DATA", b"554 5.5.1 no", K.REFUSED),
+        ("DATA", b"554 5.5.1 no", K.ACCOUNT),
         ("DOT", b"451 4.7.1 greylisted", K.NOT_SENT),
-        ("DOT", b"552 5.3.4 too big", K.REFUSED),
-        ("DOT", b"554 5.7.1 spam", K.REFUSED),
+        ("DOT", b"552 5.3.4 too big", K.ACCOUNT),
+        ("DOT", b"554 5.7.1 spam", K.ACCOUNT),
         ("DOT", b"554 Message rejected: Email address is not verified.", K.ACCOUNT),
         ("DOT", b"421 4.3.2 shutting down", K.NOT_SENT),
         # Neither a yes nor a no: perhaps taken.

@@ -125,7 +125,7 @@ def test_a_small_body_that_left_whole_is_doubtful_wherever_the_relay_stopped_rea
 @pytest.mark.parametrize(
     ("words", "kinds_of_it"),
     [
-        (b"552 5.3.4 too big", {K.REFUSED}),
+        (b"552 5.3.4 too big", {K.ACCOUNT}),
         (b"451 4.3.0 disk full", {K.NOT_SENT}),
         (b"421 4.3.2 shutting down", {K.NOT_SENT}),
         # A yes to what it has not yet read is none.

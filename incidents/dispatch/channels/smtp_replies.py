@@ -22,14 +22,30 @@ _LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED: Final = re.compile(rb"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
 _ADDRESS: Final = re.compile(r"[^\s<>]*(?:@|%40|=40)[^\s<>]*")
 _TOO_FAST: Final = re.compile(rb"too (?:many|fast|much)|rate.?limit|rate exceeded|throttl|slow down|4\.7\.28", re.IGNORECASE)
-#: A refusal that says nothing of the person: the relay does not carry our mail at all.
+#: A refusal that says nothing of the person: the relay does not carry our mail at all, or not this letter to anybody.
 _OURS: Final = re.compile(
     rb"relay(?:ing)? (?:access )?(?:denied|not permitted|prohibited|not allowed)|unable to relay|not permitted to relay"
-    rb"|authentication (?:is )?required|not authenticated|must (?:be )?authenticate"
-    rb"|not verified|sending (?:is )?(?:suspended|paused|disabled)|account (?:is |has been )?(?:suspended|disabled|blocked)",
+    rb"|authentication (?:is )?required|not authenticated|unauthenticated|must (?:be )?authenticate"
+    rb"|not verified|sending (?:is )?(?:suspended|paused|disabled)|account (?:is |has been )?(?:suspended|disabled|blocked)"
+    rb"|client host|helo command|sender address rejected|blocked using|send as\b|not owned by"
+    rb"|(?:sending|sender|outbound|relay(?:ing)?) (?:limit|quota)|sending ip\b|from this ip\b|reverse dns"
+    rb"|(?:black|block) ?list|spam|virus|\bdmarc\b|\bspf\b|\bdkim\b|message (?:size )?exceeds|message (?:is )?too (?:big|large)",
     re.IGNORECASE,
 )
 _OUR_CODES: Final = frozenset({530, 534, 535, 538})
+#: The same as enhanced codes: our sender, a letter too large for the relay, our quota, how we speak SMTP, what it lets us do.
+_OUR_ENHANCED: Final = re.compile(r"5\.(?:1\.[78]|3\.4|4\.5|5\.[0-9]+|7\.[0-9]+)")
+#: Codes that name the mailbox, whatever words stand beside them: it is gone, full or shut, or lets only some people write to it.
+_PERSONS_ENHANCED: Final = re.compile(r"5\.(?:1\.(?:1|2|3|6|10)|2\.[0-9]+|7\.(?:2|12|13|17|18|1[1-3][0-9]|504|505|507|513|703))")
+#: Words that name it, where the code alone would be ours; the first kind goes before every other word.
+_PERSONS_RULE: Final = re.compile(rb"resolver\.", re.IGNORECASE)
+_PERSONS: Final = re.compile(
+    rb"recipient|mailbox|mailing list|distribution (?:list|group)|user (?:is )?(?:unknown|not found)|(?:unknown|no such) user"
+    rb"|only accepts|accepts? (?:mail|messages?) (?:only )?from",
+    re.IGNORECASE,
+)
+#: What is quoted of an address is nobody's word.
+_QUOTED: Final = re.compile(rb"[^\s<>]*@[^\s<>:;,]*")
 
 
 class GarbledReply(Exception):
@@ -119,6 +135,17 @@ def refusal(*, stage: str, reply: Reply, special: bool = False) -> Answer:
         throttled = reply.code == CLOSING or _TOO_FAST.search(words) is not None
         return Answer(error=SendErrorKind.NOT_SENT, detail=f"the relay put {what} off ({reply.named})", throttled=throttled)
     # A sender refused is refused for everybody: the campaign pauses, before each person is struck off for it.
-    ours = (stage == "MAIL" and not special) or reply.code in _OUR_CODES or _OURS.search(words) is not None
+    ours = (stage == "MAIL" and not special) or reply.code in _OUR_CODES or _is_about_us(reply, _QUOTED.sub(b"", words), special)
     kind = SendErrorKind.ACCOUNT if ours else SendErrorKind.REFUSED
     return Answer(error=kind, detail=f"the relay refused {what} ({reply.named})")
+
+
+def _is_about_us(reply: Reply, words: bytes, special: bool) -> bool:
+    """Whether a refusal would meet everybody's letter. In doubt it would: a pause costs somebody a look, the other error costs
+    every person their letter."""
+    enhanced = reply.named.partition(" ")[2]
+    if _PERSONS_ENHANCED.fullmatch(enhanced) or _PERSONS_RULE.search(words):
+        return False
+    if _OURS.search(words):
+        return True
+    return not special and _OUR_ENHANCED.fullmatch(enhanced) is not None and not _PERSONS.search(words)
