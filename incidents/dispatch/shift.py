@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from django.conf import settings
 
 from incidents.dispatch import pacing
-from incidents.dispatch.channels.contract import Lanes, Provider
+from incidents.dispatch.channels.contract import Answer, Lanes, Provider, SendErrorKind
 from incidents.dispatch.outbox import claim
 from incidents.dispatch.owner import AWAY, Owner
 from incidents.dispatch.prepare import Letters
@@ -22,6 +23,9 @@ GRACE_SECONDS = 5.0
 NOTHING_SECONDS = 0.5
 #: So many answers are told to the pacing at once, if none of them is a failure.
 TELL_AT = 200
+#: After so many addresses that were refused running, and none taken, somebody has to look at the relay, whatever its words are.
+#: Whoever looked and resumes gets twice as far: then it may be the list.
+REFUSED_RUNNING = 20
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,28 @@ class Shift:
         """Tell the pacing what was answered; when the provider's circuit opened, begin nothing more."""
         number, failed = len(self._hands.heard), self._hands.heard_a_failure
         if number and (failed or all_of_it or number >= TELL_AT):
-            pacing.told(provider=self._provider.name, results=self._hands.fetch_heard())
+            heard = self._hands.fetch_heard()
+            pacing.told(provider=self._provider.name, results=heard)
+            self._brake([answer for _, answer in heard] if failed else [])
         if failed and not pacing.may_go_on(provider=self._provider.name):
             self._open = False
             self._hands.stop("the provider asked us to wait, or its circuit is open")
+
+    def _brake(self, answers: Sequence[Answer]) -> None:
+        """Begin nothing more when too many addresses were refused running. `answers` in their order; none: all were taken."""
+        this = self._campaign.pk, self._provider.name
+        running, most = self._owner.refused.get(this, (0, REFUSED_RUNNING)) if answers else (0, REFUSED_RUNNING)
+        for answer in answers:
+            if answer.error is None:
+                running, most = 0, REFUSED_RUNNING
+            elif answer.error == SendErrorKind.REFUSED:
+                running += 1
+        if running >= most:
+            said = f"{running} addresses running were refused and none was taken; look at the relay"
+            self._hands.account_refused = self._hands.account_refused or said
+            self._hands.stop(said)
+            most = 2 * running
+        if running:
+            self._owner.refused[this] = running, most
+        else:
+            self._owner.refused.pop(this, None)

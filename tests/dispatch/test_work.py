@@ -14,7 +14,7 @@ from django.test import override_settings
 from pytest_django import Settings
 
 from incidents.dispatch import campaign as campaign_module
-from incidents.dispatch import doubts, outcomes, prepare, receive, send, work
+from incidents.dispatch import doubts, outcomes, pacing, prepare, receive, send, work
 from incidents.dispatch.campaign import pause, resume, stop
 from incidents.dispatch.channels.contract import Provider, SendError, SendErrorKind
 from incidents.dispatch.channels.inbox import InboxProvider, read_inbox_message
@@ -151,6 +151,32 @@ def test_two_workers_refused_at_once_pause_once_and_go_on_living(crowd: Campaign
 
 
 def test_a_worker_that_stood_still_asks_the_marker_before_it_begins_another_letter(
+def test_a_relay_that_refuses_every_address_in_whatever_words_is_stopped_before_all_are_struck_off(
+    crowd: Campaign, owner: Owner, settings: Settings
+) -> None:
+    settings.CHUNK_SIZE, officer = 50, User.objects.get(username="officer")
+    provider = Scripted({f"person{n}@example.org": REFUSED for n in range(200)})
+    for refused in (20, 40):  # whoever looked and goes on gets twice as far
+        while sent(crowd, owner, provider):
+            crowd.refresh_from_db()
+            if crowd.state == CampaignState.PAUSED:
+                break
+        assert states(crowd) == {S.NEEDS_OTHER_CHANNEL: refused, S.READY: 200 - refused}
+        assert f"{refused} addresses running were refused and none was taken" in crowd.pause_reason
+        sql("UPDATE incidents_providerlimit SET breaker = 'closed', failures = 0, open_until = NULL")  # the domain was put aside
+        pacing.forget()
+        resume(campaign=crowd, author=officer, reason="looked")
+
+
+def test_addresses_refused_between_letters_that_are_taken_stop_nothing(crowd: Campaign, owner: Owner) -> None:
+    provider = Scripted({f"person{n}@example.org": REFUSED for n in range(200) if n % 15})
+    while sent(crowd, owner, provider):
+        sql("UPDATE incidents_providerlimit SET breaker = 'closed', failures = 0, open_until = NULL")
+        pacing.forget()
+    crowd.refresh_from_db()
+    assert (crowd.state, states(crowd)[S.ACCEPTED]) == (CampaignState.DISPATCHING, 14)
+
+
     five: Campaign, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stands still after its first letter; meanwhile its lease ends, and somebody takes its chunk over."""
