@@ -76,7 +76,8 @@ def _answer(
     if late and late.outcome in LATE_PROOF:
         return LATE_PROOF[late.outcome], "late answer", "dispatcher"
     known = _looked_up(doubt, provider_of, is_overdue=is_overdue, end=end)
-    if known is None:
+    # What it has may be an earlier try that it took: of that one's bounce we heard, of the doubtful one it says nothing.
+    if known is None or (known and doubt.message.accepted_at):
         return "", "", ""
     return (S.ACCEPTED if known else S.READY), "provider look-up", "dispatcher"
 

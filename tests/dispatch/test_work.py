@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import psycopg
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.test import override_settings
 from pytest_django import Settings
 
@@ -150,7 +151,6 @@ def test_two_workers_refused_at_once_pause_once_and_go_on_living(crowd: Campaign
     assert crowd.state == CampaignState.PAUSED
 
 
-def test_a_worker_that_stood_still_asks_the_marker_before_it_begins_another_letter(
 def test_a_relay_that_refuses_every_address_in_whatever_words_is_stopped_before_all_are_struck_off(
     crowd: Campaign, owner: Owner, settings: Settings
 ) -> None:
@@ -177,6 +177,7 @@ def test_addresses_refused_between_letters_that_are_taken_stop_nothing(crowd: Ca
     assert (crowd.state, states(crowd)[S.ACCEPTED]) == (CampaignState.DISPATCHING, 14)
 
 
+def test_a_worker_that_stood_still_asks_the_marker_before_it_begins_another_letter(
     five: Campaign, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stands still after its first letter; meanwhile its lease ends, and somebody takes its chunk over."""
@@ -298,6 +299,24 @@ def test_a_doubt_is_settled_by_asking_the_provider(five: Campaign) -> None:
     assert settle_doubts() == 1
     assert state_of(message) == S.ACCEPTED
     assert Doubt.objects.values_list("settled_how", "settled_by").get() == ("provider look-up", "dispatcher")
+
+
+def test_a_provider_that_has_the_first_try_proves_nothing_about_the_second(five: Campaign, owner: Owner) -> None:
+    provider = Scripted()
+    sent(five, owner, provider)
+    message = person(five, "claire")  # the provider has this letter, and it came back softly
+    event = {"event_key": "soft", "message_ref": message.message_ref, "kind": "bounced_soft", "detail": "452"}
+    with transaction.atomic():
+        receive.store_events(provider="scripted", events=[event])
+    receive.apply_events()
+    assert state_of(message) == S.READY
+    hurry()
+    provider.failures["claire@example.org"] = DOUBTFUL
+    sent(five, owner, provider)
+    assert state_of(message) == S.IN_DOUBT
+    assert provider.look_up(message_ref=message.message_ref)
+    assert settle_doubts(provider_of=lambda _: provider) == 0
+    assert state_of(message) == S.IN_DOUBT
 
 
 def test_a_doubt_whose_letter_never_came_is_sent_again(five: Campaign, owner: Owner) -> None:
