@@ -15,7 +15,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import django.db
@@ -25,6 +25,7 @@ from django.db import connection, transaction
 from incidents import failpoints
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, record, record_many
+from incidents.dispatch import pacing
 from incidents.dispatch.outcomes import DISPATCHER, Outcome, Taken, array, texts, write_outcomes
 from incidents.dispatch.owner import Owner, Place
 from incidents.models import Campaign, CampaignState, Chunk, ChunkState
@@ -314,10 +315,12 @@ WHERE m.id = ANY (%s)"""  # noqa: S608
 def take_over() -> int:
     """Settle the chunks of workers that died or stalled past their lease, from the marker; returns how many chunks."""
     claimed = Chunk.objects.filter(state=ChunkState.CLAIMED).order_by("id")
-    return sum(again(lambda pk=pk: _take_over_one(pk)) for pk in list(claimed.values_list("id", flat=True)))  # type: ignore[misc]
+    ended = [again(lambda pk=pk: _take_over_one(pk)) for pk in list(claimed.values_list("id", flat=True))]  # type: ignore[misc]
+    return sum(ended)
 
 
 def _take_over_one(chunk_id: int) -> int:
+    unsent = 0
     with transaction.atomic(), connection.cursor() as cursor:
         chunk = Chunk.objects.select_for_update(skip_locked=True).filter(pk=chunk_id, state=ChunkState.CLAIMED).first()
         if chunk is None:
@@ -325,8 +328,10 @@ def _take_over_one(chunk_id: int) -> int:
         cursor.execute(GONE, [chunk.lease_until, chunk.owner_lock, chunk.owner_lock])
         gone, marker_is_whole = cursor.fetchone()
         if gone:
-            _end(chunk, [after_death(chunk, at, marker_is_whole=marker_is_whole) for at in range(len(chunk.message_ids))])
-        return int(gone)
+            known = [after_death(chunk, at, marker_is_whole=marker_is_whole) for at in range(len(chunk.message_ids))]
+            unsent = _end(chunk, known)
+    _count_as_unsent(chunk, unsent)
+    return int(gone)
 
 
 def after_death(chunk: Chunk, at: int, *, marker_is_whole: bool = True) -> Outcome:
@@ -351,13 +356,22 @@ def give_back_strays(*, owner: Owner) -> None:
     """
     mine = Chunk.objects.filter(owner_lock__in=[*owner.former, owner.lock], state=ChunkState.CLAIMED)
     for chunk_id in set(mine.values_list("id", flat=True)) - owner.heard:
+        unsent = 0
         with transaction.atomic():
             chunk = Chunk.objects.select_for_update().filter(pk=chunk_id, state=ChunkState.CLAIMED).first()
             if chunk is not None:
-                _end(chunk, [Outcome("unsent", detail="claimed without an answer")] * len(chunk.message_ids))
+                unsent = _end(chunk, [Outcome("unsent", detail="claimed without an answer")] * len(chunk.message_ids))
+        if chunk is not None:
+            _count_as_unsent(chunk, unsent)
 
 
-def _end(chunk: Chunk, outcomes: list[Outcome]) -> None:
+def _count_as_unsent(chunk: Chunk, number: int) -> None:
+    """What never began counts against no quota. After the commit: its worker, who comes back fenced, gives none of it back."""
+    pacing.give_back(provider=chunk.provider, number=number, day=chunk.claimed_at.astimezone(UTC).date())
+
+
+def _end(chunk: Chunk, outcomes: list[Outcome]) -> int:
+    """Write these outcomes; returns how many of the letters were never begun."""
     campaign = Campaign.objects.select_related("incident").get(pk=chunk.campaign_id)
     with connection.cursor() as cursor:
         cursor.execute(BY_INDEX)
@@ -373,3 +387,4 @@ def _end(chunk: Chunk, outcomes: list[Outcome]) -> None:
     record(incident=campaign.incident, action=Action.CHUNK_TAKEN_OVER, actor=DISPATCHER, data=data)
     settled = [(by_id[pk], outcome) for pk, outcome in zip(chunk.message_ids, outcomes, strict=True)]
     write_outcomes(campaign=campaign, chunk_id=chunk.pk, provider=chunk.provider, settled=settled, at=ended)
+    return sum(outcome.kind == "unsent" for outcome in outcomes)

@@ -17,13 +17,15 @@ from incidents.dispatch import pacing
 from incidents.dispatch.aside import switch_channel
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
 from incidents.dispatch.channels.inbox import InboxProvider
+from incidents.dispatch.outbox import give_back_strays, take_over
+from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import Owner
 from incidents.dispatch.pacing import Grant, choose, domain_key, give_back, grant, may_go_on, settle_up, told
 from incidents.dispatch.work import send_ready
 from incidents.models import Campaign, Incident, Message, ProviderLimit
 from incidents.vault import Vault
 from notifier.rates import Limit, domain_limits, provider_limits
-from tests.dispatch.campaigns import process
+from tests.dispatch.campaigns import answer, process, taken
 
 T0 = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -515,3 +517,24 @@ def test_what_a_pause_gives_back_unsent_costs_no_quota(crowd: Campaign, owner: O
     settings.LANES, settings.CHUNK_SIZE = 1, 200
     done = send_ready(campaign_id=crowd.pk, owner=owner, provider=InboxProvider(delay_ms=100), seconds=1).answered
     assert 0 < done < 200 and whole("inbox").sent_today == done
+
+
+def test_what_a_killed_worker_had_not_begun_costs_no_quota(crowd: Campaign, owner: Owner, limited: Any) -> None:
+    limited("inbox 1000/day")
+    given = grant(provider="inbox", wanted=200, incident=crowd.incident)
+    with Owner() as dying:
+        claimed = taken(crowd, dying, size=given.number)
+        answer(dying, claimed, *[Outcome("accepted", "p")] * 3)
+    assert take_over() == 1
+    assert whole("inbox").sent_today == 4  # three that were taken, and the one that is in doubt
+    assert take_over() == 0
+    assert whole("inbox").sent_today == 4
+
+
+def test_what_was_claimed_without_hearing_of_it_costs_no_quota(crowd: Campaign, owner: Owner, limited: Any) -> None:
+    limited("inbox 1000/day")
+    given = grant(provider="inbox", wanted=200, incident=crowd.incident)
+    owner.heard.discard(taken(crowd, owner, size=given.number).chunk_id)
+    for _ in range(2):
+        give_back_strays(owner=owner)
+        assert whole("inbox").sent_today == 0
