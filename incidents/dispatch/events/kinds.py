@@ -46,6 +46,11 @@ SENDGRID = {
     "spamreport": COMPLAINED, "unsubscribe": UNSUBSCRIBED, "group_unsubscribe": UNSUBSCRIBED,
     "group_resubscribe": UNSUBSCRIBED, "open": IGNORED, "click": IGNORED,
 }  # fmt: skip
+#: Reasons of `dropped` that are about the person, in small letters. Another is about us (a limit of sending, a head that is not
+#: understood) or unknown: nobody is given up for it.
+SENDGRID_DROPS = frozenset(
+    {"bounced address", "invalid", "invalid address", "spam reporting address", "unsubscribed address", "blocked address"}
+)
 
 #: "Transactional webhooks" of Brevo.
 BREVO = {
@@ -58,9 +63,11 @@ BREVO = {
 #: "Email events" of Resend; a bounce is looked at more closely.
 RESEND = {
     "email.sent": ACCEPTED, "email.delivered": DELIVERED, "email.delivery_delayed": DEFERRED, "email.bounced": HARD,
-    "email.complained": COMPLAINED, "email.failed": SUPPRESSED, "email.suppressed": SUPPRESSED,
+    "email.complained": COMPLAINED, "email.failed": SOFT, "email.suppressed": SUPPRESSED,
     "email.opened": IGNORED, "email.clicked": IGNORED, "email.scheduled": IGNORED, "email.received": IGNORED,
 }  # fmt: skip
+#: Words in the reason of `email.failed` that are about the person; else it is our quota, key or domain, or unknown.
+RESEND_PERSONS = ("invalid recipient", "invalid_recipient", "suppress")
 
 #: "Event API" of Mailjet: `sent` is said when the recipient's server has taken it. A bounce is looked at more closely.
 MAILJET = {

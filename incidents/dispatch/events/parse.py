@@ -183,6 +183,8 @@ def _sendgrid(document: Any, source: Source) -> list[Event]:
             continue
         if one.get("event") == "bounce" and one.get("type") == "blocked":
             kind = kinds.SOFT
+        if one.get("event") == "dropped" and text_of(one.get("reason")).strip().lower() not in kinds.SENDGRID_DROPS:
+            kind = kinds.SOFT
         name = text_of(one.get("sg_event_id"))
         found.append(
             _event(
@@ -228,6 +230,9 @@ def _resend(document: Any, source: Source) -> list[Event]:
         subtype = text_of(bounce.get("subType"))
         kind = kinds.SUPPRESSED if subtype in kinds.SES_SUPPRESSED else kind
         kind = kinds.SOFT if text_of(bounce.get("type")) in ("Transient", "Undetermined", "Temporary") else kind
+    failed = text_of(part(data, "failed").get("reason"))
+    if name == "email.failed" and any(word in failed.lower() for word in kinds.RESEND_PERSONS):
+        kind = kinds.SUPPRESSED
     heads = {text_of(one.get("name")).lower(): one.get("value") for one in items(data.get("headers"))}
     tags, to = data.get("tags"), data.get("to")
     named = {text_of(one.get("name")): one.get("value") for one in items(tags)} if isinstance(tags, list) else part(data, "tags")
@@ -236,7 +241,7 @@ def _resend(document: Any, source: Source) -> list[Event]:
             source, key=key_of(source.heads.get("svix-id", "")), kind=kind, at=document.get("created_at"),
             ref=ref_in(named, inner_json(heads.get("x-metadata")), heads.get("message-id"), data.get("message_id")),
             recipient=to[0] if isinstance(to, list) and len(to) == 1 else to, provider_id=data.get("email_id"),
-            texts=(bounce.get("subType"), bounce.get("message") or part(data, "failed").get("reason")),
+            texts=(bounce.get("subType"), bounce.get("message") or failed),
         )
     ]  # fmt: skip
 

@@ -188,6 +188,34 @@ def test_whom_the_provider_does_not_write_to_needs_another_channel(
     assert claire.state_reason.startswith(f"{provider}: suppressed") and claire.due_at == due
 
 
+@pytest.mark.parametrize(
+    ("provider", "reason", "state"),
+    [
+        ("resend", "reached_daily_quota", S.READY),
+        ("resend", "API key is invalid", S.READY),
+        ("resend", "the domain of the sender is not verified", S.READY),
+        ("resend", "invalid_recipient", S.NEEDS_OTHER_CHANNEL),
+        ("sendgrid", "Recipient List over Package Quota", S.READY),
+        ("sendgrid", "Invalid SMTPAPI header", S.READY),
+        ("sendgrid", "", S.READY),
+        ("sendgrid", "Bounced Address", S.NEEDS_OTHER_CHANNEL),
+        ("sendgrid", "Invalid", S.NEEDS_OTHER_CHANNEL),
+    ],
+)
+def test_a_letter_that_failed_for_a_reason_of_ours_is_tried_again_and_gives_nobody_up(
+    five: Campaign, post: Post, provider: str, reason: str, state: str
+) -> None:
+    claire = handed_over(five, provider)
+    document = event(provider, ARRIVED, ref=claire.message_ref)
+    if provider == "resend":
+        document |= {"type": "email.failed", "data": {**document["data"], "failed": {"reason": reason}}}
+    else:
+        document = [{**document[0], "event": "dropped", "reason": reason, "response": ""}]
+    assert post(sign(provider, document)).status_code == 200
+    apply_events()
+    assert state_of(claire) == state
+
+
 def test_an_answering_machine_behind_ses_is_no_bounce(five: Campaign, post: Post) -> None:
     claire = handed_over(five, "ses")
     said = json.loads(event("ses", FULL, ref=claire.message_ref)["Message"])
