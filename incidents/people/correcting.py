@@ -1,7 +1,8 @@
 """Corrections of one person, each as a version: the earlier sealed record is kept, and no letter leaves that differs from it.
 
 A letter that was not sent yet is replaced: the person goes with an amendment, under a new letter and new signatures. Whoever was
-told already keeps that letter; a second one is sent only when somebody lets the person join an amendment by name.
+told already keeps that letter; a second one is sent only when somebody lets the person join an amendment by name. Whoever a
+correction calls dead, a minor, or not to be written to is asked about as on a list, and no letter leaves before the answer.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from incidents.people.matching import INDEXES, blind_indexes
 from incidents.people.moving import move_all, standing_messages
 from incidents.people.questions import FLAGS
 from incidents.people.residence import is_residence
+from incidents.people.reviewing import RAISING, ask_anew, flags_with_age, raised
 from incidents.people.rows import can_be_posted
 from incidents.record import PersonFields
 from incidents.vault import CannotOpen, Vault
@@ -60,8 +62,9 @@ class CorrectionRefused(Refused):
 
 @dataclass(frozen=True)
 class Corrected:
-    """A person as they will be: the sealed fields, the columns beside them, and what differs, by name."""
+    """A person as they were and will be: the sealed fields, the columns beside them, and what differs, by name."""
 
+    before: PersonFields
     fields: PersonFields
     columns: Mapping[str, object]
     changed: tuple[str, ...]
@@ -81,11 +84,14 @@ def correct_person(*, person: AffectedPerson, changes: Mapping[str, str], reason
     vault = Vault(incident=incident)
     corrected = _corrected(found, changes, vault)
     version = keep_version(person=found, changed=corrected.changed, reason=reason.strip(), author=author)
+    asked = raised(person=found, fields=corrected.before)
     commitment = _write(found, corrected, vault)
     data = {"fields": list(corrected.changed), "version": found.version, "commitment": commitment, "reason": reason.strip()}
     record(incident=incident, action=Action.PERSON_CORRECTED, actor=author.username, data=data, subject=found.subject)
     if set(corrected.changed) & set(SEEN) - {"language"}:
         refresh_cohorts(incident=incident)
+    if set(corrected.changed) & RAISING:
+        ask_anew(person=found, fields=corrected.fields, before=asked)
     if set(corrected.changed) - OF_NO_LETTER:
         _leave_register(found, messages, reason.strip(), author)
     return version
@@ -164,11 +170,15 @@ def _corrected(person: AffectedPerson, changes: Mapping[str, str], vault: Vault)
         # A damaged record is kept as it is, beside the new one that stands in for it.
         before = PersonFields()
     fields, columns = _with_texts(before, given), _columns(given)
+    if {"flags", "date_of_birth"} & set(given):
+        flags = _words(given["flags"]) if "flags" in given else person.flags
+        born = {"born": fields.date_of_birth, "born_before": before.date_of_birth}
+        columns["flags"] = flags_with_age(person=person, flags=flags, **born)
     changed = [name for name in PersonFields.__dataclass_fields__ if getattr(fields, name) != getattr(before, name)]
     changed += [name for name in SEEN if name in columns and columns[name] != getattr(person, name)]
     if not changed:
         raise CorrectionRefused("Nothing would change: the record says this already.")
-    return Corrected(fields, columns, tuple(changed))
+    return Corrected(before, fields, columns, tuple(changed))
 
 
 def _with_texts(before: PersonFields, given: Mapping[str, str]) -> PersonFields:
@@ -194,7 +204,7 @@ def _columns(given: Mapping[str, str]) -> dict[str, object]:
         columns |= {"residence": place, **decided}
     if "language" in given:
         columns["language"] = given["language"]
-    return columns | {name: list(_words(given[name])) for name in ("elements", "flags") if name in given}
+    return columns | {name: list(_words(given[name])) for name in ("elements",) if name in given}
 
 
 def _words(text: str) -> tuple[str, ...]:

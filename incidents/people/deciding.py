@@ -24,7 +24,7 @@ from incidents.people.correcting import correct_person
 from incidents.people.decisions import UNDECIDED, WAITING, DecisionRefused, follow, log, reason_of, take, write
 from incidents.people.joining import answered_kinds
 from incidents.people.residence import is_residence
-from incidents.people.reviewing import still_asked
+from incidents.people.reviewing import key, still_asked
 from incidents.vault import Vault
 
 __all__ = [
@@ -50,7 +50,7 @@ def hold(*, incident: Incident, entries: QuerySet[QueueEntry], until: date, reas
     if until <= database_now().date():
         raise DecisionRefused(f"{until.isoformat()} is not in the future. Give the day on which this is looked at again.")
     waiting = entries.filter(pk__in=undecided(incident=incident).values("pk"))
-    taken = take(incident, waiting.exclude(kind=QueueKind.ROW), *UNDECIDED, QueueStatus.HELD)
+    taken = take(incident, waiting.exclude(kind=QueueKind.ROW), *UNDECIDED, QueueStatus.HELD, told=True)
     write(taken, status=QueueStatus.HELD, reason=why, author=author, until=until)
     log(incident, author, Action.PERSON_HELD, taken, until=until.isoformat(), reason=why)
     return len(taken)
@@ -62,7 +62,7 @@ def accept(*, incident: Incident, entries: QuerySet[QueueEntry], reason: str, au
     why = reason_of(reason)
     # An order to wait ends; until somebody held the person for its time, nobody can say that it has.
     waits = entries.filter(kind=QueueKind.DELAY_ORDER, status=QueueStatus.OPEN)
-    taken = take(incident, entries.exclude(kind__in=NOT_AS_THEY_STAND).exclude(pk__in=waits.values("pk")), *WAITING)
+    taken = take(incident, entries.exclude(kind__in=NOT_AS_THEY_STAND).exclude(pk__in=waits.values("pk")), *WAITING, told=True)
     write(taken, status=QueueStatus.CORRECTED, reason=why, author=author)
     log(incident, author, Action.PERSON_CORRECTED, taken, what="accepted as it stands", reason=why)
     return len(taken)
@@ -111,7 +111,8 @@ def correct_address(*, incident: Incident, entry: QueueEntry, address: str, reas
 def correct_fields(*, incident: Incident, entry: QueueEntry, changes: Mapping[str, str], reason: str, author: User) -> int:
     """Correct what one person's record says (see correcting.FIELDS); closes what that answers and returns how many entries.
 
-    The row is checked again as it now reads: a question that still stands stays open. Raises DecisionRefused, CorrectionRefused.
+    The row is checked again as it now reads: a question that still stands stays open, a new one is opened.
+    Raises DecisionRefused, CorrectionRefused.
     """
     why, person = reason_of(reason), entry.person
     if person is None or entry.incident_id != incident.pk or entry.status not in WAITING:
@@ -125,11 +126,7 @@ def correct_fields(*, incident: Incident, entry: QueueEntry, changes: Mapping[st
         one
         for one in waiting.order_by("id")
         if one.kind in answered
-        or (
-            (one.pk == entry.pk or one.column in changes)
-            and one.kind not in BY_SOMEBODY
-            and (one.kind, one.column, one.reason) not in asked
-        )
+        or ((one.pk == entry.pk or one.column in changes) and one.kind not in BY_SOMEBODY and key(one) not in asked)
     ]
     write(done, status=QueueStatus.CORRECTED, reason=why, author=author)
     log(incident, author, Action.PERSON_CORRECTED, done, what="fields", fields=sorted(changes), reason=why)

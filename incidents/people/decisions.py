@@ -12,10 +12,11 @@ from django.db.models import QuerySet
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, database_now, record_many
 from incidents.models import Incident, Message, MessageState, QueueEntry
-from incidents.models.messages import LEFT_STATES
+from incidents.models.messages import LEFT_STATES, TOLD_STATES
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.models.refusal import Refused
 from incidents.people.amending import beside_freezes
+from incidents.people.questions import FLAG_QUESTIONS
 from incidents.visible import visible
 
 UNDECIDED = (QueueStatus.OPEN, QueueStatus.REJECTION_PROPOSED)
@@ -24,6 +25,8 @@ WAITING = (QueueStatus.OPEN, QueueStatus.HELD)
 LATER = "a later list says more, or otherwise, than the record that was signed"
 LEFT = "a merge was undone after the register was frozen"
 NOTES = frozenset({LATER, LEFT})
+#: What a correction asks of somebody who was told already: no answer changes that letter, it stands before a further one.
+OF_FLAGS = frozenset(kind for kind, _, _ in FLAG_QUESTIONS.values())
 #: Somebody of a list who would be written to although two people excluded them.
 EXCLUDED = "seems to be somebody whom two people excluded"
 #: SQL: the exclusions that stand.
@@ -61,23 +64,30 @@ def reason_of(text: str) -> str:
     return text.strip()
 
 
-def on_signed_register(people: Iterable[int]) -> set[int]:
+def on_signed_register(people: Iterable[int], *, but_for: Iterable[str] = ()) -> set[int]:
     """Who of these people has a letter on a frozen register. The line of somebody held waits for a decision."""
-    lines = Message.objects.filter(entry__person__in=list(people)).exclude(state__in=[*LEFT_STATES, MessageState.HELD])
+    left = [*LEFT_STATES, MessageState.HELD, *but_for]
+    lines = Message.objects.filter(entry__person__in=list(people)).exclude(state__in=left)
     return set(lines.values_list("entry__person_id", flat=True))
 
 
-def take(incident: Incident, entries: QuerySet[QueueEntry], *statuses: str) -> list[QueueEntry]:
-    """The entries of the incident in these states, locked. Raises DecisionRefused for people whose register was signed."""
+def take(incident: Incident, entries: QuerySet[QueueEntry], *statuses: str, told: bool = False) -> list[QueueEntry]:
+    """The entries of the incident in these states, locked. Raises DecisionRefused for people whose register was signed.
+
+    `told`: the decision may be about flags of people whose letter went out.
+    """
     beside_freezes(incident)
     own = entries.filter(incident=incident, status__in=statuses)
     taken = list(own.select_related("person").select_for_update(of=("self",)).order_by("id"))
-    _may_change([entry.person_id for entry in taken if entry.person_id and entry.reason not in NOTES])
+    asked = [entry for entry in taken if entry.reason not in NOTES]
+    flags = [entry for entry in asked if told and entry.kind in OF_FLAGS]
+    signed = on_signed_register([entry.person_id for entry in asked if entry.person_id and entry not in flags])
+    over = (*TOLD_STATES, MessageState.UNREACHABLE)
+    _may_change(signed | on_signed_register([entry.person_id for entry in flags if entry.person_id], but_for=over))
     return taken
 
 
-def _may_change(people: Iterable[int]) -> None:
-    signed = on_signed_register(people)
+def _may_change(signed: set[int]) -> None:
     if signed:
         raise DecisionRefused(
             f"The register is frozen, and {len(signed)} of these people are on it: what was signed cannot change. Correct them "

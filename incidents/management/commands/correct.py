@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from incidents.management.operator import OperatorCommand, incident_named, user_named
-from incidents.models import Incident
+from incidents.models import Incident, PersonStatus
 from incidents.models.refusal import Refused
 from incidents.people.correcting import FIELDS, correct_person
 
@@ -33,6 +33,9 @@ class Command(OperatorCommand):
         version = correct_person(person=person, changes=changes, reason=reason, author=user_named(user))
         fields = ", ".join(version.changed)
         self.say(f"{person_ref}: {fields} corrected; version {version.number + 1}, the earlier record is kept")
+        person.refresh_from_db(fields=["status"])
+        if person.status == PersonStatus.ATTENTION:
+            self.say(f"{person_ref} needs a decision before a letter goes out: decide {incident} shows the queues")
         return None
 
 
