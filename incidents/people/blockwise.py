@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from incidents.people import postal, residence
 from incidents.people.addresses import LONGEST_LOCAL, ORDINARY, PLACEHOLDERS, SHORT, check_address, normal_name
 from incidents.people.asking import of_domain
-from incidents.people.fillers import is_filler, is_filler_number
+from incidents.people.fillers import NO_NAMES, is_filler, is_filler_number, is_no_name
 from incidents.people.person_facts import birth_date, read_birth, read_language
 from incidents.people.reading.tables import Block
 from incidents.people.reading.tables import Row as Line
@@ -32,6 +32,8 @@ ODD = "?"
 LOCALS, REFERENCES = (re.compile(rf"(?:(?:{one.pattern})?\n)*") for one in (ORDINARY, REFERENCE))
 #: No filler has one of these digits (see `fillers`).
 SURE = re.compile("[2-8]").search
+#: A line without any letter.
+NO_LETTER = re.compile(r"^(?:[^\w\n]|[\d_])*$", re.MULTILINE)
 EVIDENCE, STAND_IN = KEPT[:-1], ("representative_role", "representative_name", "representative_email")
 #: The fields of a record in its order, with what stands before and after each; all but the name may be missing.
 SIGNS = {
@@ -140,6 +142,8 @@ class Blockwise:
         odd = set[int]()
         if "" in full or max(map(len, full), default=0) > LONGEST_NAME:
             odd.update(place for place, name in enumerate(full) if not 0 < len(name) <= LONGEST_NAME)
+        if _some_no_name(full):
+            odd.update(place for place, name in enumerate(full) if name and is_no_name(name))
         for column, sign in (("customer_number", "+"), ("phone", "E+")):
             if sign in "".join(cells.get(column, ())):
                 odd.update(place for place, text in enumerate(cells[column]) if sign in text)
@@ -290,6 +294,14 @@ def _parts(emails: list[str]) -> tuple[list[str], list[str]]:
 def _countries(stated: str, billing: str, shipping: str, hint: str) -> tuple[str, str, str, str]:
     """The columns that name a country; the IP address is a hint only where none does."""
     return stated, billing, shipping, "" if residence.country_of_row(stated, billing, shipping) else hint
+
+
+def _some_no_name(names: list[str]) -> bool:
+    """Whether one of these names has to be looked at: asked of all at once, as most blocks have none."""
+    text = "\n".join(names).lower()
+    if "@" in text or "://" in text or "www." in text or NO_LETTER.search(text):
+        return True
+    return not NO_NAMES.isdisjoint(text.split("\n")) or not NO_NAMES.isdisjoint(text.split())
 
 
 def _is_plain(text: str) -> bool:

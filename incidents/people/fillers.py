@@ -6,8 +6,20 @@ import re
 
 WORDS = frozenset({
     "n/a", "n.a.", "none", "null", "nil", "-", "--", "---", ".", "?", "unknown", "not given", "not known", "keine angabe", "k.a.",
-    "unbekannt", "inconnu", "nicht bekannt", "(null)", "#n/a", "nan",
+    "unbekannt", "inconnu", "nicht bekannt", "(null)", "nan", "undefined",
+    "#n/a", "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!", "#spill!", "#calc!",
 })  # fmt: skip
+#: Never a part of a name, whatever stands beside it: the errors that spreadsheets leave in a cell, and their like.
+ERRORS = frozenset({"n/a", "(null)", *(word for word in WORDS if word.startswith("#"))})
+#: In the column of a name these name nobody; somebody may still be called so, and is asked about.
+NO_NAMES = WORDS | {
+    "mr", "mr.", "mrs", "mrs.", "ms", "ms.", "miss", "dr", "dr.", "sir", "madam", "herr", "frau", "monsieur", "madame", "mme",
+    "customer", "guest", "client", "user", "kunde", "gast", "test", "true", "false", "anonymous", "no name", "noname", "name",
+    "x", "xx", "xxx",
+}  # fmt: skip
+#: In the column of a customer number many people have these, and share nothing by it.
+NO_NUMBERS = frozenset({"true", "false", "guest", "gast", "test"})
+LETTER = re.compile(r"[^\W\d_]")
 NUMBER = re.compile(r"0+|-1|9{6,}|x+", re.IGNORECASE)
 
 
@@ -18,4 +30,13 @@ def is_filler(text: str) -> bool:
 
 def is_filler_number(text: str) -> bool:
     """Whether a customer number only says that there is none ('0', '000000'): many people have it, and share nothing by it."""
-    return is_filler(text) or bool(NUMBER.fullmatch(text))
+    return is_filler(text) or text.lower() in NO_NUMBERS or bool(NUMBER.fullmatch(text))
+
+
+def is_no_name(text: str) -> bool:
+    """Whether no letter can begin with this text as a name: a filler, an error of a spreadsheet, an address, no letter at all."""
+    low = text.lower()
+    if "@" in low or "://" in low or "www." in low or not LETTER.search(low) or low in NO_NAMES:
+        return True
+    parts = low.split()
+    return all(part in NO_NAMES for part in parts) or not ERRORS.isdisjoint(parts)

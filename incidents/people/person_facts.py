@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from incidents.people.addresses import check_address
-from incidents.people.fillers import is_filler
+from incidents.people.fillers import is_filler, is_no_name
 from incidents.people.questions import ADDRESS, DATA, FLAG_QUESTIONS, FLAGS, GUARDIAN, NEXT_OF_KIN, NO_CHANNEL, Problem
 from incidents.visible import has_unseen, visible
 
@@ -191,6 +191,10 @@ def read_representative(*, role: str, name: str, email: str) -> tuple[tuple[str,
     if has_unseen(name) or not visible(name):
         reason = "an unseen character in the representative's name"
         problem = Problem(DATA, "representative_name", reason, "look at it in the source and write the name without it")
+        return ("", "", ""), (problem,)
+    if is_no_name(name):
+        reason = "no name of a person in the representative's name"
+        problem = Problem(DATA, "representative_name", reason, "write the name, or empty the columns")
         return ("", "", ""), (problem,)
     ready, about = check_address(email)
     if about:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from incidents.people import postal, residence
 from incidents.people.addresses import AddressProblem, check_address, normal_address, normal_name, placeholder_problem
 from incidents.people.asking import ask_place
-from incidents.people.fillers import is_filler, is_filler_number
+from incidents.people.fillers import is_filler, is_filler_number, is_no_name
 from incidents.people.person_facts import (
     ANSWERED_BY,
     Expected,
@@ -120,6 +120,12 @@ UNSEEN_NAME = Problem(
     "an unseen character in the name, such as one that turns the direction of writing",
     "look at it in the source and correct the name without it; a letter leaves it out",
 )
+NOT_A_NAME = Problem(
+    DATA,
+    "full_name",
+    "no name of a person: a filler, an error of a spreadsheet, a number, an address or a link",
+    "write the name as the customer record has it; accept it where somebody is really called so",
+)
 BAD_NAME = Problem(
     DATA,
     "full_name",
@@ -162,7 +168,7 @@ class Preparer:
         if rejected or (about and about.refused):
             return _nobody(number, rejected, about)
         full = row.full_name or whole_name(row.given_name, row.family_name)
-        if not full or len(full) > LONGEST_NAME or not full.isprintable():
+        if not full or len(full) > LONGEST_NAME or not full.isprintable() or is_no_name(full):
             problems += _about_name(full)
         street = row.street if row.street.isprintable() else _lines(row.street, problems)
         place = self._place(row, ready, problems)
@@ -284,14 +290,16 @@ def whole_name(given: str, family: str) -> str:
 
 
 def _about_name(name: str) -> list[Problem]:
-    """A name is literal text, whatever it holds; only what nobody can see in it, or one that goes on for a page, is asked."""
+    """A name is literal text; asked is what nobody can see in it, one that goes on for a page, and what is no name at all."""
     if not visible(name):
         return [NO_NAME]
     if has_unseen(name):
         return [UNSEEN_NAME]
     if not name.isascii() and DAMAGED.search(name):
         return [BAD_NAME]
-    return [LONG_NAME] if len(name) > LONGEST_NAME else []
+    if len(name) > LONGEST_NAME:
+        return [LONG_NAME]
+    return [NOT_A_NAME] if is_no_name(name) else []
 
 
 def _lines(street: str, problems: list[Problem]) -> str:
@@ -340,10 +348,10 @@ def _stand_in(row: Row, problems: list[Problem]) -> tuple[str, str, str]:
 def match_values(fields: PersonFields) -> dict[str, str]:
     """The normalised values by which people are matched, by blind index; '' where one is missing. Of the addresses, the first.
 
-    A filler is no value: strangers of one name who were all 'born' on 1900-01-01 are not one person.
+    A filler is no value: strangers of one name who were all 'born' on 1900-01-01 are not one person, nor those called 'N/A'.
     """
     name, born = normal_name(fields.full_name), fields.date_of_birth
-    by_birth = f"{name}|{born}" if name and born and birth_date(born) else ""
+    by_birth = f"{name}|{born}" if name and born and birth_date(born) and not is_no_name(fields.full_name) else ""
     home = bool(by_birth and fields.street and fields.postcode) and not is_filler(fields.street)
     return {
         "customer": "" if is_filler_number(fields.customer_number) else fields.customer_number,

@@ -6,6 +6,7 @@ Nothing is repaired silently, nothing is guessed, and no reason or remedy repeat
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -172,8 +173,8 @@ def test_40_one_person_in_three_rows_with_three_addresses_is_one_with_three(brin
 # -- names ---------------------------------------------------------------------------------------------------------
 
 LITERAL = [
-    "A", "x" * 500, "Null", "O'Brien", "Robert'); DROP TABLE people;--", "<script>alert(1)</script>", "{{7*7}}", '{% include "x" %}',
-    "[[secret]]", "${jndi:ldap://x}", "%s%n", "=HYPERLINK(\"x\")", "=cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", '"=1"', "+1", "＝1+1",
+    "A", "x" * 500, "O'Brien", "Robert'); DROP TABLE people;--", "<script>alert(1)</script>", '{% include "x" %}',
+    "[[secret]]", "%s%n", "=HYPERLINK(\"x\")", "=cmd|' /C calc'!A0", "Mr Anna Null", "Nana", "J.-P. Nil-Test", "Mary - Ann",
     "محمد بن علي", "שרה לוי", "สมชาย", "👩‍👩‍👧 Berg", "Z" + "\u0301" * 200, "I\u0307brahim ışık",
 ]  # fmt: skip
 
@@ -188,6 +189,25 @@ def test_42_to_44_a_name_is_literal_text_whatever_it_holds(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "   ", "\u202e\u2066", "\u200b", "x" * 501])
 def test_42_no_name_or_one_of_a_whole_page_is_asked(name: str) -> None:
     assert asked(read(full_name=name)) == {("data", "full_name")}
+
+
+NO_NAMES = [
+    "#REF!", "#N/A", "#DIV/0!", "N/A", "n/a N/A", "Anna N/A", "#NAME? Berg", "NULL", "null Null", "unknown", "-", ".", "12345",
+    "Mr", "Mr. N/A", "TRUE", "Guest", "anna@example.org", "Visit http://evil.example now", "www.evil.example", "${jndi:ldap://x}",
+    "-2+3", "{{7*7}}", "@SUM(A1)", '"=1"', "+1", "＝1+1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_filler_an_error_of_a_spreadsheet_a_number_or_a_link_is_asked_before_a_letter_begins_with_it(name: str) -> None:
+    row = read(full_name=name)
+    assert asked(row) == {("data", "full_name")} and row.fields.full_name == name
+    assert match_values(replace(row.fields, date_of_birth="1980-01-02"))["name_birth"] == ""
+
+
+@pytest.mark.parametrize("number", ["#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#N/A", "TRUE", "GUEST"])
+def test_an_error_of_a_spreadsheet_is_nobodys_customer_number(number: str) -> None:
+    assert match_values(read(customer_number=number).fields)["customer"] == ""
 
 
 @pytest.mark.parametrize("unseen", ["\u202e", "\u2066", "\u200b", "\u200f", "\u2060", "\ufeff"])

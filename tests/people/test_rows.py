@@ -43,19 +43,16 @@ ANNA = {
 }
 HOSTILE = [
     "O'Brien",
-    "Null",
     "Robert'); DROP TABLE people;--",
     "<script>alert(1)</script>",
-    "{{7*7}}",
     '{% include "x" %}',
     "[[secret]]",
-    "${jndi:ldap://x}",
     "%s%n",
     "=HYPERLINK(1)",
     "x" * 500,
     "佐藤 由紀",
     "محمد",
-    "👩‍👩‍👧",
+    "👩‍👩‍👧 Berg",
     "Z" + "\u0301" * 200,
     "I\u0307stanbul ı",
 ]
