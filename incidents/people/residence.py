@@ -45,6 +45,15 @@ LONGEST_PLACE = 80
 FORCES_STATES = frozenset({"AA", "AE", "AP"})
 
 
+#: The north of Cyprus is asked also beside CY, where its words name no other country.
+NORTH_OF_CYPRUS = ("CY",)
+#: Regions that are called like another country by chance, of countries whose regions the address data do not list.
+OWN_REGIONS: Mapping[str, frozenset[str]] = {
+    "BE": frozenset({"luxembourg", "luxemburg", "province de luxembourg"}), "CD": frozenset({"equateur"}),
+    "EC": frozenset({"santa elena"}), "NG": frozenset({"niger"}), "NI": frozenset({"granada"}),
+}  # fmt: skip
+
+
 #: No code of ISO 3166-1, but one that a person may set: the European Union and the postal unions use it.
 SETTABLE = frozenset({"XK"})
 
@@ -173,7 +182,9 @@ def _region(text: str, country: str) -> Read:
         return Read(may_mean=may_mean(word=text))
     named = _country(text).place
     own = own_part(country=country, code=named or text.upper())
-    place = own or (named if named.startswith(f"{country}-") else _part_of_another(text, country))
+    place = own or (
+        named if named.startswith(f"{country}-") else _part_of_another(text, country) or _other_country(text, country)
+    )
     # Shown where the evidence disagrees anyway; 'MO' beside Italy is Modena, and no sign of Missouri.
     return Read(place, () if place or postal.is_part(country=country, word=text) else may_mean(word=text))
 
@@ -183,6 +194,20 @@ def _part_of_another(text: str, country: str) -> str:
     if len(text.strip()) <= 3 or country in may_mean(word=text):
         return ""
     return next((part for other in WITH_PARTS if (part := part_named(country=other, word=text))), "")
+
+
+def _other_country(text: str, country: str) -> str:
+    """'Bermuda' beside the United Kingdom is a contradiction; 'Luxembourg' is a province of Belgium too."""
+    # Two or three letters may be the code of a state or province.
+    if len(text.strip()) <= 3 or postal.is_part(country=country, word=text) or plain(text) in OWN_REGIONS.get(country, ()):
+        return ""
+    meant = may_mean(word=text)
+    if meant == NORTH_OF_CYPRUS:
+        return "TR" if country == "CY" else "CY"
+    if country == "GB" and "JE" in meant:
+        return "JE"
+    named = _country(text).place
+    return named if named[:2] != country else ""
 
 
 def read_store(text: str) -> Read:

@@ -511,3 +511,33 @@ def test_the_confidence_says_how_far_the_evidence_carries(row: dict[str, str], c
 def test_the_ip_address_never_changes_what_better_evidence_says(row: dict[str, str]) -> None:
     assert decide({**row, "ip_country": "JP"}).place == decide(row).place
     assert decide({**row, "ip_country": "JP"}).confidence == decide(row).confidence
+
+
+OTHERS = [
+    ("GB", "Jersey", "JE"), ("GB", "Guernsey", "GG"), ("GB", "Isle of Man", "IM"), ("GB", "Bermuda", "BM"), ("GB", "Gibraltar", "GI"),
+    ("DK", "Greenland", "GL"), ("DK", "Grønland", "GL"), ("CY", "Northern Cyprus", "TR"), ("CY", "KKTC", "TR"), ("TR", "KKTC", "CY"),
+    ("TR", "TRNC", "CY"), ("GB", "Northern Cyprus", "CY"), ("AU", "Norfolk Island", "NF"), ("ES", "Gibraltar", "GI"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("country", "region", "other"), OTHERS)
+def test_a_region_that_names_another_country_than_the_one_beside_it_is_asked(country: str, region: str, other: str) -> None:
+    found = decide({"stated_country": country, "region": region})
+    assert found.question == "residence_conflict" and set(found.possible) >= {country, other}
+
+
+OWN = [
+    ("US", "Georgia", "US-GA"), ("BE", "Luxembourg", "BE"), ("BE", "Limburg", "BE"), ("NL", "Limburg", "NL"), ("MX", "México", "MX"),
+    ("MX", "Mexico", "MX"), ("PA", "Panamá", "PA"), ("ES", "Granada", "ES"), ("NG", "Niger", "NG"), ("GB", "England", "GB"),
+    ("GB", "Jersey City", "GB"), ("GB", "Wales", "GB"), ("GR", "Macedonia", "GR"), ("IT", "MO", "IT"), ("CH", "SH", "CH"),
+    ("ES", "Canarias", "ES"), ("AO", "Zaire", "AO"), ("EC", "Santa Elena", "EC"), ("DE", "Deutschland", "DE"), ("JE", "Jersey", "JE"),
+    ("NL", "Holland", "NL"), ("TR", "Lefkoşa", "TR"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("country", "region", "place"), OWN)
+def test_a_region_that_is_called_like_another_country_by_chance_is_no_contradiction(
+    country: str, region: str, place: str
+) -> None:
+    found = decide({"stated_country": country, "region": region})
+    assert (found.place, found.question) == (place, "")
