@@ -77,7 +77,7 @@ class Blockwise:
         at = {name: place for place, name in enumerate(columns) if name}
         self._at = {name: at[name] for name in Row._fields if name in at}
         self._minors = _Memo(lambda text: _minor(text, today, aware_on))
-        self._births = _Memo(lambda text: birth_date(text) is not None)
+        self._births = _Memo(lambda text: str(birth_date(text) or ""))
         self._domains, self._codes = _Memo(_ending), _Memo(_code)
         self._stores = _Memo(lambda text: repr(residence.read_store(text)) if text else "")
         self._evidence = _Memo(_evidence)
@@ -234,10 +234,10 @@ class Blockwise:
         empty, names = [""] * len(full), _normal_names(full)
         births, homes = empty, empty
         if born := cells.get("date_of_birth"):
-            known = self._births
-            births = [f"{name}|{day}" if name and day and known[day] else "" for name, day in zip(names, born, strict=True)]
+            days = list(map(self._births.__getitem__, born))
+            births = [f"{name}|{day}" if name and day else "" for name, day in zip(names, days, strict=True)]
             if "street" in cells and "postcode" in cells:
-                homes = list(map(_home, births, names, born, cells["street"], cells["postcode"]))
+                homes = list(map(_home, births, names, days, cells["street"], cells["postcode"]))
         references = lines(cells.get("person_id", empty))
         if not REFERENCES.fullmatch(f"{references}\n"):
             references = lines([text if REFERENCE.fullmatch(text) else "" for text in cells["person_id"]])

@@ -34,6 +34,17 @@ ANSWERED_BY = {
 MOST_WORDS = 60
 LONGEST_LANGUAGE = 12
 EARLIEST_BIRTH = date(1900, 1, 2)
+MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
+)  # fmt: skip
+#: The English name of a month, whole or its first three letters -> its number.
+MONTH_OF = {word: number for number, name in enumerate(MONTHS, start=1) for word in (name, name[:3])} | {"sept": 9}
+#: Programs write a day as its midnight.
+MIDNIGHT = r"(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?"
+YEAR_FIRST = re.compile(rf"([0-9]{{4}})(?:([-/.])([0-9]{{1,2}})\2([0-9]{{1,2}})|([0-9]{{2}})([0-9]{{2}})){MIDNIGHT}")
+DAY_MONTH = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?[-/. ]{1,2}([a-z]{3,9})[-/., ]{1,2}([0-9]{4})", re.IGNORECASE)
+MONTH_DAY = re.compile(r"([a-z]{3,9})\.? ([0-9]{1,2})(?:st|nd|rd|th)?,? ([0-9]{4})", re.IGNORECASE)
+YEAR_LAST = re.compile(rf"([0-9]{{1,2}})([-/.])([0-9]{{1,2}})\2([0-9]{{4}}){MIDNIGHT}")
 
 
 @dataclass(frozen=True)
@@ -139,14 +150,33 @@ def _asked_of(flags: set[str]) -> list[tuple[str, str, str]]:
 
 @lru_cache(maxsize=4096)
 def birth_date(text: str) -> date | None:
-    """A date of birth written as YYYY-MM-DD; None for any other text, and for the date that programs fill in for none."""
-    if len(text) != 10 or text[4] != "-" or text[7] != "-":
-        return None
+    """A date of birth that means one day only; None for any other text, and for the date that programs fill in for none.
+
+    Nobody guesses whether a list puts the day or the month first.
+    """
     try:
-        born = date.fromisoformat(text)
+        usual = len(text) == 10 and text[4] == text[7] == "-"
+        born = date.fromisoformat(text) if usual else date(*_year_month_day(text))
     except ValueError:
         return None
     return born if born >= EARLIEST_BIRTH else None
+
+
+def _year_month_day(text: str) -> tuple[int, int, int]:
+    """The parts of a date whose form tells which is which; no date (0, 0, 0) where it does not."""
+    if found := YEAR_FIRST.fullmatch(text):
+        year, _, *parts = found.groups()
+        month, day = (part for part in parts if part)
+        return int(year), int(month), int(day)
+    if found := YEAR_LAST.fullmatch(text):
+        one, other, year = int(found[1]), int(found[3]), int(found[4])
+        # '29.02.1980' and '02/29/1980' are one day, '03/03/1980' too; '02/03/1980' is two.
+        return (year, min(one, other), max(one, other)) if max(one, other) > 12 or one == other else (0, 0, 0)
+    if found := DAY_MONTH.fullmatch(text):
+        return int(found[3]), MONTH_OF.get(found[2].lower(), 0), int(found[1])
+    if found := MONTH_DAY.fullmatch(text):
+        return int(found[3]), MONTH_OF.get(found[1].lower(), 0), int(found[2])
+    return 0, 0, 0
 
 
 @lru_cache(maxsize=4096)

@@ -350,15 +350,16 @@ def match_values(fields: PersonFields) -> dict[str, str]:
 
     A filler is no value: strangers of one name who were all 'born' on 1900-01-01 are not one person, nor those called 'N/A'.
     """
-    name, born = normal_name(fields.full_name), fields.date_of_birth
-    by_birth = f"{name}|{born}" if name and born and birth_date(born) and not is_no_name(fields.full_name) else ""
+    name, day = normal_name(fields.full_name), birth_date(fields.date_of_birth) if fields.date_of_birth else None
+    # However a list writes the day, it is the same.
+    by_birth = f"{name}|{day}" if name and day and not is_no_name(fields.full_name) else ""
     home = bool(by_birth and fields.street and fields.postcode) and not is_filler(fields.street)
     return {
         "customer": "" if is_filler_number(fields.customer_number) else fields.customer_number,
         "email": normal_address(fields.emails[0]) if fields.emails else "",
         "name": name,
         "name_birth": by_birth,
-        "address": f"{name}|{normal_name(fields.street)}|{normal_name(fields.postcode).replace(' ', '')}|{born}" if home else "",
+        "address": f"{name}|{normal_name(fields.street)}|{normal_name(fields.postcode).replace(' ', '')}|{day}" if home else "",
     }
 
 

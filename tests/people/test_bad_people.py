@@ -342,7 +342,23 @@ def test_48_nothing_is_posted_to_an_old_address_or_a_protected_one(flag: str, ha
     assert read(flags=flag, **IN_PARIS).has_post is has_post
 
 
-@pytest.mark.parametrize("born", ["1900-01-01", "2030-01-01", "2001-02-29", "02/03/1980", "20010203", "2001-W01-1"])
+#: No day, two days, or a day in another zone.
+NO_ONE_DAY = ["02.03.1980", "1980-13-02", "29.02.1981", "1980-02-29 22:00:00", "02-03-80", "29-Feb-80", "29-Fev-1980", "19800230"]
+ONE_DAY = [
+    "1980-02-29", "1980/02/29", "1980.2.29", "19800229", "1980-02-29 00:00:00", "1980-02-29T00:00:00", "1980-02-29 00:00:00.000",
+    "1980-02-29T00:00:00Z", "29-Feb-1980", "29 February 1980", "29. feb. 1980", "Feb 29, 1980", "February 29th 1980", "29.02.1980",
+    "29/2/1980", "02/29/1980", "29.02.1980 00:00:00",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("born", ONE_DAY)
+def test_49_a_birth_date_that_means_one_day_is_read_however_it_is_written_and_matched_as_that_day(born: str) -> None:
+    row = read(date_of_birth=born)
+    assert asked(row) == set() and row.fields.date_of_birth == born
+    assert match_values(row.fields)["name_birth"].endswith("|1980-02-29")
+
+
+@pytest.mark.parametrize("born", ["1900-01-01", "2030-01-01", "2001-02-29", "02/03/1980", "2001-W01-1", *NO_ONE_DAY])
 def test_49_a_birth_date_that_cannot_be_or_can_be_read_twice_is_asked(born: str) -> None:
     row = read(date_of_birth=born)
     assert asked(row) == {("data", "date_of_birth")} and row.fields.date_of_birth == born and row.flags == ()
