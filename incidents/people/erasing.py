@@ -20,6 +20,7 @@ from incidents.models import (
     Erasure,
     ErasureState,
     Incident,
+    Joining,
     LegalHold,
     Message,
     MessageState,
@@ -131,16 +132,21 @@ def _what_they_wait_for(incident: Incident, people: list[AffectedPerson]) -> dic
     states: dict[int, list[str]] = {}
     for person_id, state in messages.values_list("entry__person_id", "state"):
         states.setdefault(person_id, []).append(state)
-    return {one.pk: _against(one, states.get(one.pk, [])) for one in people}
+    # Whoever joined an amendment is to get a letter of which no message tells before its register is frozen.
+    joined = Joining.objects.filter(person__in=[one.pk for one in people], amendment__campaigns=None)
+    going = set(joined.values_list("person_id", flat=True))
+    return {one.pk: _against(one, states.get(one.pk, []), goes=one.pk in going) for one in people}
 
 
-def _against(person: AffectedPerson, states: list[str]) -> str:
+def _against(person: AffectedPerson, states: list[str], *, goes: bool) -> str:
     if person.status in (PersonStatus.REJECTED, PersonStatus.MERGED):
         return ""
     standing = [state for state in states if state not in LEFT_STATES]
     open_ = [state for state in standing if state not in FINAL_STATES]
     if open_:
         return f"the duty to tell this person: the letter is '{MessageState(open_[-1]).label}'"
+    if goes:
+        return "the duty to tell this person: they go with the open amendment, whose register is not frozen yet"
     return "" if standing else "the duty to tell this person: they stand on no register yet"
 
 

@@ -32,6 +32,7 @@ from incidents.models import (
     QueueEntry,
 )
 from incidents.people import erased_list, erasing, shredding
+from incidents.people.amending import join, open_amendment
 from incidents.people.correcting import correct_person
 from incidents.people.erasing import ErasureRefused, NotReplayed, erase_due, erase_person, request_erasure
 from incidents.people.explaining import explain, in_words
@@ -224,6 +225,15 @@ def test_a_request_waits_until_the_letter_is_final_and_is_then_done(frozen: Camp
     assert erase_due(incident=frozen.incident) == 1
     asked.refresh_from_db()
     assert asked.state == "done" and asked.done_at is not None and reads(claire).erased_at is not None
+
+
+def test_a_request_waits_for_the_second_letter_of_an_amendment_that_the_person_joined(told: Incident, officer: User) -> None:
+    claire, late = of(told, "claire"), told.facts.recorded_at
+    request_erasure(person=claire, reason="asked by mail", author=officer)
+    amendment = open_amendment(incident=told, reason="the letter named no date", aware_at=late, author=officer)
+    join(amendment=amendment, people=told.people.filter(pk=claire.pk), reason="the letter named no date", author=officer)
+    assert erase_due(incident=told) == 0
+    assert claire.erasures.get().waits_for.startswith("the duty to tell this person: they go with the open amendment")
 
 
 def test_before_any_register_a_request_waits_and_a_rejected_person_is_free(imported: Incident, officer: User) -> None:
