@@ -21,7 +21,8 @@ from incidents.people.adding import WEIGHED
 from incidents.people.come_back import MARK, mark_of
 from incidents.people.decisions import NOTES
 from incidents.people.inert import as_text
-from incidents.people.kept import open_row
+from incidents.people.joining import POSTAL, SINGLE
+from incidents.people.kept import KeptRow, open_row
 from incidents.people.reviewing import COLUMNS, list_row
 from incidents.vault import CannotOpen, Vault
 
@@ -69,7 +70,7 @@ def _lines(incident: Incident, vault: Vault) -> Iterator[dict[str, str]]:
                 # A question may quote what the list said.
                 yield _about(asked[person.pk], row, "") | {"reason": "", "remedy": ERASED}
                 continue
-            cells = _person_cells(person, vault) | _as_it_came(asked[person.pk], row, vault, incident.reference)
+            cells = _as_it_came(asked[person.pk], row, _person_cells(person, vault), vault, incident.reference)
             yield {**_about(asked[person.pk], row, person.reference), **cells}
 
 
@@ -113,18 +114,33 @@ def _row_cells(row: ImportRow, vault: Vault, incident: str) -> dict[str, str]:
     return found | {REST: " | ".join(rest)}
 
 
-def _as_it_came(entries: list[QueueEntry], row: ImportRow | None, vault: Vault, incident: str) -> dict[str, str]:
-    """The cells that are asked about, as the list had them: what could not be taken stands in no record.
+def _as_it_came(
+    entries: list[QueueEntry], row: ImportRow | None, person: dict[str, str], vault: Vault, incident: str
+) -> dict[str, str]:
+    """The cells that are asked about, as the list had them: what could not be taken stands in no record; else the person's.
 
     A cell that is asked about and was not kept was empty, and stays so: an answer that nobody gave would be taken for one.
     """
     asked = {entry.column for entry in entries if entry.kind in UNTAKEN and entry.reason not in WEIGHED}
     if row is None or not asked:
-        return {}
+        return person
     kept = _row_cells(row, vault, incident) if row.sealed else {}
-    if "" in asked and kept:
-        return kept
-    return {name: kept.get(name, "") for name in asked if name in COLUMNS}
+    if "" not in asked or not kept:
+        kept = {name: kept.get(name, "") for name in asked if name in COLUMNS}
+    return person | kept | _of_others(kept, person, open_row(sealed=row.sealed, vault=vault, incident=incident))
+
+
+def _of_others(cells: dict[str, str], person: dict[str, str], own: KeptRow) -> dict[str, str]:
+    """What other rows of the person said, in the cells of their own row: the line that comes back stands for the whole person."""
+    if own.fields is None:
+        return {}
+    # Where only another row said something, the cell of this one was empty.
+    found = {name: person[name] for name in (*SINGLE, *POSTAL) if cells.get(name) == "" and not getattr(own.fields, name)}
+    for name, said in (("elements", own.elements), ("flags", own.flags)):
+        others = [word for word in person.get(name, "").split(";") if word and word not in said]
+        if others and name in cells:
+            found[name] = ";".join([cells[name], *others]) if cells[name].strip() else person[name]
+    return found
 
 
 def _person_cells(person: AffectedPerson, vault: Vault) -> dict[str, str]:

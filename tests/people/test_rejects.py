@@ -345,3 +345,48 @@ def test_somebody_who_was_erased_and_came_back_with_a_backup_stands_in_no_cell(b
     assert {name for name, cell in first.items() if cell} == {"correction_of", "row", "queue", "column", "remedy", "status", MARK}
     assert "erase --replay" in first["remedy"]
     assert (second["person"], second["email"]) == ("kim", "kim@@example.net")
+
+
+# -- one line stands for all rows of the person -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one-list", "two-lists"])
+def test_a_typo_corrected_in_one_row_leaves_what_another_row_of_the_person_said(
+    bring: Importer, give_back: Back, incident: Incident, apart: bool
+) -> None:
+    typo = {**CLAIRE, "elements": "name;email;foo", "flags": "deceeased"}
+    other = {**CLAIRE, "elements": "national_id;phone", "flags": "minor_under_16"}
+    for rows in [(typo,), (other,)] if apart else [(typo, other)]:
+        bring(*rows)
+    (line,) = lines(incident)
+    assert line["elements"] == "name;email;foo;national_id;phone" and line["flags"] == "deceeased;minor_under_16"
+    elements = line["elements"].replace("foo", "date_of_birth")
+    give_back({**line, "elements": elements, "flags": line["flags"].replace("deceeased", "moved")})
+    claire = AffectedPerson.objects.get(incident=incident)
+    assert claire.elements == ["country", "date_of_birth", "email", "name", "national_id", "phone"]
+    assert claire.flags == ["minor_under_16", "moved"] and kinds(incident, status="open") == ["guardian"]
+
+
+def test_what_somebody_takes_out_of_the_line_leaves_the_person(bring: Importer, give_back: Back, incident: Incident) -> None:
+    bring({**CLAIRE, "elements": "name;foo"}, {**CLAIRE, "elements": "name;national_id"})
+    (line,) = lines(incident)
+    give_back({**line, "elements": "name"})
+    assert "national_id" not in AffectedPerson.objects.get(incident=incident).elements
+
+
+def test_a_row_of_too_many_cells_does_not_blank_what_another_row_filled(
+    give_back: Back, incident: Incident, officer: User, tmp_path: Path
+) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text(
+        "person_id,customer_number,full_name,email,stated_country,phone,elements\n"
+        "claire,C1,Claire Dubois,claire@example.org,FR,,name,more\n"
+        "claire,C1,Claire Dubois,claire@example.org,FR,+33 1 23 45 67 89,name;phone\n"
+    )
+    import_people(incident=incident, path=path, author=officer)
+    (line,) = lines(incident)
+    give_back({**line, "full_name": "Claire Dubois-Roy"})
+    claire = AffectedPerson.objects.get(incident=incident)
+    fields = Vault(incident=incident).open(person=claire)
+    assert (fields.full_name, fields.phone) == ("Claire Dubois-Roy", "+33 1 23 45 67 89")
+    assert claire.elements == ["country", "email", "name", "phone"]
