@@ -17,6 +17,7 @@ from incidents.models import AffectedPerson, ImportBatch, ImportRow, RowOutcome
 from incidents.models.people import QueueKind
 from incidents.people import joining
 from incidents.people.amending import on_standing_register
+from incidents.people.by_hand import OTHERWISE, corrected_by_hand, standing
 from incidents.people.decisions import EXCLUDED, FOLLOW, LATER, WAITING, note
 from incidents.people.kept import KeptRow, open_row, seal_row
 from incidents.people.matching import copy_rows, record_of
@@ -81,8 +82,8 @@ DECISION = "decision"
 PROBLEMS = 13
 #: Questions that the rows of a list raise, so that a corrected row can answer them.
 RAISED = frozenset(QueueKind) - {QueueKind.MATCH_CONFLICT, QueueKind.ROW}
-#: Those that weighing two sources raised: only the queue answers them.
-WEIGHED = frozenset({EXCLUDED, joining.TWO_READERS["reason"]})
+#: How those begin that weighing two sources raised: only the queue answers them.
+WEIGHED = (EXCLUDED, OTHERWISE, joining.TWO_READERS["reason"])
 
 
 class _Person(NamedTuple):
@@ -162,6 +163,8 @@ class _Written:
     """What a page writes, in the rows of the temporary tables; and whoever changes, as they were."""
 
     frozen: set[int]
+    #: What somebody corrected, by name.
+    by_hand: dict[int, frozenset[str]]
     changed: dict[int, KeptRow] = field(default_factory=dict)
     own: list[tuple[object, ...]] = field(default_factory=list)
     added: list[tuple[object, ...]] = field(default_factory=list)
@@ -198,7 +201,8 @@ def _add_page(work: _Work, page: list[tuple[int, list[StagedRow]]]) -> None:
     known = _look_up(work, [(person, list(islice(rows, len(staged)))) for person, staged in page])
     told = [(one, _says_the_same(one)) for one in known]
     some = [(one, same) for one, same in told if one.queue or not same or any(row.words["problems"] for row in one.rows)]
-    written = _Written(on_standing_register([one.person.pk for one, _ in some]) if work.signed and some else set())
+    ids = [one.person.pk for one, _ in some]
+    written = _Written(on_standing_register(ids) if work.signed and some else set(), corrected_by_hand(ids) if some else {})
     for one, same in some:
         (_ask if same else _add)(one, written, work)
     _keep_own_rows(written, work)
@@ -258,12 +262,12 @@ def _add(one: _Known, written: _Written, work: _Work) -> None:
     rows = [row.read() for row in one.rows]
     base, others = _corrected(before, one, rows, batch)
     whole = _newest_first(joining.join([base, *others], decided=one.decided), rows, batch)
-    changed = _differs(before, whole)
     if pk in written.frozen:
-        asked = [note(LATER)] if changed or joining.TWO_READERS in whole.problems else []
+        asked = [note(LATER)] if _differs(before, whole) or joining.TWO_READERS in whole.problems else []
         written.asked.append(_asked(pk, asked, [], queue, frozen=True))
         return
-    if changed:
+    whole = standing(before=base, whole=whole, corrected=written.by_hand.get(pk, frozenset()))
+    if _differs(before, whole):
         record = record_of(whole, one.person.subject, work.vault)
         written.added.append((pk, one.rows[-1].row.number, *record[:PROBLEMS], *record[PROBLEMS + 1 :]))
         written.changed[pk] = before
@@ -334,7 +338,11 @@ def _answered(queue: list[_Entry], whole: joining.Whole, *, corrected: bool) -> 
         entry
         for entry in waiting
         if entry.kind in answered
-        or (entry.kind in raised and entry.reason not in WEIGHED and (entry.kind, entry.column, entry.reason) not in still)
+        or (
+            entry.kind in raised
+            and not entry.reason.startswith(WEIGHED)
+            and (entry.kind, entry.column, entry.reason) not in still
+        )
     ]
 
 

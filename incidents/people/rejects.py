@@ -121,7 +121,7 @@ def _as_it_came(
 
     A cell that is asked about and was not kept was empty, and stays so: an answer that nobody gave would be taken for one.
     """
-    asked = {entry.column for entry in entries if entry.kind in UNTAKEN and entry.reason not in WEIGHED}
+    asked = {entry.column for entry in entries if entry.kind in UNTAKEN and not entry.reason.startswith(WEIGHED)}
     if row is None or not asked:
         return person
     kept = _row_cells(row, vault, incident) if row.sealed else {}
