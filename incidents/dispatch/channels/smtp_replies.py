@@ -33,8 +33,10 @@ _OURS: Final = re.compile(
     re.IGNORECASE,
 )
 _OUR_CODES: Final = frozenset({530, 534, 535, 538})
-#: The same as enhanced codes: our sender, a letter too large for the relay, our quota, how we speak SMTP, what it lets us do.
-_OUR_ENHANCED: Final = re.compile(r"5\.(?:1\.[78]|3\.4|4\.5|5\.[0-9]+|7\.[0-9]+)")
+#: The same as enhanced codes: our sender, a letter too large for the relay, our quota, how we speak SMTP, what it lets us do. Not
+#: 5.7.0 and 5.7.1, which servers say of anything: one person's would pause everybody's letters again and again. Where they are
+#: meant for all, so many are refused running that the brake of `shift` stops.
+_OUR_ENHANCED: Final = re.compile(r"5\.(?:1\.[78]|3\.4|4\.5|5\.[0-9]+|7\.(?:[3-9]|[1-9][0-9]+))")
 #: Codes that name the mailbox, whatever words stand beside them: it is gone, full or shut, or lets only some people write to it.
 _PERSONS_ENHANCED: Final = re.compile(r"5\.(?:1\.(?:1|2|3|6|10)|2\.[0-9]+|7\.(?:2|12|13|17|18|1[1-3][0-9]|504|505|507|513|703))")
 #: Words that name it, where the code alone would be ours; the first kind goes before every other word.
@@ -141,8 +143,7 @@ def refusal(*, stage: str, reply: Reply, special: bool = False) -> Answer:
 
 
 def _is_about_us(reply: Reply, words: bytes, special: bool) -> bool:
-    """Whether a refusal would meet everybody's letter. In doubt it would: a pause costs somebody a look, the other error costs
-    every person their letter."""
+    """Whether a refusal would meet everybody's letter, by its words or by a code that leaves no doubt."""
     enhanced = reply.named.partition(" ")[2]
     if _PERSONS_ENHANCED.fullmatch(enhanced) or _PERSONS_RULE.search(words):
         return False
