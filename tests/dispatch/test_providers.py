@@ -350,7 +350,8 @@ def test_a_second_copy_carries_the_same_message_id(by_smtp: SmtpProvider, relay:
         ("DATA", "451 later", K.NOT_SENT),
         ("DATA", "554 no", K.REFUSED),
         ("after DATA", "451 greylisted", K.NOT_SENT),
-        ("after DATA", "554 spam", K.REFUSED),
+        ("after DATA", "554 no", K.REFUSED),
+        ("after DATA", "554 spam", K.ACCOUNT),
         ("after DATA", "hang up", K.DOUBTFUL),
     ],
 )

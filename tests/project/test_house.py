@@ -6,6 +6,7 @@ import ast
 import fnmatch
 import importlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -143,3 +144,10 @@ def test_on_a_narrow_screen_every_cell_of_a_decision_stands_under_the_other_with
     (table,) = re.findall(r'<table class="wide cards">.*?</table>', text, re.DOTALL)
     assert cells <= set(re.findall(r'data-label="([^"]+)"', table))
     assert not [cell for cell in re.findall(r"<td[^%>]*>(?!<input type=\"checkbox\")", table) if "data-label" not in cell]
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """They are imported by their bare names: the second of two would not be run."""
+    names = Counter(path.name for path in project_files() if path.name.startswith("test_") and path.suffix == ".py")
+    assert [name for name, times in names.items() if times > 1] == []
+    assert len(names) > 100
