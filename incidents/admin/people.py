@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
 
-from incidents.admin.column_names import CORRECTABLE
+from incidents.admin.column_names import CORRECTABLE, LABELS
 from incidents.admin.law import ADDRESSEES, VERIFIED
 from incidents.admin.moments import local_text
 from incidents.admin.shell import PAGE_SIZE, incident_of, page, posted, whole
@@ -25,10 +25,12 @@ from incidents.models import AffectedPerson, BatchState, Incident, PersonStatus
 from incidents.models.duties import Handling
 from incidents.models.refusal import Refused
 from incidents.people.addresses import normal_address
+from incidents.people.asking import told_by
 from incidents.people.erasing import refuse_to_show
 from incidents.people.explaining import explain
 from incidents.people.importing import account
 from incidents.people.kept import open_row
+from incidents.people.reviewing import list_row
 from incidents.vault import CannotOpen, PersonFields, Vault, mask
 
 FIELD_LABELS = {
@@ -53,6 +55,8 @@ class Masked:
     person: AffectedPerson
     name: str
     email: str
+    #: What says where they live, in the order of trust: the place that it names (or may mean), and the columns.
+    evidence: tuple[tuple[str, str], ...] = ()
 
     @property
     def status(self) -> str:
@@ -76,7 +80,15 @@ def _masked(vault: Vault, person: AffectedPerson) -> Masked:
         fields = vault.open(person=person)
     except CannotOpen:
         return Masked(person, "(erased)", "")
-    return Masked(person, mask(fields.full_name), mask(fields.emails[0]) if fields.emails else "")
+    evidence = _evidence(list_row(person=person, fields=fields))
+    return Masked(person, mask(fields.full_name), mask(fields.emails[0]) if fields.emails else "", evidence)
+
+
+def _evidence(row: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    told: dict[str, list[str]] = {}
+    for column, places in told_by(row):
+        told.setdefault(" or ".join(places) or "no place we know", []).append(LABELS[column])
+    return tuple((places, ", ".join(columns)) for places, columns in told.items())
 
 
 @require_GET

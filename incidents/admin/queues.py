@@ -107,7 +107,8 @@ def _shown(incident: Incident, entries: list[QueueEntry]) -> list[dict[str, Any]
     named, laws = iter(masked(incident=incident, people=people)), _laws(incident, entries)
     return [
         {
-            "entry": entry, "person": next(named) if entry.person else None, "row": _row(entry),
+            "entry": entry, "person": (shown := next(named) if entry.person else None), "row": _row(entry),
+            "evidence": shown.evidence if shown and entry.kind in RESIDENCE_KINDS else (),
             "places": (places := laws.get(entry.person_id or 0, [])), "alike": alike(places), "waits": waits(entries=[entry]),
         }
         for entry in entries

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
 from incidents.law.places import residence_of
 from incidents.people.questions import DATA, RESIDENCE_CONFLICT, RESIDENCE_QUESTIONS, Problem
-from incidents.people.residence import UNKNOWN, Residence, is_residence
+from incidents.people.residence import UNKNOWN, Residence, is_residence, said_by
 
 #: `Residence.postcode_problem` -> reason, remedy.
 POSTCODE_QUESTIONS = {
@@ -70,3 +71,9 @@ def _domain_place(ending: str) -> tuple[str, ...]:
 def of_domain(email: str) -> tuple[str, ...]:
     """The country of an e-mail address; those endings that the whole world uses tell none."""
     return _domain_place(email.rpartition(".")[2].lower()) if email else ()
+
+
+def told_by(row: Mapping[str, str]) -> list[tuple[str, tuple[str, ...]]]:
+    """All that says where somebody lives, for whoever decides: column, and the place or what it may mean; the e-mail last."""
+    by_domain = of_domain(row.get("email", "").strip())
+    return [*said_by(row), *([("email", by_domain)] if by_domain else [])]

@@ -249,16 +249,30 @@ def gather(
 
 def decide(row: Mapping[str, str]) -> Residence:
     """Weigh one row's evidence, given by column."""
+    return weigh(_gathered(row))
 
+
+def said_by(row: Mapping[str, str]) -> list[tuple[str, tuple[str, ...]]]:
+    """What each piece of one row's evidence says, in the order of trust: column, and the place or what it may mean.
+
+    No place: something stands there that names none. The IP address is told where nothing better names a country.
+    """
+    evidence = _gathered(row)
+    read = _all_read(evidence, country_of_row(evidence.stated, evidence.billing, evidence.shipping))
+    written = {name for name, text in _texts(evidence).items() if text and not is_filler(text)}
+    found = [(name, (read[name].place,) if read[name].place else read[name].may_mean) for name in EVIDENCE]
+    told = [(name, places) for name, places in found if places or name in written]
+    return [*told, *([("ip_country", (evidence.hint,))] if evidence.hint else [])]
+
+
+def _gathered(row: Mapping[str, str]) -> Evidence:
     def get(name: str) -> str:
         return row.get(name, "").strip()
 
-    return weigh(
-        gather(
-            stated=get("stated_country"), billing=get("billing_country"), shipping=get("shipping_country"), region=get("region"),
-            postcode=get("postcode"), city=get("city"), street=get("street"), phone=get("phone_prefix") or get("phone"),
-            store=get("loyalty_home_store"), ip=get("ip_country"),
-        )
+    return gather(
+        stated=get("stated_country"), billing=get("billing_country"), shipping=get("shipping_country"), region=get("region"),
+        postcode=get("postcode"), city=get("city"), street=get("street"), phone=get("phone_prefix") or get("phone"),
+        store=get("loyalty_home_store"), ip=get("ip_country"),
     )  # fmt: skip
 
 

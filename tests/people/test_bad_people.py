@@ -15,6 +15,7 @@ from incidents.law.pack import load_packs
 from incidents.letters.language import clean_value
 from incidents.letters.wording import choose_language
 from incidents.models import Incident
+from incidents.people.asking import told_by
 from incidents.people.importing import account
 from incidents.people.questions import Problem
 from incidents.people.rows import Expected, Prepared, match_values, prepare
@@ -314,6 +315,14 @@ def test_47_evidence_that_disagrees_shows_every_law_that_might_apply_and_decides
     row = read(stated_country="FR", region="CA", postcode="SW1A 1AA", email="anna@example.de")
     assert asked(row) == {("residence_conflict", "stated_country")} and row.confidence == "none"
     assert row.place.possible == ("FR", "GB", "US-CA", "DE")
+    told = told_by({"stated_country": "FR", "region": "CA", "postcode": "SW1A 1AA", "email": "anna@example.de"})
+    assert told == [("stated_country", ("FR",)), ("region", ("US-CA",)), ("postcode", ("GB",)), ("email", ("DE",))]
+
+
+def test_47_words_that_name_no_place_are_told_as_such_and_unclear_ones_with_what_they_may_mean() -> None:
+    told = dict(told_by({"stated_country": "Atlantis", "billing_country": "UK", "ip_country": "FR"}))
+    assert told.pop("billing_country")[0] == "GB"
+    assert told == {"stated_country": (), "ip_country": ("FR",)}
 
 
 @pytest.mark.parametrize(("code", "said"), [("1234", "one digit short"), ("ABC", "no postcode of this country")])

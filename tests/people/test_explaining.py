@@ -229,5 +229,7 @@ def test_the_queue_and_the_page_of_the_person_show_those_laws(in_doubt: Incident
         page = browser.get(address).content.decode()
         assert "Laws that might apply" in page and "California" in page and "Switzerland" in page, address
         assert "waits for a person&#x27;s decision" in page
+        for place, column in (("FR", "country that the person stated"), ("CH", "country of the bill"), ("US-CA", "home store")):
+            assert f"<strong>{place}</strong> <small>by {column}" in page, (address, place)
     claire = in_doubt.people.get(reference="claire")
     assert "Laws that might apply" not in browser.get(reverse("admin:person", args=[in_doubt.pk, claire.pk])).content.decode()
