@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from incidents.admin.facts_form import FactsForm, place_of
+from incidents.admin.facts_form import FactsForm, in_words, place_of
 from incidents.admin.moments import local_text, shown
 from incidents.admin.shell import incident_of, officer, page, posted
 from incidents.letters.standing import standing
@@ -72,7 +72,7 @@ def _point_out(request: HttpRequest, facts: Mapping[str, Any]) -> None:
 
 
 def _lines(refusal: Refused) -> list[tuple[str, str]]:
-    return [(place_of(line), line) for line in refusal.lines]
+    return [(place_of(line), in_words(line)) for line in refusal.lines]
 
 
 def _versions(incident: Incident) -> list[dict[str, Any]]:

@@ -318,3 +318,16 @@ def place_of(line: str) -> str:
     """The id of the box that a line of a refusal speaks of ('anchors.aware_at: ...'); empty when of none."""
     name = line.split(":", maxsplit=1)[0].replace(".", "_")
     return f"id_{name}" if name.replace("_", "").isalnum() and " " not in name and ":" in line else ""
+
+
+#: Names of facts in the lines of a refusal -> their boxes as the form names them.
+WORDS = {
+    **{f"controller.{name}": label for name, (label, _) in CONTROLLER_LABELS.items()},
+    **{f"anchors.{name}": label for name, (label, _) in ANCHOR_LABELS.items()},
+}
+
+
+def in_words(line: str) -> str:
+    """The same line with the box named as the form names it."""
+    name, colon, said = line.partition(":")
+    return f"{WORDS.get(name, name)}{colon}{said}"

@@ -203,9 +203,9 @@ def _controller(value: object, problems: list[str]) -> dict[str, str]:
     worded = [name for name in map(str, given) if IN_WORDS.fullmatch(name)]
     said = {name: _plain(f"controller.{name}", given.get(name), problems) for name in (*CONTROLLER, *worded)}
     cleaned = {name: " ".join(text.split()) for name, text in said.items()}
-    missing = [name for name, needed in CONTROLLER.items() if needed and not cleaned[name]]
-    if missing:
-        problems.append(f"controller: {', '.join(missing)} missing; the letter needs them.")
+    for name, needed in CONTROLLER.items():
+        if needed and not cleaned[name]:
+            problems.append(f"controller.{name}: missing; the letter needs it.")
     for name in ("sender_email", "dpo_email", "reply_to"):
         if cleaned[name] and not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+", cleaned[name]):
             problems.append(f"controller.{name}: '{cleaned[name]}' is not one e-mail address.")

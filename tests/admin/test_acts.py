@@ -60,11 +60,12 @@ def test_a_change_makes_a_version_with_author_and_reason(desk: Client, opened: I
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
-        ({"anchors_aware_at": ""}, "anchors.aware_at: missing"),
+        ({"anchors_aware_at": ""}, "Aware: missing"),
         ({"anchors_aware_at": "2025-03-30T02:30"}, "does not exist in Europe/Paris"),
-        ({"anchors_aware_at": "yesterday"}, "anchors.aware_at"),
+        ({"anchors_aware_at": "yesterday"}, '<a href="#id_anchors_aware_at">Aware: '),
         ({"zone": "Mars/Olympus"}, "zone"),
-        ({"controller_dpo_email": "two@a.example, other@b.example"}, "controller.dpo_email"),
+        ({"controller_dpo_email": "two@a.example, other@b.example"}, "Officer&#x27;s e-mail: "),
+        ({"controller_brand": ""}, '<a href="#id_controller_brand">Brand: missing; the letter needs it.'),
         ({"expected_people": "many"}, "expected_people"),
         ({"reason": ""}, "Say why the facts change"),
     ],

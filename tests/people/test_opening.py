@@ -97,7 +97,7 @@ REFUSED: dict[str, tuple[Change, str, str]] = {
     "unknown-zone": (put("zone", "Mars/Olympus"), "zone: 'Mars/Olympus'", "Europe/Paris"),
     "country-in-words": (put("based_in", "France"), "based_in: 'France'", "two capitals"),
     "norway-unquoted": (put("established_in", False), "established_in: 'False'", "write 'NO' quoted"),
-    "no-controller": (drop("controller"), "controller: brand, legal_entity", "missing; the letter needs them"),
+    "no-controller": (drop("controller"), "controller.legal_entity:", "missing; the letter needs it"),
     "two-senders": (put("controller.sender_email", "a@b.example, c@d.example"), "controller.sender_email", "not one e-mail address"),
     "header-in-sender": (put("controller.dpo_email", "a@b.example\nBcc: c@d.example"), "controller.dpo_email", "not one e-mail"),
     "no-elements": (drop("elements"), "elements:", "mark at least one"),
@@ -122,7 +122,7 @@ def test_a_fact_that_does_not_hold_names_its_field_and_the_remedy(
 
 @pytest.mark.parametrize("field", [name for name, needed in CONTROLLER.items() if needed])
 def test_each_thing_the_letter_needs_of_the_controller_is_asked_for(changed: Callable[[Change], Facts], field: str) -> None:
-    assert lines_of(changed(put(f"controller.{field}", "  "))) == (f"controller: {field} missing; the letter needs them.",)
+    assert lines_of(changed(put(f"controller.{field}", "  "))) == (f"controller.{field}: missing; the letter needs it.",)
 
 
 def test_everything_that_is_wrong_is_named_in_one_go(facts: Facts) -> None:
