@@ -87,7 +87,7 @@ def _upload(request: HttpRequest, incident_id: int) -> HttpResponse:
     def step() -> str:
         source, author = posted(request, "source"), officer(request)
         taken.append(uploads.receive(incident=incident, chunks=file.chunks(), author=author, source=source))
-        return "The list is here, sealed. Nothing is imported yet: look at its columns and confirm them."
+        return "The list is here, sealed. Nothing is imported before its columns are confirmed."
 
     attempt(request, step)
     return redirect("admin:list", incident_id, taken[0].pk) if taken else redirect("admin:lists", incident_id)
