@@ -24,8 +24,8 @@ from incidents.dispatch.prepare import campaign_headers, person_mail
 from incidents.dispatch.staff import plan_wave
 from incidents.dispatch.sweeping import cancel_unsent, end_silent, make_ready
 from incidents.letters.approving import ApprovalRefused, refuse, sign
+from incidents.letters.in_their_place import DRILL_MARK
 from incidents.letters.mail import OutgoingMail
-from incidents.letters.render import DRILL_MARK
 from incidents.letters.standing import signing_obstacle
 from incidents.models import (
     Amendment,

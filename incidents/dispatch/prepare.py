@@ -14,8 +14,8 @@ from incidents.dispatch.events.bounces import return_path
 from incidents.dispatch.outbox import Claim
 from incidents.dispatch.outcomes import Outcome, Taken
 from incidents.dispatch.owner import AWAY
-from incidents.letters.in_their_place import address_of, lines_above, read_in_their_place
-from incidents.letters.language import CompiledLetter, fill
+from incidents.letters.in_their_place import address_of, has_representative, lines_above, read_in_their_place
+from incidents.letters.language import CompiledLetter
 from incidents.letters.mail import OutgoingMail, mail_for
 from incidents.letters.mime import Skeleton, skeleton_for
 from incidents.letters.ready import Built, Filled
@@ -29,6 +29,14 @@ class Frozen(NamedTuple):
 
     compiled: CompiledLetter
     skeleton: Skeleton
+    sha256: str
+    body: str
+
+    def skeleton_of(self, *, fields: PersonFields, headers: Mapping[str, str]) -> Skeleton:
+        """The skeleton for this person's reader: another one where somebody stands in for the person."""
+        if not has_representative(fields=fields):
+            return self.skeleton
+        return skeleton_for(letter_sha256=self.sha256, body=self.body, headers=headers, elsewhere=True)
 
 
 class Letters:
@@ -62,13 +70,14 @@ class Letters:
         frozen, ref = self._letter(letter.letter_id), letter.message_ref
         to, values = _goes_to(fields), values_of(fields=fields, letter=frozen.compiled, message_ref=ref)
         date, back = self._date(claimed), return_path(message_ref=ref, sender=frozen.skeleton.heads.sender)
-        above = lines_above(fields=fields, language=frozen.compiled.language)
-        said = frozen.skeleton.say(to=to, message_ref=ref, values=values, above=above)
+        skeleton = frozen.skeleton_of(fields=fields, headers=self._headers)
+        above = lines_above(letter=frozen.compiled, fields=fields)
+        said = skeleton.say(to=to, message_ref=ref, values=values, above=above)
         made: Built | Filled
         if said is None:
             made = Built(_mail(fields, frozen.compiled, ref, self._headers, values), date, back)
         else:
-            made = Filled(skeleton=frozen.skeleton, said=said, date=date, return_path=back)
+            made = Filled(skeleton=skeleton, said=said, date=date, return_path=back)
         if made.content_sha256 != letter.approved:
             return Outcome("quarantined", detail="the letter is not the one that was approved")
         made.write()  # as bytes, here, where what cannot be written is set aside
@@ -86,7 +95,7 @@ class Letters:
         if letter_id not in self._frozen:
             sha256, body = Letter.objects.values_list("sha256", "compiled").get(pk=letter_id)
             skeleton = skeleton_for(letter_sha256=sha256, body=body, headers=self._headers)
-            self._frozen[letter_id] = Frozen(compiled(sha256, body), skeleton)
+            self._frozen[letter_id] = Frozen(compiled(sha256, body), skeleton, sha256, body)
         return self._frozen[letter_id]
 
 
@@ -100,7 +109,7 @@ def person_mail(
 
 def values_of(*, fields: PersonFields, letter: CompiledLetter, message_ref: str) -> dict[str, str]:
     """What differs from person to person in a letter."""
-    return personal_values(full_name=fields.full_name, language=letter.language, message_ref=message_ref)
+    return personal_values(fields=fields, language=letter.language, message_ref=message_ref)
 
 
 def _goes_to(fields: PersonFields) -> str:
@@ -114,7 +123,7 @@ def _mail(
     fields: PersonFields, letter: CompiledLetter, message_ref: str, headers: Mapping[str, str], values: Mapping[str, str]
 ) -> OutgoingMail:
     to = _goes_to(fields)
-    filled = read_in_their_place(letter=fill(letter=letter, values=values), fields=fields, language=letter.language)
+    filled = read_in_their_place(letter=letter, values=values, fields=fields)
     return mail_for(letter=filled, language=letter.language, to=to, message_ref=message_ref, headers=headers)
 
 

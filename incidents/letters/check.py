@@ -61,7 +61,7 @@ CALIFORNIA_HEADINGS: Final = (
     "For More Information",
 )
 
-_SLOT: Final = re.compile(r"\[\[(?:person_name|reference_code)\]\]")
+_SLOT: Final = re.compile(r"\[\[(?:person_name|reader_name|reference_code)\]\]")
 _LINK: Final = re.compile(r"(?i)[a-z][a-z0-9+.-]*://|\bwww\.|\b(?:mailto:|javascript:|tel:\+?\d)")
 _DOMAIN: Final = re.compile(r"(?i)(?<![\w.@-])(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?![a-z0-9-])", re.ASCII)
 _ADDRESS: Final = re.compile(r"(?i)[a-z0-9.+_-]+@((?:[a-z0-9-]+\.)+[a-z]{2,})", re.ASCII)
@@ -195,8 +195,14 @@ def _unresolved(case: _Case) -> Iterable[LetterFinding]:
     if "[[reference_code]]" not in case.letter.text:
         message = "Without a reference code nobody can check that the letter is real."
         yield LetterFinding("slots.reference_code", BLOCK, message, "reference_code")
-    if "[[person_name]]" not in case.letter.text:
-        yield LetterFinding("slots.person_name", WARN, "The letter does not address its reader by name.", "person_name")
+    if "[[reader_name]]" not in case.letter.text:
+        message = "The letter does not address its reader by name."
+        if "[[person_name]]" in case.letter.text:
+            message = (
+                "Begin the letter with [[reader_name]]: [[person_name]] greets the dead, or a child, where next of kin, "
+                "a guardian or an attorney reads it."
+            )
+        yield LetterFinding("slots.reader_name", WARN, message, "reader_name")
 
 
 def _links(case: _Case) -> Iterable[LetterFinding]:

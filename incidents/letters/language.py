@@ -57,7 +57,7 @@ MAX_VALUE_CHARACTERS: Final = 1_000
 LawBlocks = Callable[[str], LetterTree]
 Fields = Mapping[str, str | tuple[str, ...]]
 
-_SLOT: Final = re.compile(r"\[\[(person_name|reference_code)\]\]")
+_SLOT: Final = re.compile(r"\[\[(person_name|reader_name|reference_code)\]\]")
 _NO_SPACE_LANGUAGES: Final = frozenset({"ja", "zh", "zh-Hans", "zh-Hant"})
 _RIGHT_TO_LEFT: Final = frozenset({"ar", "fa", "he", "ur"})
 #: Characters that scripts need although they cannot be seen: zero width (non-)joiner, soft hyphen.

@@ -25,6 +25,7 @@ from typing import Final, NamedTuple
 import idna
 
 from incidents.audit.bundle_format import canonical_json
+from incidents.letters.in_their_place import addressed_elsewhere
 from incidents.letters.language import CompiledLetter, joined, slot_value
 from incidents.letters.mail import OutgoingMail
 from incidents.letters.render import compiled
@@ -65,14 +66,19 @@ class Said(NamedTuple):
     inner: Mapping[str, str]
 
 
-def skeleton_for(*, letter_sha256: str, body: str, headers: Mapping[str, str]) -> Skeleton:
-    """The skeleton of a compiled letter (as stored) under a campaign's heads, kept in memory."""
-    return _skeleton(letter_sha256, body, headers["sender"], headers["sender_name"], headers["reply_to"])
+def skeleton_for(*, letter_sha256: str, body: str, headers: Mapping[str, str], elsewhere: bool = False) -> Skeleton:
+    """The skeleton of a compiled letter (as stored) under a campaign's heads, kept in memory.
+
+    `elsewhere`: as whoever reads it in the person's place gets it.
+    """
+    return _skeleton(letter_sha256, body, headers["sender"], headers["sender_name"], headers["reply_to"], elsewhere)
 
 
 @lru_cache(maxsize=1024)
-def _skeleton(letter_sha256: str, body: str, sender: str, sender_name: str, reply_to: str) -> Skeleton:
-    return Skeleton(letter=compiled(letter_sha256, body), sender=sender, sender_name=sender_name, reply_to=reply_to)
+def _skeleton(letter_sha256: str, body: str, sender: str, sender_name: str, reply_to: str, elsewhere: bool) -> Skeleton:
+    letter = compiled(letter_sha256, body)
+    letter = addressed_elsewhere(letter=letter) if elsewhere else letter
+    return Skeleton(letter=letter, sender=sender, sender_name=sender_name, reply_to=reply_to)
 
 
 def built(*, mail: OutgoingMail, date: str) -> bytes:

@@ -20,7 +20,7 @@ from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json
 from incidents.audit.log import Entry, database_now, record, record_many
 from incidents.letters.check import BLOCK, check_letter
-from incidents.letters.in_their_place import read_in_their_place
+from incidents.letters.in_their_place import DRILL_MARK, read_in_their_place, reader_of
 from incidents.letters.language import (
     MAX_VALUE_CHARACTERS,
     CompiledLetter,
@@ -28,7 +28,6 @@ from incidents.letters.language import (
     LetterSyntaxError,
     clean_value,
     compile_letter,
-    fill,
     parse_letter,
 )
 from incidents.letters.owed import check_owed
@@ -49,10 +48,8 @@ from incidents.models import (
 )
 from incidents.models.refusal import Refused
 from incidents.people.amending import next_register, people_of
+from incidents.record import PersonFields
 from incidents.vault import Vault
-
-#: In front of the subject of every mail of a drill: whoever finds one must not take it for news.
-DRILL_MARK = "[Drill] "
 
 
 class LetterRefused(Refused):
@@ -236,15 +233,17 @@ def reference_code(message_ref: str) -> str:
     return f"{code[:4]}-{code[4:8]}-{code[8:12]}-{code[12:]}"
 
 
-def personal_values(*, full_name: str, language: str, message_ref: str) -> dict[str, str]:
-    """What differs from person to person inside a letter."""
-    name = clean_value(value=full_name[:MAX_VALUE_CHARACTERS]) or neutral_name(language=language)
-    return {"person_name": name, "reference_code": reference_code(message_ref)}
+def personal_values(*, fields: PersonFields, language: str, message_ref: str) -> dict[str, str]:
+    """What differs from person to person inside a letter; the reader is whoever stands in for the person, else the person."""
+    unnamed = neutral_name(language=language)
+    person, reader = (
+        clean_value(value=name[:MAX_VALUE_CHARACTERS]) or unnamed for name in (fields.full_name, reader_of(fields=fields))
+    )
+    return {"person_name": person, "reader_name": reader, "reference_code": reference_code(message_ref)}
 
 
 def preview(*, letter: Letter, person: AffectedPerson, vault: Vault) -> FilledLetter:
     """The letter as this person would read it, with a code of zeros."""
     fields = vault.open(person=person)
-    values = personal_values(full_name=fields.full_name, language=letter.language, message_ref="0" * 32)
-    filled = fill(letter=compiled(letter.sha256, letter.compiled), values=values)
-    return read_in_their_place(letter=filled, fields=fields, language=letter.language)
+    values = personal_values(fields=fields, language=letter.language, message_ref="0" * 32)
+    return read_in_their_place(letter=compiled(letter.sha256, letter.compiled), values=values, fields=fields)

@@ -25,8 +25,8 @@ FIELDS: Final = LIST_FIELDS | {
     "state_ag_site",
 }
 # fmt: on
-#: The only values that differ from person to person.
-SLOTS: Final = frozenset({"person_name", "reference_code"})
+#: The only values that differ from person to person: whom the letter is about, who reads it (mostly the same), and the code.
+SLOTS: Final = frozenset({"person_name", "reader_name", "reference_code"})
 
 #: The US jurisdictions, for `in.us_<code>`.
 # fmt: off

@@ -38,7 +38,7 @@ class Wording:
     phrases: Mapping[str, tuple[re.Pattern[str], ...]]
     subject_urgency: tuple[re.Pattern[str], ...]
     neutral_name: str
-    #: The lines above a letter that somebody reads in the person's place: greeting, about, and one for each role.
+    #: The lines above a letter that somebody reads in the person's place: subject, greeting, about, you, one for each role.
     in_their_place: Mapping[str, str]
 
 
@@ -95,7 +95,7 @@ def neutral_name(*, language: str) -> str:
 
 
 def in_their_place(*, language: str) -> Mapping[str, str]:
-    """The lines above a letter that a representative reads; KeyError for an unknown language."""
+    """The subject of a letter that a representative reads, and the lines above it; KeyError for an unknown language."""
     return wording(language=language).in_their_place
 
 

@@ -33,7 +33,7 @@ GOOD = """Subject: [[brand]]: data incident that concerns your data
 
 [[letter_date]]
 
-Dear [[person_name]],
+Dear [[reader_name]],
 
 [[says types_of_information]] Someone got into a system that holds our data. They saw:
 
@@ -371,3 +371,9 @@ def test_addresses_and_salutations_are_not_prose() -> None:
     assert sentences_of(text="Cartier SA, Route des Biches 10") == ()
     assert sentences_of(text="Write to a@b.com. Call us.") == ("Write to X.", "Call us.")
     assert len(sentences_of(text="これは文です。次の文です。")) == 2
+
+
+def test_a_text_that_greets_the_person_and_not_its_reader_is_warned_about() -> None:
+    found = findings(make(GOOD.replace("[[reader_name]]", "[[person_name]]")))
+    (one,) = [finding for finding in found if finding.code == "slots.reader_name"]
+    assert one.level == "warn" and "Begin the letter with [[reader_name]]" in one.message

@@ -158,12 +158,12 @@ def test_lines_above_any_letter_stand_where_they_are_put_or_the_library_builds_i
     letter = letter_of(f"{first}[[person_name]]{second}\n", f"{third}[[person_name]]</header>\n{second}[[person_name]]{first}\n")
     fields = PersonFields(full_name=name, representative_role="guardian", representative_name="x", representative_email="m@x.org")
     try:
-        plain = fill(letter=letter, values=values_of(name))
+        fill(letter=letter, values=values_of(name))
     except ValueError:
         return
-    whole = read_in_their_place(letter=plain, fields=fields, language="fr")
+    whole = read_in_their_place(letter=letter, values=values_of(name), fields=fields)
     mail = mail_for(letter=whole, language="fr", to="m@x.org", message_ref=REF, headers=HEADS)
-    made, above = skeleton(letter), lines_above(fields=fields, language="fr")
+    made, above = skeleton(letter), lines_above(letter=letter, fields=fields)
     if is_said(made, above=above):
         same(filled(made, name, to="m@x.org", above=above), mail)
 
@@ -175,10 +175,10 @@ def test_a_letter_read_in_somebodys_place_is_filled_too(role: str, name: str) ->
     fields = PersonFields(
         full_name="Léa", emails=(), representative_role=role, representative_name=name, representative_email="m@example.org"
     )
-    whole = read_in_their_place(letter=fill(letter=LETTER, values=values), fields=fields, language="fr")
+    whole = read_in_their_place(letter=LETTER, values=values, fields=fields)
     mail = mail_for(letter=whole, language="fr", to="m@example.org", message_ref=REF, headers=HEADS)
     assert mail.text != fill(letter=LETTER, values=values).text
-    same(filled(skeleton(), "Léa", to="m@example.org", above=lines_above(fields=fields, language="fr")), mail)
+    same(filled(skeleton(), "Léa", to="m@example.org", above=lines_above(letter=LETTER, fields=fields)), mail)
 
 
 # No value gets out of its place

@@ -32,6 +32,7 @@ from incidents.people.amending import AmendmentRefused
 from incidents.people.assessing import assess_incident
 from incidents.people.importing import import_people
 from incidents.people.opening import check_facts, open_incident, record_finding
+from incidents.record import PersonFields
 from incidents.scenarios.catalog import load_scenario
 from incidents.scenarios.generator import write_people
 from incidents.vault import Vault
@@ -203,8 +204,10 @@ HOSTILE = [
 def test_a_name_is_only_ever_text(assessed: Incident, name: str) -> None:
     letter, _ = read_by(assessed, "carl")
     form = compiled(letter.sha256, letter.compiled)
-    plain = fill(letter=form, values=personal_values(full_name="NOBODY", language="en", message_ref="0" * 32))
-    filled = fill(letter=form, values=personal_values(full_name=name, language="en", message_ref="0" * 32))
+    plain = fill(
+        letter=form, values=personal_values(fields=PersonFields(full_name="NOBODY"), language="en", message_ref="0" * 32)
+    )
+    filled = fill(letter=form, values=personal_values(fields=PersonFields(full_name=name), language="en", message_ref="0" * 32))
     assert filled.text == plain.text.replace("NOBODY", name)
     assert filled.html in {plain.html.replace("NOBODY", escape(name)), plain.html.replace("NOBODY", escape(name, quote=False))}
     assert "<script" not in filled.html
@@ -212,7 +215,7 @@ def test_a_name_is_only_ever_text(assessed: Incident, name: str) -> None:
 
 def test_a_name_cannot_turn_the_line_around(assessed: Incident) -> None:
     letter, _ = read_by(assessed, "carl")
-    values = personal_values(full_name="\u202elive\u202c\r\nBcc: x", language="en", message_ref="0" * 32)
+    values = personal_values(fields=PersonFields(full_name="\u202elive\u202c\r\nBcc: x"), language="en", message_ref="0" * 32)
     filled = fill(letter=compiled(letter.sha256, letter.compiled), values=values)
     assert not {"\u202e", "\u202c", "\r"} & set(filled.text + filled.html + filled.subject)
     assert "\nBcc" not in filled.text
@@ -220,7 +223,7 @@ def test_a_name_cannot_turn_the_line_around(assessed: Incident) -> None:
 
 def test_a_person_without_a_name_is_greeted_neutrally(assessed: Incident) -> None:
     for language in sorted(SUPPORTED):
-        values = personal_values(full_name="", language=language, message_ref="0" * 32)
+        values = personal_values(fields=PersonFields(full_name=""), language=language, message_ref="0" * 32)
         assert values["person_name"]
 
 

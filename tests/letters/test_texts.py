@@ -315,7 +315,7 @@ def test_no_prose_takes_the_name_of_data_that_the_reader_does_not_have(form: str
 @pytest.mark.parametrize(("form", "language"), TEXTS)
 def test_every_language_states_and_asks_the_same_as_the_english_letter(form: str, language: str) -> None:
     def skeleton(of: str) -> list[str]:
-        return re.findall(r"\[\[(?!person_name)[^\]]+\]\]", (LETTERS / form / f"{of}.txt").read_text("utf-8"))
+        return re.findall(r"\[\[(?!person_name|reader_name)[^\]]+\]\]", (LETTERS / form / f"{of}.txt").read_text("utf-8"))
 
     assert sorted(skeleton(language)) == sorted(skeleton("en"))
     assert [each for each in skeleton(language) if each[2] in "#/s"] == [each for each in skeleton("en") if each[2] in "#/s"]
@@ -390,7 +390,7 @@ def test_every_law_block_that_a_letter_names_exists_in_its_language(language: st
 
 @pytest.mark.parametrize(("form", "language"), TEXTS)
 def test_a_salutation_reads_well_without_a_name(form: str, language: str) -> None:
-    text = typical(form, language, "contact").letter.text.replace("[[person_name]]", neutral_name(language=language))
+    text = typical(form, language, "contact").letter.text.replace("[[reader_name]]", neutral_name(language=language))
     assert NAMELESS[language] in text.split("\n")
 
 
