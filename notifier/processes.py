@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from incidents.dispatch.channels.choose import provider_named, providers
+from incidents.people.rotating import faults_of_keys
 from notifier.acts import environment_of
 from notifier.embedded import ServiceDown, private_folder
 
@@ -78,6 +79,17 @@ def require_mail_setting() -> None:
     """Raises ImproperlyConfigured once and here, rather than in every worker: MAIL, MAIL_FALLBACK and the keys that they need."""
     for name in providers():
         provider_named(name)
+
+
+def require_master_key() -> None:
+    """Raises ServiceDown when the master key opens nothing here: each process would refuse to start, in a log of its own."""
+    if found := faults_of_keys():
+        given = next((name for name in ("MASTER_KEY_PROGRAM", "MASTER_KEY_FILE") if os.environ.get(name)), "MASTER_KEY")
+        where = (
+            f"{given} (when it is not in the environment: secrets.json of the state folder)" if given == "MASTER_KEY" else given
+        )
+        told = " ".join(part for fault in found for part in fault if part)
+        raise ServiceDown(f"{told} The key that was tried is that of {where}. Nothing was started, and nothing is lost.")
 
 
 def require_free_port(port: int) -> None:

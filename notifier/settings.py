@@ -75,12 +75,22 @@ def _private_file(name: str) -> str:
 
 def master_key(name: str) -> bytes:
     """32 bytes from the variable `name` (hexadecimal) or from the file of `name`_FILE; empty when neither is set."""
-    raw = _private_file(f"{name}_FILE") if os.environ.get(f"{name}_FILE") else os.environ.get(name, "")
+    in_file = _private_file(f"{name}_FILE") if os.environ.get(f"{name}_FILE") else ""
+    found = [(given, _key_of(raw, given)) for given, raw in ((f"{name}_FILE", in_file), (name, os.environ.get(name, ""))) if raw]
+    if len({key for _, key in found}) > 1:
+        # Whichever is taken, the other is what somebody meant: people would be sealed under a key that is about to go.
+        raise ImproperlyConfigured(
+            f"{name} and {name}_FILE are both set and hold different keys. Unset the one that is not meant."
+        )
+    return found[0][1] if found else b""
+
+
+def _key_of(raw: str, name: str) -> bytes:
     try:
         key = bytes.fromhex(raw)
     except ValueError:
-        key = b"?"
-    if key and len(key) != 32:
+        key = b""
+    if len(key) != 32:
         raise ImproperlyConfigured(f"The master key ({name}) must be 64 hexadecimal digits (32 bytes).")
     return key
 

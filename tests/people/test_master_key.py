@@ -149,8 +149,26 @@ def test_a_key_in_a_file_for_its_owner_only_is_read(tmp_path: Path, monkeypatch:
     path = tmp_path / "master.key"
     path.write_text("17" * 32 + "\n")
     path.chmod(0o400)
+    monkeypatch.delenv("MASTER_KEY", raising=False)
     monkeypatch.setenv("MASTER_KEY_FILE", str(path))
     assert master_key("MASTER_KEY") == b"\x17" * 32
+
+
+def test_a_key_and_a_file_with_another_key_are_refused_and_the_same_key_twice_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "master.key"
+    path.write_text("1a" * 32 + "\n")
+    path.chmod(0o400)
+    monkeypatch.setenv("MASTER_KEY_FILE", str(path))
+    monkeypatch.setenv("MASTER_KEY", "1A" * 32)
+    assert master_key("MASTER_KEY") == b"\x1a" * 32
+    monkeypatch.setenv("MASTER_KEY", "2b" * 32)
+    with pytest.raises(
+        ImproperlyConfigured, match="MASTER_KEY and MASTER_KEY_FILE are both set and hold different keys"
+    ) as caught:
+        master_key("MASTER_KEY")
+    assert "2b2b" not in str(caught.value) and "1a1a" not in str(caught.value)
 
 
 @pytest.mark.parametrize("mode", [0o440, 0o404, 0o644, 0o600 | 0o020])

@@ -19,6 +19,8 @@ from incidents.models import AffectedPerson, AuditEvent, BatchState, Campaign, I
 from incidents.people import rotating
 from incidents.people.rotating import RotationRefused, faults_of_keys, rotate_incident, rotate_master
 from incidents.vault import CannotOpen, MasterKeyWrong, PersonFields, Vault, new_incident_key
+from notifier.embedded import ServiceDown
+from notifier.processes import require_master_key
 from tests.dispatch.campaigns import process
 
 NEW_MASTER = bytes(range(32))
@@ -107,6 +109,19 @@ def test_a_wrong_master_key_is_told_in_plain_words(imported: Incident, monkeypat
     assert "MASTER_KEY_OLD" in remedy and "rotate_keys --master" in remedy
     with pytest.raises(MasterKeyWrong, match=imported.reference):
         Vault(incident=imported)
+
+
+def test_up_says_at_once_that_the_master_key_opens_nothing_here(imported: Incident, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MASTER_KEY_FILE", raising=False)
+    require_master_key()
+    new_master(monkeypatch)
+    for place, words in (("MASTER_KEY", "secrets.json of the state folder"), ("MASTER_KEY_FILE", "that of MASTER_KEY_FILE.")):
+        monkeypatch.setenv(place, "somewhere")
+        with pytest.raises(ServiceDown) as ended:
+            require_master_key()
+        told = str(ended.value)
+        assert told.startswith(f"The master key does not open the keys of 1 of 1 incidents ({imported.reference}). Start with")
+        assert words in told and told.endswith("Nothing was started, and nothing is lost.")
 
 
 def test_nobody_is_sealed_under_a_key_that_opens_nobody_of_the_incident(imported: Incident) -> None:

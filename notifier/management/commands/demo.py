@@ -11,7 +11,7 @@ from incidents.management.operator import FAILED, OperatorCommand
 from incidents.models.refusal import Refused
 from incidents.scenarios.story import as_json, save_json
 from notifier import drill, environment
-from notifier.processes import require_mail_setting, supervised
+from notifier.processes import require_mail_setting, require_master_key, supervised
 
 
 class Command(OperatorCommand):
@@ -30,6 +30,7 @@ class Command(OperatorCommand):
             raise Refused("The folder of --json does not exist. Make it, or give another file.")
         out, var = self.out, environment.place().var
         drill.make_room(order, out)
+        require_master_key()
         with supervised(var) as children:
             if not environment.workers_run():
                 children.add_workers()

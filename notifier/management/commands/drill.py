@@ -12,7 +12,7 @@ from incidents.models import Incident
 from incidents.models.refusal import Refused
 from incidents.scenarios.story import save_json
 from notifier import environment
-from notifier.processes import require_mail_setting, supervised
+from notifier.processes import require_mail_setting, require_master_key, supervised
 from notifier.rehearsal import PREFIX, as_json, read_rehearsal, rehearse, tell
 from notifier.removal import remove_drill
 
@@ -37,6 +37,7 @@ class Command(OperatorCommand):
         if not people:
             raise Refused("Say how many invented people: drill --people 20000.")
         require_mail_setting()
+        require_master_key()
         if json_file and not json_file.absolute().parent.is_dir():
             raise Refused("The folder of --json does not exist. Make it, or give another file.")
         domain, out = given["to_domain"].strip().lower(), self.out

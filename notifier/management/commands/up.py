@@ -37,6 +37,7 @@ class Command(OperatorCommand):
             processes.require_free_port(settings.PORT)
             if order:
                 drill.make_room(order, self.out)
+            processes.require_master_key()
             self._live(order, environment.place().var)
         return None
 
