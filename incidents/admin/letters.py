@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from incidents.admin.facts_form import CONTROLLER_LABELS
@@ -19,6 +19,7 @@ from incidents.admin.shell import attempt, count, incident_of, officer, page, po
 from incidents.admin.viewing import expired, framed, grant, granted
 from incidents.dispatch.campaign import send_test
 from incidents.dispatch.prepare import campaign_headers
+from incidents.letters.gaps import BOXES, LettersIncomplete
 from incidents.letters.render import make_letters, newest_texts, preview, save_text, standard_texts
 from incidents.letters.staleness import LetterMark, stale_letters
 from incidents.letters.standing import standing
@@ -31,8 +32,11 @@ from incidents.vault import CannotOpen, Vault
 
 #: How many people of a cohort are looked at, and offered, for a preview.
 LOOKED_AT, OFFERED = 300, 20
-#: How the letter language says that a field is empty.
-MISSING = re.compile(r"\[\[(\w+)\]\] has no value")
+#: Fields of letters whose box in the facts has another name.
+OTHER_BOXES = {
+    "occurred_on": "anchors_occurred_at", "discovered_on": "anchors_discovered_at", "offer_provider": "services_provider",
+    "offer_months": "services_months", "offer_enrolment": "services_enrolment",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,8 @@ def make(request: HttpRequest, incident_id: int) -> HttpResponse:
     def step() -> str:
         try:
             report = make_letters(incident=incident, author=officer(request))
-        except Refused as refusal:
-            raise Refused(*refusal.lines, *_remedies(refusal)) from None
+        except LettersIncomplete as refusal:
+            raise Refused(*refusal.lines, *_ways(incident, refusal)) from None
         return (
             f"{count(report.letters, 'letter')} made and checked: {report.blocked:,} blocked, "
             f"{count(report.warnings, 'warning')}."
@@ -110,11 +114,15 @@ def make(request: HttpRequest, incident_id: int) -> HttpResponse:
     return redirect("admin:letters", incident_id)
 
 
-def _remedies(refusal: Refused) -> Iterator[str]:
-    """For a field of the letter that is empty: the box of the facts where its value belongs."""
-    for name in MISSING.findall(str(refusal)):
-        if name in CONTROLLER_LABELS:
-            yield f"The letters need '{CONTROLLER_LABELS[name][0]}'. Fill it in under Facts, then make the letters again."
+def _ways(incident: Incident, refusal: LettersIncomplete) -> list[str]:
+    """The boxes of the facts where what is missing belongs, as links."""
+    facts = reverse("admin:facts", args=[incident.pk])
+    boxes = [
+        (facts, f"controller_{name}" if name in CONTROLLER_LABELS else OTHER_BOXES.get(name, name), BOXES[name])
+        for name in refusal.fields
+        if name in BOXES
+    ]
+    return [format_html("Go to: {}", format_html_join(", ", '<a href="{}#id_{}">{}</a>', boxes))] if boxes else []
 
 
 @require_GET

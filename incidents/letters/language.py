@@ -26,6 +26,7 @@ from incidents.letters.syntax import (
     Block,
     Choice,
     LawBlock,
+    LetterGaps,
     LetterSyntaxError,
     LetterTree,
     Place,
@@ -43,6 +44,7 @@ __all__ = [
     "SLOTS",
     "CompiledLetter",
     "FilledLetter",
+    "LetterGaps",
     "LetterSyntaxError",
     "LetterTree",
     "compile_letter",
@@ -200,6 +202,8 @@ def compile_letter(
     run = _Compilation(facts, fields, law_block, language)
     run.blocks(tree.blocks, law="")
     brand, subject = run.field(Value("brand", start)), run.words(tree.subject)
+    if run.gaps:
+        raise LetterGaps(fields=tuple(run.gaps), place=next(iter(run.gaps.values())))
     text, page = _as_text(brand, run.lines), _as_html(brand, subject, run.lines, language)
     if max(len(text.encode()), len(page.encode())) > MAX_OUTPUT_BYTES:
         start.refuse(f"the finished letter is larger than {MAX_OUTPUT_BYTES} bytes")
@@ -217,6 +221,8 @@ class _Compilation:
         self.soft_break = "" if language in _NO_SPACE_LANGUAGES else " "
         self.lines: list[_Line] = []
         self.said: set[str] = set()
+        #: Fields without a value, and where the first one stands: whoever fills them in should hear of all at once.
+        self.gaps: dict[str, Place] = {}
 
     def blocks(self, nodes: Iterable[Block | Choice | LawBlock], *, law: str) -> None:
         for node in nodes:
@@ -259,11 +265,13 @@ class _Compilation:
                 yield self.field(node)
 
     def field(self, value: Value) -> str:
-        """The text of a field; refused when it has none, since a gap in a letter is never an answer."""
+        """The text of a field; noted when it has none, since a gap in a letter is never an answer."""
         given = self.fields.get(value.name, "")
         if not isinstance(given, str):
             value.place.refuse(f"[[{value.name}]] was given as a list")
-        return self._checked(value, given) or value.place.refuse(f"[[{value.name}]] has no value for these readers")
+        if not (found := self._checked(value, given)):
+            self.gaps.setdefault(value.name, value.place)
+        return found
 
     def _list(self, value: Value) -> tuple[str, ...]:
         given = self.fields.get(value.name, ())

@@ -20,11 +20,13 @@ from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json
 from incidents.audit.log import Entry, database_now, record, record_many
 from incidents.letters.check import BLOCK, check_letter
+from incidents.letters.gaps import LetterRefused, LettersIncomplete
 from incidents.letters.in_their_place import DRILL_MARK, read_in_their_place, reader_of
 from incidents.letters.language import (
     MAX_VALUE_CHARACTERS,
     CompiledLetter,
     FilledLetter,
+    LetterGaps,
     LetterSyntaxError,
     clean_value,
     compile_letter,
@@ -46,14 +48,9 @@ from incidents.models import (
     Obligation,
     PersonStatus,
 )
-from incidents.models.refusal import Refused
 from incidents.people.amending import next_register, people_of
 from incidents.record import PersonFields
 from incidents.vault import Vault
-
-
-class LetterRefused(Refused):
-    """A letter's text cannot be saved or compiled; names line, column and remedy."""
 
 
 @dataclass(frozen=True)
@@ -117,17 +114,27 @@ def newest_texts(*, incident: Incident) -> dict[tuple[str, str], LetterText]:
 def make_letters(*, incident: Incident, author: User) -> LetterReport:
     """Compile and check a letter for every cohort that is told, in every language its people need.
 
-    After the first freeze: for the people of the open amendment, on its own day. Raises AmendmentRefused when none is open.
+    After the first freeze: for the people of the open amendment, on its own day. Raises AmendmentRefused when none is open,
+    LettersIncomplete with all that the letters say and nobody has recorded.
     """
     amendment = next_register(incident=incident)
     for (form, language), source in standard_texts().items():
         if (form, language) not in newest_texts(incident=incident):
             save_text(incident=incident, form=form, language=language, source=source, author=author)
-    texts, spoken, made = newest_texts(incident=incident), _spoken(incident, amendment), []
+    texts, spoken = newest_texts(incident=incident), _spoken(incident, amendment)
+    made: list[Letter] = []
+    gaps: dict[str, set[str]] = {}
     told = [reader for key, reader in readers(incident=incident).items() if key in spoken]
     for reader, situation in situations(incident=incident, told=told):
         chosen = [texts[(reader.form, language)] for language in _languages(reader, spoken[reader.cohort.pk], texts)]
-        made += [_make(amendment, text, reader.cohort, situation) for text in chosen]
+        for text in chosen:
+            try:
+                made.append(_make(amendment, text, reader.cohort, situation))
+            except LetterGaps as found:
+                for name in found.fields:
+                    gaps.setdefault(name, set()).add(f"{text.form}/{text.language}")
+    if gaps:
+        raise LettersIncomplete({name: frozenset(where) for name, where in gaps.items()})
     incident.letters.filter(amendment=amendment).exclude(pk__in=[letter.pk for letter in made]).delete()
     record_many(incident=incident, actor=author.username, entries=[_made_entry(letter, amendment) for letter in made])
     return _report(made)
@@ -217,6 +224,8 @@ def _compile(text: LetterText, facts: Mapping[str, bool], fields: Mapping[str, A
     tree = _parsed(text.source, f"{text.form}/{text.language}")
     try:
         return compile_letter(tree=tree, facts=facts, fields=fields, law_block=law_block(text.language), language=text.language)
+    except LetterGaps:
+        raise
     except LetterSyntaxError as error:
         raise LetterRefused(f"{error.name}, line {error.line}, column {error.column}: {error.message}") from None
 

@@ -80,6 +80,18 @@ class LetterSyntaxError(Exception):
         self.name, self.line, self.column, self.message = name, line, column, message
 
 
+class LetterGaps(LetterSyntaxError):
+    """A letter whose fields have no value for its readers: all of them, and where the first one stands."""
+
+    def __init__(self, *, fields: tuple[str, ...], place: Place) -> None:
+        named = ", ".join(f"[[{name}]]" for name in fields)
+        super().__init__(
+            name=place.name, line=place.line, column=place.column,
+            message=f"{named} {'has' if len(fields) == 1 else 'have'} no value for these readers",
+        )  # fmt: skip
+        self.fields = fields
+
+
 @dataclass(frozen=True)
 class Place:
     """Where something stands in a source."""

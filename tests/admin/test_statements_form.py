@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from incidents.admin.facts_form import FactsForm, place_of
+from incidents.admin.letters import _ways
 from incidents.admin.statements_form import OFFERED, SERVICE_LABELS, TEXT_LABELS
+from incidents.letters.gaps import BOXES, LettersIncomplete
 from incidents.models import Incident
 from incidents.people.statements import OFFERED_TO, TEXTS
 from tests.admin.case import at
@@ -82,3 +86,12 @@ def test_what_does_not_hold_is_refused_beside_its_box(desk: Client, opened: Inci
 def test_the_boxes_have_words_for_everything_that_can_be_recorded() -> None:
     assert set(OFFERED) == set(OFFERED_TO) and set(TEXT_LABELS) == {*TEXTS, "parent_company"}
     assert set(SERVICE_LABELS) == {"provider", "months", "enrolment"}
+
+
+def test_what_the_letters_lack_leads_to_boxes_that_the_facts_have() -> None:
+    (line,) = _ways(Incident(pk=7), LettersIncomplete(dict.fromkeys(BOXES, frozenset({"notice/en"}))))
+    found = dict(re.findall(r'#id_(\w+)">([^<]+)</a>', line))
+    form = FactsForm()
+    assert len(found) == len(BOXES) and {box for box in found if box not in form.fields} == set()
+    labels = {name: html.unescape(label).split(": ")[-1].lower() for name, label in found.items()}
+    assert {name for name, label in labels.items() if label not in str(form.fields[name].label).lower()} == set()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from incidents.letters.gaps import LettersIncomplete
 from incidents.letters.language import FilledLetter, fill
 from incidents.letters.render import (
     LetterRefused,
@@ -236,3 +237,28 @@ def test_a_preview_is_the_persons_letter_with_a_code_of_zeros(assessed: Incident
     assert "Claire Dubois" in letter.text
     assert "Claire Dubois" in letter.html
     assert "0000-0000-0000-0000" in letter.text
+
+
+def test_all_that_the_letters_need_is_told_at_once_in_the_words_of_the_form(
+    officer: User, facts: dict[str, Any], write_list: Callable[..., Path]
+) -> None:
+    given = {**facts, "controller": {**facts["controller"], "legal_address": "", "phone_hours": ""}}
+    incident = open_incident(facts=check_facts(given, now=NOW), author=officer, drill=True)
+    import_people(incident=incident, path=write_list(CLAIRE, SUE), author=officer)
+    for key, value in FINDINGS:
+        record_finding(incident=incident, key=key, value=value, reason="as the tests need it", author=officer)
+    assess_incident(incident=incident, author=officer)
+    with pytest.raises(LettersIncomplete) as refused:
+        make_letters(incident=incident, author=officer)
+    assert refused.value.fields == ("legal_address", "phone_hours")
+    assert refused.value.lines == (
+        "The letters need 'Legal address', 'Telephone hours'. Fill it in under Facts, then make the letters again.",
+    )
+
+
+def test_what_no_fact_can_give_names_the_texts_that_say_it() -> None:
+    refused = LettersIncomplete({"state_ag_name": frozenset({"notice/fr", "notice/en"}), "phone_hours": frozenset({"notice/fr"})})
+    first, second = refused.lines
+    assert "'Telephone hours'" in first and second == (
+        "[[state_ag_name]] has no value for some readers: put it under a condition in notice/en, notice/fr, or take it out."
+    )
