@@ -18,6 +18,7 @@ from incidents.admin.shell import attempt, count, incident_of, officer, page, po
 from incidents.models import Incident, QueueEntry
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.models.refusal import Refused
+from incidents.people.country_words import CountryWord, entries_of, shared_words
 from incidents.people.deciding import (
     RESIDENCE_KINDS,
     accept,
@@ -83,8 +84,16 @@ def queue(request: HttpRequest, incident_id: int, kind: str) -> HttpResponse:
         newer=newer,
         here=counts.get(status, 0),
         answers=_answers(known, status),
+        words=_words(incident, known, status),
         fields=CORRECTABLE.items(),
     )
+
+
+def _words(incident: Incident, kind: QueueKind, status: str) -> list[CountryWord]:
+    """What many rows have as their country: one decision for all of them."""
+    if kind not in RESIDENCE_KINDS or "residence" not in _answers(kind, status):
+        return []
+    return shared_words(incident=incident, entries=incident.queue.filter(kind=kind, status=status))
 
 
 def _kind(kind: str) -> QueueKind:
@@ -136,7 +145,10 @@ def decide(request: HttpRequest, incident_id: int, kind: str) -> HttpResponse:
     incident = incident_of(incident_id)
     status = posted(request, "status") or QueueStatus.OPEN
     entries = incident.queue.filter(kind=_kind(kind), status=status)
-    if posted(request, "scope") != "all":
+    scope, _, word = posted(request, "scope").partition(":")
+    if scope == "word":
+        entries = entries.filter(pk__in=entries_of(incident=incident, entries=entries, key=word))
+    elif scope != "all":
         entries = entries.filter(pk__in=[whole(pk) for pk in request.POST.getlist("entry")])
     attempt(request, lambda: _decide(incident, entries, request))
     return redirect(f"{request.path.removesuffix('decide/')}?status={status}")

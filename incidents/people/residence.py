@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import yaml
 from babel import Locale
+from babel.core import get_global
 
 from incidents.law.places import WITH_PARTS, country_named, known_parts, may_mean, own_part, part_named, plain, residence_of
 from incidents.people import postal
@@ -41,6 +42,8 @@ NAME_LANGUAGES = (
     "zh", "zh_Hant", "ar",
 )  # fmt: skip
 LONGEST_PLACE = 80
+#: 'U.S.A.' is written for the code, with dots.
+DOTTED = re.compile(r"\s*(?:[A-Za-z]\.){2,3}\s*")
 #: Written for a state in addresses of the American forces and embassies.
 FORCES_STATES = frozenset({"AA", "AE", "AP"})
 
@@ -216,8 +219,20 @@ def read_store(text: str) -> Read:
     return Read() if store.by_name else store
 
 
+@lru_cache(maxsize=1)
+def _three_letters() -> Mapping[str, str]:
+    """ISO 3166-1 alpha-3 -> alpha-2, as CLDR has them: those that are one country's."""
+    found = {code: to for code, to in get_global("territory_aliases").items() if re.fullmatch(r"[A-Z]{3}", code)}
+    return {code: to[0] for code, to in found.items() if len(to) == 1 and to[0] in known_countries()}
+
+
 def _named(text: str) -> Read:
-    return _country(text) if text and len(text) <= LONGEST_PLACE and not is_filler(text) else Read()
+    """A cell of a column of countries. Elsewhere three letters are a town's beginning, a state or a shop."""
+    if not text or len(text) > LONGEST_PLACE or is_filler(text):
+        return Read()
+    letters = text.replace(".", "") if DOTTED.fullmatch(text) else text
+    code = _three_letters().get(letters.strip().upper(), "") if letters.isascii() else ""
+    return Read(residence_of(code=code)) if code else _country(letters)
 
 
 @lru_cache(maxsize=4096)

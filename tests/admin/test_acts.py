@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from incidents.dispatch.campaign import release
 from incidents.letters.approving import approve_content
 from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Incident, Letter
 from incidents.models.people import QueueKind, QueueStatus
+from incidents.people.importing import import_people
 from tests.admin.case import FRAME_POLICY, at, posted, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -261,3 +263,39 @@ def test_the_log_filters_by_action_and_shows_the_fingerprint(desk: Client, campa
     page = desk.get(at("log", campaign.incident.pk) + "?action=register.frozen").content.decode()
     assert campaign.register_root in page and "Key fingerprint" in page
     assert "<code>letter.made</code>" not in page
+
+
+# -- a word for a country that several rows share ------------------------------------------------------------------
+
+
+def people_of(country: str, *numbers: int) -> list[dict[str, str]]:
+    own = {"language": "en", "elements": "name;email;country", "stated_country": country}
+    return [
+        {"person_id": f"p{n}", "customer_number": f"K{n}", "full_name": f"Person {n}", "email": f"p{n}@example.org", **own}
+        for n in numbers
+    ]
+
+
+def test_a_word_that_several_rows_have_as_their_country_is_decided_once_for_all_of_them(
+    desk: Client, opened: Incident, officer: User, write_list: Callable[..., Path]
+) -> None:
+    rows = [*people_of("England", 1, 2), *people_of("ENGLAND", 3), *people_of("Atlantis", 4, 5, 6), *people_of("UK", 7)]
+    import_people(incident=opened, path=write_list(*rows), author=officer)
+    page = desk.get(at("queue", opened.pk, "residence_unknown")).content.decode()
+    found = dict(re.findall(r'value="(word:\w+)"> the 3 whose country reads “<bdi>(\w+)</bdi>”', page))
+    assert sorted(found.values()) == ["Atlantis", "England"] and "(is GB meant?)" in page
+    scope = next(key for key, word in found.items() if word == "England")
+    given = {"status": "open", "scope": scope, "do": "residence", "residence": "GB", "reason": "England is in GB"}
+    assert "3 entries: the residence is set" in posted(desk, "decide", opened.pk, "residence_unknown", **given)
+    known = dict(opened.people.values_list("reference", "residence"))
+    assert [known[f"p{n}"] for n in range(1, 8)] == ["GB"] * 3 + ["ZZ"] * 4
+    assert "No entry is chosen" in posted(desk, "decide", opened.pk, "residence_unknown", **given)
+
+
+def test_what_may_be_personal_in_the_column_of_the_country_is_not_shown(
+    desk: Client, opened: Incident, officer: User, write_list: Callable[..., Path]
+) -> None:
+    rows = [*people_of("06 12 34 56 78", 1, 2, 3), *people_of("Claire Dubois", 4, 5)]
+    import_people(incident=opened, path=write_list(*rows), author=officer)
+    page = desk.get(at("queue", opened.pk, "residence_unknown")).content.decode()
+    assert "0… (it may be personal)" in page and "12 34" not in page and "Dubois" not in page

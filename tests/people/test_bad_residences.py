@@ -32,7 +32,7 @@ def entry(incident: Incident, reference: str = "p1") -> QueueEntry:
 @pytest.mark.parametrize(
     ("word", "meant"),
     [
-        ("UK", "is GB meant? "), ("Schottland", "is GB meant? "), ("USA", "is US meant? "), ("Georgia", "is US-GA or GE meant? "),
+        ("UK", "is GB meant? "), ("Schottland", "is GB meant? "), ("America", "is US meant? "), ("Georgia", "is US-GA or GE meant? "),
         ("EL", "is GR meant? "), ("Holland", "is NL meant? "), ("Korea", "is KR or KP meant? "), ("California", "is US-CA meant? "),
         ("NY", "is US-NY meant? "), ("Ontario", "is CA-ON meant? "), ("DIFC", "is AE meant? "), ("XX", ""), ("Northern Cyprus", "is CY meant? "),
     ],

@@ -12,6 +12,7 @@ from incidents.law.places import residence_of
 from incidents.people.residence import (
     EVIDENCE,
     NAME_LANGUAGES,
+    _prefixes,
     decide,
     from_prefix,
     is_residence,
@@ -191,7 +192,7 @@ def test_a_region_of_a_country_without_states_of_its_own_says_nothing() -> None:
         "UK",
         "England",
         "Schottland",
-        "USA",
+        "America",
         "Georgia",
         "XX",
         "ZZ",
@@ -199,7 +200,7 @@ def test_a_region_of_a_country_without_states_of_its_own_says_nothing() -> None:
         "Northern Cyprus",
         "Jersey",
         "F",
-        "FRA",
+        "FRX",
         "IC",
         "EA",
         "AC",
@@ -216,7 +217,8 @@ def test_what_is_no_iso_code_becomes_a_question(text: str, column: str) -> None:
 @pytest.mark.parametrize(
     ("word", "possible"),
     [
-        ("UK", ("GB",)), ("England", ("GB",)), ("Schottland", ("GB",)), ("Écosse", ("GB",)), ("USA", ("US",)), ("u.s.a.", ("US",)),
+        ("UK", ("GB",)), ("England", ("GB",)), ("Schottland", ("GB",)), ("Écosse", ("GB",)), ("America", ("US",)), ("U.K.", ("GB",)),
+        ("PRC", ("CN",)), ("KSA", ("SA",)), ("Nippon", ("JP",)),
         ("Georgia", ("US-GA", "GE")), ("GÉORGIE", ("US-GA", "GE")), ("EL", ("GR",)), ("Holland", ("NL",)), ("Korea", ("KR", "KP")),
         ("Congo", ("CG", "CD")), ("Jersey", ("JE", "US-NJ")), ("California", ("US-CA",)), ("NY", ("US-NY",)), ("wa", ("US-WA",)),
         ("Washington", ("US-WA", "US-DC")), ("Ontario", ("CA-ON",)), ("QC", ("CA-QC",)), ("Dubai", ("AE",)), ("DIFC", ("AE",)),
@@ -229,6 +231,51 @@ def test_a_word_that_is_not_sure_is_asked_with_what_it_may_mean(word: str, possi
     found = decide({"stated_country": word})
     assert (found.place, found.question, found.decided_by) == ("ZZ", "residence_unknown", "")
     assert found.unclear == possible == found.possible
+
+
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [
+        ("USA", "US"), ("U.S.A.", "US"), ("u.s.a.", "US"), ("U.S.", "US"), ("FRA", "FR"), ("deu", "DE"), ("GBR", "GB"), ("CHE", "CH"),
+        ("REU", "FR-974"), ("PRI", "US-PR"), ("Hong Kong SAR", "HK"), ("Viet Nam", "VN"), ("Republic of Korea", "KR"),
+        ("Korea, Republic of", "KR"), ("Korea (Democratic People's Republic of)", "KP"), ("Iran (Islamic Republic of)", "IR"),
+        ("Taiwan, Province of China", "TW"), ("Tanzania, United Republic of", "TZ"), ("Deutschland", "DE"), ("Slovak Republic", "SK"),
+        ("United Kingdom of Great Britain and Northern Ireland", "GB"), ("Virgin Islands (U.S.)", "US-VI"),
+    ],
+)  # fmt: skip
+def test_three_letters_of_iso_and_the_formal_name_of_one_country_are_read(word: str, place: str) -> None:
+    assert decide({"stated_country": word}).place == place
+
+
+@pytest.mark.parametrize("beside", [{"region": "California"}, {"region": "CA"}, {"postcode": "90210"}])
+def test_usa_with_its_state_beside_it_is_not_asked_again(beside: dict[str, str]) -> None:
+    found = decide({"stated_country": "USA", **beside})
+    assert (found.place, found.question, found.unreadable) == ("US-CA", "", "")
+    assert decide({"stated_country": "USA"}).question == "state_unknown"
+
+
+@pytest.mark.parametrize("store", ["Mar del Plata", "PER Perth", "CAN Toronto"])
+def test_three_letters_before_a_shop_are_no_country(store: str) -> None:
+    assert decide({"loyalty_home_store": store}).place == "ZZ"
+
+
+@pytest.mark.parametrize(
+    ("phone", "place"),
+    [
+        ("+234 803 1234567", "NG"), ("+7 912 345 67 89", "RU"), ("+7 701 123 45 67", "KZ"), ("+58 412 1234567", "VE"),
+        ("+998 90 1234567", "UZ"), ("+1 876 123 4567", "JM"), ("+1 809 123 4567", "DO"), ("+1 684 123 4567", "US-AS"),
+        ("+262 692 12 34 56", "FR-974"), ("+383 44 123456", ""), ("+672 3 12345", ""), ("+999 1", ""), ("+800 1234", ""),
+    ],
+)  # fmt: skip
+def test_a_calling_code_of_any_country_is_evidence(phone: str, place: str) -> None:
+    assert from_prefix(phone) == place
+
+
+def test_every_calling_code_and_area_code_leads_to_a_place_that_may_be_set() -> None:
+    countries, areas, shared = _prefixes()
+    assert {place for place in (*countries.values(), *areas.values()) if not is_residence(place)} == set()
+    assert set(shared) <= set(countries.values()) and all(place in meant for place, meant in shared.items())
+    assert not {code for code in countries for other in countries if code != other and code.startswith(other)}
 
 
 def test_a_region_without_a_country_is_shown_and_decides_nothing() -> None:
@@ -371,7 +418,7 @@ def test_every_state_and_province_is_known() -> None:
     ("text", "place"),
     [
         ("+33", "FR"), ("+33 1", "FR"), ("+1-415", "US-CA"), ("+1 415", "US-CA"), ("+1", ""), ("+1-800", ""), ("+852", "HK"),
-        ("33", ""), ("0033", ""), ("", ""), ("+", ""), ("+999", ""), ("abc", ""), ("+1-868", ""), ("+7", ""),
+        ("33", ""), ("0033", ""), ("", ""), ("+", ""), ("+999", ""), ("abc", ""), ("+1-868", "TT"), ("+7", ""),
     ],
 )  # fmt: skip
 def test_a_telephone_prefix_tells_a_place_or_nothing(text: str, place: str) -> None:

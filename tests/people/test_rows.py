@@ -189,7 +189,7 @@ def test_a_language_tag_is_kept_and_anything_else_falls_back(given: str, kept: s
         ({"stated_country": "England", "phone_prefix": "+44"}, "GB", {QueueKind.RESIDENCE_CONFLICT}),
         ({"stated_country": "Georgia", "billing_country": "FR"}, "FR", {QueueKind.RESIDENCE_CONFLICT}),
         ({"stated_country": "FR", "billing_country": "Schottland"}, "FR", {QueueKind.RESIDENCE_CONFLICT}),
-        ({"stated_country": "USA", "billing_country": "US"}, "US", {QueueKind.STATE_UNKNOWN}),
+        ({"stated_country": "America", "billing_country": "US"}, "US", {QueueKind.STATE_UNKNOWN}),
         ({"stated_country": "UK", "billing_country": "FR", "shipping_country": "DE"}, "FR", {QueueKind.RESIDENCE_CONFLICT}),
     ],
 )
