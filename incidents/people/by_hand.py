@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from incidents.models import PersonVersion
-from incidents.people.joining import POSTAL, REPRESENTATIVE, Question, Whole
+from incidents.people.joining import POSTAL, REPRESENTATIVE, Question, Whole, posted_anew
 from incidents.people.kept import KeptRow
 from incidents.people.questions import DATA
 
@@ -37,10 +37,9 @@ def standing(*, before: KeptRow, whole: Whole, corrected: frozenset[str]) -> Who
     seen = {name: getattr(before, name) for name in SEEN if name in names and getattr(before, name) != getattr(whole, name)}
     if not texts and not seen:
         return whole
-    post: dict[str, Any] = {"has_post": before.has_post} if texts.keys() & {*POSTAL} else {}
     asked = [_question(name, whole, old) for name, old in (texts | seen).items()]
     problems = [*whole.problems, *(one for one in asked if one not in whole.problems)]
-    return replace(whole, fields=replace(whole.fields, **texts), problems=problems, **seen, **post)
+    return posted_anew(replace(whole, fields=replace(whole.fields, **texts), problems=problems, **seen))
 
 
 def _question(name: str, whole: Whole, old: Any) -> Question:

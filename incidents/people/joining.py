@@ -15,6 +15,7 @@ from incidents.people.kept import KeptRow
 from incidents.people.person_facts import ANSWERED_BY
 from incidents.people.questions import DATA, RESIDENCE_QUESTIONS, Problem
 from incidents.people.residence import PART_UNKNOWN, UNKNOWN
+from incidents.people.rows import NO_ADDRESS, ONLY_POST, can_be_posted
 from incidents.record import PersonFields
 
 #: Fields that stand for themselves; the parts of a postal address are taken together or not at all.
@@ -29,6 +30,10 @@ TWO_READERS: Question = asdict(
         "correct the representative if the other one is right; else accept this entry",
     )
 )  # fmt: skip
+
+
+#: Whom the other rows protect is nobody to write to by post, whatever was asked about one row alone.
+BY_POST: Mapping[str, Question] = {ONLY_POST.reason: asdict(NO_ADDRESS)}
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,10 @@ def join(rows: Sequence[KeptRow], *, decided: bool = False) -> Whole:
     homes = [] if decided else _homes([row.residence for row in rows])
     # One better-known home answers an unknown one; several are asked about.
     best = next((row for row in rows if len(homes) == 1 and row.residence == homes[0]), first)
-    conflict = len(homes) > 1
-    problems = list({tuple(sorted(one.items())): one for row in rows for one in row.problems}.values())
+    conflict, flags = len(homes) > 1, sorted({flag for row in rows for flag in row.flags})
+    has_post = can_be_posted(fields=fields, place=best.residence, flags=flags)
+    questions = [one if has_post else BY_POST.get(one["reason"], one) for row in rows for one in row.problems]
+    problems = list({tuple(sorted(one.items())): one for one in questions}.values())
     return Whole(
         fields=fields,
         residence=best.residence,
@@ -63,14 +70,20 @@ def join(rows: Sequence[KeptRow], *, decided: bool = False) -> Whole:
         confidence=best.confidence,
         possible=list(dict.fromkeys([*first.possible, *homes])) if conflict else best.possible,
         elements=sorted({element for row in rows for element in row.elements}),
-        flags=sorted({flag for row in rows for flag in row.flags}),
+        flags=flags,
         language=next((row.language for row in rows if row.language), ""),
-        has_post=any(row.has_post for row in rows),
+        # Of the whole: one row's address is no way to somebody whom another row protects, or says has moved.
+        has_post=has_post,
         problems=[
             *_open_questions(problems, fields, best.residence, conflict and not decided),
             *([TWO_READERS] if _several_readers(rows) and TWO_READERS not in problems else []),
         ],
     )
+
+
+def posted_anew(whole: Whole) -> Whole:
+    """Somebody whose record was put together otherwise: whether a letter can be addressed follows from what it says now."""
+    return replace(whole, has_post=can_be_posted(fields=whole.fields, place=whole.residence, flags=whole.flags))
 
 
 def join_fields(records: Sequence[PersonFields]) -> PersonFields:
@@ -142,10 +155,10 @@ def replaced(before: KeptRow, row: KeptRow, *, columns: Sequence[str], decided: 
     evidence = {name: value for name, value in old.evidence if name not in here} | dict(new.evidence)
     place = {} if decided else {name: getattr(row, name) for name in ("residence", "residence_from", "confidence", "possible")}
     seen = {name: getattr(row, name) for name in ("elements", "flags", "language") if name in here}
-    return replace(
-        before, fields=replace(old, **texts, evidence=tuple(evidence.items())), problems=row.problems, **place, **seen,
-        has_post=row.has_post if here & set(POSTAL) else before.has_post,
+    made = replace(
+        before, fields=replace(old, **texts, evidence=tuple(evidence.items())), problems=row.problems, **place, **seen
     )  # fmt: skip
+    return replace(made, has_post=can_be_posted(fields=made.fields or old, place=made.residence, flags=made.flags))
 
 
 def taken_out(now: KeptRow, with_it: Whole, without_it: Whole) -> Whole:
@@ -159,11 +172,12 @@ def taken_out(now: KeptRow, with_it: Whole, without_it: Whole) -> Whole:
         return [one for one in getattr(now, name) if one not in gone]
 
     place = without_it if now.residence == with_it.residence else now
-    return replace(
+    made = replace(
         without_it, fields=_fields_without(now.fields, with_it.fields, without_it.fields), residence=place.residence,
         residence_from=place.residence_from, confidence=place.confidence, possible=place.possible,
-        elements=several("elements"), flags=several("flags"), language=single("language"), has_post=single("has_post"),
+        elements=several("elements"), flags=several("flags"), language=single("language"),
     )  # fmt: skip
+    return posted_anew(made)
 
 
 def _fields_without(now: PersonFields | None, with_it: PersonFields, without_it: PersonFields) -> PersonFields:

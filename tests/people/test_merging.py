@@ -102,6 +102,39 @@ def test_rows_with_and_without_a_number_are_one_by_email_and_name(bring: Importe
     assert bring({**ANNA, "email": EMAILS[2]}).accounting.merged == 2, "found by the number that the second row brought"
 
 
+IN_PARIS = {"street": "1 rue de l’Exemple", "city": "Paris", "postcode": "75001", "stated_country": "FR"}
+HOME = (*COLUMNS, "street", "city", "postcode")
+
+
+@pytest.mark.parametrize("flag", ["safe_address", "moved"])
+@pytest.mark.parametrize("apart", [False, True], ids=["one-file", "two-files"])
+@pytest.mark.parametrize("flagged_first", [False, True])
+def test_whom_one_row_protects_is_not_reachable_at_the_postal_address_of_another(
+    bring: Importer, incident: Incident, flag: str, apart: bool, flagged_first: bool
+) -> None:
+    rows: list[Row] = [{**ANNA, **IN_PARIS}, {**ANNA, "stated_country": "FR", "flags": flag}]
+    rows = rows[::-1] if flagged_first else rows
+    for some in ([rows[0]], [rows[1]]) if apart else (rows,):
+        bring(*some, columns=HOME)
+    (anna,) = living(incident)
+    assert fields(anna).street and flag in anna.flags and not anna.has_post
+
+
+def test_whom_one_row_protects_is_not_said_to_be_reachable_by_post(bring: Importer, incident: Incident) -> None:
+    silent = {**ANNA, "email": ""}
+    bring({**silent, **IN_PARIS}, {**silent, "stated_country": "FR", "flags": "safe_address"}, columns=HOME)
+    (asked,) = incident.queue.filter(kind="no_channel")
+    assert "postal" not in asked.reason and "post" not in asked.remedy
+
+
+def test_somebody_whose_protected_row_is_taken_out_again_can_be_written_to(
+    bring: Importer, incident: Incident, officer: User
+) -> None:
+    bring({**ANNA, **IN_PARIS}, {**ANNA, "stated_country": "FR", "flags": "safe_address"}, columns=HOME)
+    undo_merge(merge=incident.merges.get(), reason="somebody else", author=officer)
+    assert sorted(incident.people.values_list("has_post", "flags")) == [(False, ["safe_address"]), (True, [])]
+
+
 def test_somebody_is_found_by_each_of_their_addresses(bring: Importer, incident: Incident) -> None:
     bring(*({**ANNA, "email": email} for email in EMAILS))
     bring({**NO_NUMBER, "email": EMAILS[2], "language": "de"})
