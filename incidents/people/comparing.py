@@ -6,22 +6,39 @@ from django.db import connection, transaction
 
 from incidents.models import BatchState, ImportBatch
 from incidents.people.decisions import EXCLUDED
+from incidents.people.residence import UNKNOWN
 from incidents.people.settling import match
-from incidents.people.staged import STAGED
+from incidents.people.staged import NEW, STAGED
 
-#: What is compared: a change of these changes who is told, where, by which law or of what.
+#: What each count is of, for whoever decides about the list.
+WORDS = {
+    "rows": "rows in all", "new": "people new", "changed": "people known with other data",
+    "language": "people known with another language (the one they have stays)", "unchanged": "people known and unchanged",
+    "missing": "people of the earlier list not on this one", "rejected": "rows that cannot be people",
+    "excluded": "people who seem to be somebody excluded by two",
+}  # fmt: skip
+
+#: What is compared: a change of these changes who is told, where, by which law or of what. An empty cell changes nothing.
 CHANGED = (
-    "p.email_index IS DISTINCT FROM s.email_index AND s.email_index IS NOT NULL OR p.name_index IS DISTINCT FROM s.name_index "
+    "p.email_index IS DISTINCT FROM s.email_index AND s.email_index IS NOT NULL "
+    "OR p.name_index IS DISTINCT FROM s.name_index AND s.name_index IS NOT NULL "
     "OR p.address_index IS DISTINCT FROM s.address_index AND s.address_index IS NOT NULL "
-    "OR p.customer_index IS DISTINCT FROM s.customer_index AND s.customer_index IS NOT NULL OR p.residence <> s.residence "
-    "OR NOT p.elements::text[] @> s.elements OR NOT p.flags::text[] @> s.flags OR p.language <> s.language"
+    "OR p.customer_index IS DISTINCT FROM s.customer_index AND s.customer_index IS NOT NULL "
+    f"OR p.residence <> s.residence AND s.residence <> '{UNKNOWN}' "
+    "OR NOT p.elements::text[] @> s.elements OR NOT p.flags::text[] @> s.flags OR p.language = '' AND s.language <> ''"
 )
+#: Where somebody has a language, a list does not change it: that is counted by itself.
+SPOKEN = "p.language <> s.language AND s.language <> ''"
+#: People, each once however many rows they have; and rows.
 COUNTS = f"""
-SELECT count(*) FILTER (WHERE NOT s.rejected AND s.keeper IS NULL AND s.known_person IS NULL) AS new,
-  count(*) FILTER (WHERE s.known_person IS NOT NULL AND NOT coalesce({CHANGED}, false)) AS unchanged,
-  count(*) FILTER (WHERE s.known_person IS NOT NULL AND coalesce({CHANGED}, false)) AS changed,
-  count(*) FILTER (WHERE s.rejected) AS rejected
-FROM {STAGED} s LEFT JOIN incidents_affectedperson p ON p.id = s.known_person"""  # noqa: S608
+SELECT sum(o.rows), sum(o.new),
+  count(*) FILTER (WHERE o.person IS NOT NULL AND NOT o.changed AND NOT o.spoken),
+  count(*) FILTER (WHERE o.changed), count(*) FILTER (WHERE o.spoken AND NOT o.changed), sum(o.rejected)
+FROM (
+  SELECT s.known_person AS person, count(*) AS rows, count(*) FILTER (WHERE {NEW}) AS new,
+    coalesce(bool_or(p.id IS NOT NULL AND ({CHANGED})), false) AS changed,
+    coalesce(bool_or(p.id IS NOT NULL AND {SPOKEN}), false) AS spoken, count(*) FILTER (WHERE s.rejected) AS rejected
+  FROM {STAGED} s LEFT JOIN incidents_affectedperson p ON p.id = s.known_person GROUP BY 1) o"""  # noqa: S608
 MISSING = """
 SELECT count(DISTINCT r.person_id) FROM incidents_importrow r WHERE r.batch_id = %(earlier)s AND r.person_id IS NOT NULL
 AND NOT EXISTS (SELECT 1 FROM staging s WHERE s.known_person = r.person_id)"""
@@ -37,19 +54,21 @@ def earlier_version(*, batch: ImportBatch) -> ImportBatch | None:
 
 
 def compare(*, batch: ImportBatch, earlier: ImportBatch) -> dict[str, int]:
-    """People new, unchanged, changed and missing, rows that cannot be people, and those who seem to be somebody excluded.
+    """People new, unchanged, changed, with another language, and missing; rows in all and those that cannot be people.
+
+    And, where there are any, those who seem to be somebody excluded.
 
     Of a list that is staged to its end.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         match(cursor, batch, marks_only=True)
         cursor.execute(COUNTS, {"batch": batch.pk})
-        new, unchanged, changed, rejected = cursor.fetchone()
+        counts = [int(number or 0) for number in cursor.fetchone()]
         cursor.execute(MISSING, {"earlier": earlier.pk})
         (missing,) = cursor.fetchone()
         cursor.execute(EXCLUDED_AGAIN)
         (excluded,) = cursor.fetchone()
         transaction.set_rollback(True)
-    found = {"new": new, "unchanged": unchanged, "changed": changed, "missing": missing, "rejected": rejected}
+    found = dict(zip(("rows", "new", "unchanged", "changed", "language", "rejected"), counts, strict=True)) | {"missing": missing}
     # Said only where there are any: nearly no list names one.
     return found | ({"excluded": excluded} if excluded else {})

@@ -202,13 +202,29 @@ def test_a_newer_version_shows_what_it_changes_and_stores_nobody(incident: Incid
     )  # fmt: skip
     look(batch=newer)
     before = list(incident.people.order_by("id").values())
-    assert difference(batch=newer) == {"new": 1, "unchanged": 1, "changed": 1, "missing": 1, "rejected": 0}
+    assert difference(batch=newer) == {
+        "rows": 3, "new": 1, "unchanged": 1, "changed": 1, "language": 0, "missing": 1, "rejected": 0,
+    }  # fmt: skip
     newer.refresh_from_db()
     assert (newer.state, newer.replaces, newer.difference["new"]) == ("uploaded", first, 1)
     assert list(incident.people.order_by("id").values()) == before and list(unfinished()) == []
     confirm(batch=newer, mapping=look(batch=newer).mapping, author=officer)
     report = carry_on(batch=newer)
     assert (report.accounting.rows_in, report.accounting.merged, report.accounting.adds_up) == (6, 2, True)
+
+
+def test_a_newer_version_counts_people_once_and_a_language_that_stays_by_itself(incident: Incident, officer: User) -> None:
+    brought(incident, officer, *CAST)
+    moved = {**CARL, "stated_country": "CA", "loyalty_home_store": ""}
+    silent = {**YUKI, "language": "", "stated_country": ""}
+    rows = [{**CLAIRE, "language": "de"}, {**CLAIRE, "language": "de"}, moved, moved, CARL, silent, {"person_id": "x"}]
+    newer = receive(incident=incident, chunks=[as_csv(*rows)], author=officer, source="shop")
+    look(batch=newer)
+    found = difference(batch=newer)
+    assert found == {"rows": 7, "new": 0, "unchanged": 1, "changed": 1, "language": 1, "missing": 0, "rejected": 1}
+    confirm(batch=newer, mapping=look(batch=newer).mapping, author=officer)
+    carry_on(batch=newer)
+    assert dict(incident.people.values_list("reference", "language")) == {"claire": "fr", "carl": "en", "yuki": "ja"}
 
 
 def test_a_person_who_stands_where_the_header_should_be_is_in_no_table_in_clear(incident: Incident, officer: User) -> None:

@@ -12,6 +12,7 @@ from django.core.management.base import CommandParser
 from incidents.management.operator import FAILED, OperatorCommand, incident_named, operator_user, user_named
 from incidents.models import Amendment, ImportBatch, Incident
 from incidents.models.refusal import Refused
+from incidents.people.comparing import WORDS
 from incidents.people.importing import ImportReport, Look, carry_on, import_people, preview, unfinished
 from incidents.vault import mask
 
@@ -82,8 +83,8 @@ class Command(OperatorCommand):
         """A newer version of a list is imported when somebody has seen what it changes."""
         if not changes:
             return True
-        told = ", ".join(f"{count} {name}" for name, count in changes.items())
-        self.say(f"An earlier list came from this source. People on this one: {told}.")
+        told = ", ".join(f"{changes[name]} {words}" for name, words in WORDS.items() if name in changes)
+        self.say(f"An earlier list came from this source. This one has: {told}.")
         if not agreed:
             self.say("Say --newer to import it. People who are missing from it stay on the list.")
         return agreed
