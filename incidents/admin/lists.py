@@ -25,29 +25,13 @@ from incidents.people.amending import current_amendment
 from incidents.people.comparing import earlier_version
 from incidents.people.importing import account, cancel, confirm, look
 from incidents.people.reading import FileAsked
+from incidents.people.reading.encodings import IN_USE
 from incidents.tasks import wake_import
 from incidents.vault import mask
 
 #: While a list is in one of these, its page asks for its progress again and again.
 MOVING = frozenset({BatchState.WAITING, BatchState.READING, BatchState.SETTLING})
-ENCODINGS = (
-    "utf-8",
-    "utf-16",
-    "utf-16-le",
-    "utf-16-be",
-    "cp1252",
-    "iso-8859-1",
-    "iso-8859-15",
-    "shift_jis",
-    "cp932",
-    "gb18030",
-    "big5",
-    "euc-kr",
-    "cp1251",
-    "cp1250",
-    "euc-jp",
-    "iso2022_jp",
-)
+ENCODINGS = (("utf-8", IN_USE["utf-8"]), ("utf-16", "with its mark"), *list(IN_USE.items())[1:])
 DELIMITERS = ((",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar"))
 ASKED = ("encoding", "delimiter", "sheet")
 #: The reader's remedies name the options of the command line; here they are fields of the list's own form.

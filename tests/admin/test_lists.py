@@ -153,7 +153,27 @@ def test_no_refusal_on_a_page_names_an_option_of_the_command_line(asked: str) ->
 
 @pytest.mark.parametrize("mark", OFFERED)
 def test_every_encoding_that_a_refusal_offers_can_be_chosen_on_the_page(mark: str) -> None:
-    assert mark in ENCODINGS
+    assert mark in dict(ENCODINGS)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "other", "wrong"),
+    [
+        ("cp1251", "Дарья", "cp1252", "Ä"),
+        ("cp932", "髙橋花子", "gb18030", "钹"),
+        ("euc-kr", "김철수", "big5", "梯"),
+        ("koi8-r", "Дарья", "cp1251", "д"),
+    ],
+)
+def test_the_first_rows_are_shown_under_the_encoding_that_is_chosen(
+    desk: Client, opened: Incident, encoding: str, name: str, other: str, wrong: str
+) -> None:
+    sent(desk, opened, f"full_name,email\n{name},d@example.org\n".encode(encoding))
+    where = at("list", opened.pk, newest(opened).pk)
+    assert "is not UTF-8" in desk.get(where).content.decode()
+    for chosen, first in ((other, wrong), (encoding, name[0])):
+        page = desk.get(where, {"encoding": chosen}).content.decode()
+        assert f">{first}•••" in page and f'<option value="{chosen}" selected>' in page
 
 
 def test_a_list_can_be_given_up_and_leaves_no_part_behind(desk: Client, opened: Incident, list_file: Path) -> None:

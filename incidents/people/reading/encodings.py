@@ -6,27 +6,47 @@ import codecs
 import csv
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import BinaryIO
 
 from incidents.people.reading.files import BLOCK, HINT, LONGEST_ROW, FileAsked, FileRefused
 
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-#: What a person may be offered; others are read as well when they are said.
-OFFERED = (
-    "utf-8",
-    "utf-16-le",
-    "utf-16-be",
-    "cp1252",
-    "iso-8859-15",
-    "cp1250",
-    "cp1251",
-    "shift_jis",
-    "euc-jp",
-    "gb18030",
-    "big5",
+#: What a person may be offered, and where it is in use; others are read as well when they are said.
+IN_USE: Mapping[str, str] = MappingProxyType(
+    {
+        "utf-8": "everywhere",
+        "utf-16-le": "Excel's 'Unicode text'",
+        "utf-16-be": "rare",
+        "cp1252": "Western Europe, Windows",
+        "iso-8859-1": "Western Europe, older systems",
+        "iso-8859-15": "Western Europe with the euro sign",
+        "mac-roman": "Western Europe, older Macs",
+        "cp1250": "Central Europe, Windows",
+        "iso-8859-2": "Central Europe, older systems",
+        "cp1257": "the Baltic, Windows",
+        "cp1251": "Cyrillic, Windows",
+        "koi8-r": "Russian, older systems",
+        "cp1253": "Greek, Windows",
+        "cp1254": "Turkish, Windows",
+        "cp1255": "Hebrew, Windows",
+        "cp1256": "Arabic, Windows",
+        "cp874": "Thai, Windows",
+        "cp1258": "Vietnamese, Windows",
+        "cp932": "Japanese, Windows (Shift_JIS)",
+        "shift_jis": "Japanese, without Windows' own signs",
+        "euc-jp": "Japanese, Unix",
+        "iso2022_jp": "Japanese, old mails",
+        "gb18030": "Chinese, simplified (also GBK, GB2312)",
+        "big5": "Chinese, traditional",
+        "cp950": "Chinese, traditional, Windows",
+        "euc-kr": "Korean",
+        "cp949": "Korean, Windows",
+    }
 )
+OFFERED = tuple(IN_USE)
 #: Python calls these encodings too; no export is ever written in them, and some let lone surrogates through.
 NOT_OF_FILES = frozenset(
     {
@@ -90,7 +110,7 @@ def _asked(head: bytes, asked: str) -> str:
         name = ""
     if not name or name.replace("_", "-") in NOT_OF_FILES:
         raise FileAsked(
-            "The encoding that was said is not known. Use utf-8, utf-16, cp1252, shift_jis, gb18030 ...",
+            "The encoding that was said is not known. Use utf-8, utf-16, cp1252, cp932, gb18030 ...",
             question="encoding", choices=OFFERED,
         )  # fmt: skip
     marked = head.startswith(UTF16_MARKS)
