@@ -299,6 +299,31 @@ def test_case_20_what_a_sheet_calculates_or_merges_is_refused_with_its_cell(
     assert said in found and ("paste values" in found or "Unmerge them" in found)
 
 
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ('<c t="b"><f aca="false">TRUE()</f><v>1</v></c>', "TRUE"), ('<c t="b"><f>FALSE()</f><v>0</v></c>', "FALSE"),
+        ('<c t="b"><f>true()</f><v>1</v></c>', "TRUE"),
+    ],
+)  # fmt: skip
+def test_case_20_a_plain_true_or_false_as_libreoffice_writes_it_is_a_value(cell: str, shown: str) -> None:
+    row = f'<row><c t="inlineStr"><is><t>Anna</t></is></c>{cell}</row>'
+    assert read(packed(plain_parts(cells=row)))[1] == [(2, ["Anna", shown])]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '<c t="b"><f>A1=1</f><v>1</v></c>', '<c t="b"><f>NOT(TRUE())</f><v>0</v></c>', '<c><f>TRUE()</f><v>1</v></c>',
+        '<c t="b"><f t="shared" si="0">TRUE()</f><v>1</v></c>', '<c t="b"><f/><v>1</v></c>', '<c t="b"><f>TRUE()          A1</f><v>1</v></c>',
+    ],
+)  # fmt: skip
+def test_case_20_any_other_formula_of_a_truth_is_refused(cell: str) -> None:
+    assert "cell B2: a formula" in refusal(
+        packed(plain_parts(cells=f'<row><c t="inlineStr"><is><t>Anna</t></is></c>{cell}</row>'))
+    )
+
+
 def test_case_20_the_value_that_a_formula_had_when_it_was_saved_is_never_used() -> None:
     cells = '<row><c t="str"><f>A1</f><v>Anna</v></c><c t="str"><v>anna@example.org</v></c></row>'
     assert "Sheet 'List', cell A2: a formula" in refusal(packed(plain_parts(cells=cells)))

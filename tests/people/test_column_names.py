@@ -55,6 +55,26 @@ def test_an_exact_name_leaves_the_others_unread() -> None:
     assert guess("email, E-Mail-Adresse, courriel") == ["email", "", ""]
 
 
+@pytest.mark.parametrize(
+    ("names", "ours"),
+    [
+        ("ZIP / Postcode", "postcode"), ("PLZ/Postleitzahl", "postcode"), ("Date of birth (dd.mm.yyyy)", "date_of_birth"),
+        ("Geburtsdatum [TT.MM.JJJJ]", "date_of_birth"), ("Date de naissance (jj/mm/aaaa)", "date_of_birth"), ("Country (ISO 3166-1)", "stated_country"),
+        ("Country (ISO alpha-2 code)", "stated_country"), ("Postcode (ZIP)", "postcode"), ("E-Mail (required)", "email"),
+        ("Phone / Mobile", "phone"), ("First name / Vorname", "given_name"), ("Name / Nom", "full_name"), ("E-Mail *", "email"),
+        ("E-Mail (guardian)", ""), ("E-Mail (mama)", ""), ("E-Mail (dad)", ""), ("City / State", ""), ("PLZ / Ort", ""), ("Phone (country code)", "phone_prefix"),
+        ("E-Mail (2)", ""), ("Address (old)", ""), ("E-Mail / Login", ""), ("Date of birth (child)", ""), ("()", ""), ("/", ""),
+    ],
+)  # fmt: skip
+def test_a_bracket_about_the_form_and_a_second_name_for_the_same_do_not_matter(names: str, ours: str) -> None:
+    assert guess(names) == [ours]
+
+
+def test_a_name_as_it_is_known_goes_before_one_with_a_bracket() -> None:
+    assert guess("DOB, Date of birth (dd.mm.yyyy), Vorname") == ["date_of_birth", "", "given_name"]
+    assert guess("ZIP / Postcode, PLZ / Postleitzahl") == ["", ""]
+
+
 def test_two_names_for_the_same_are_both_left_unread() -> None:
     assert guess("Vorname, Nachname, E-Mail, Mail") == ["given_name", "family_name", "", ""]
 

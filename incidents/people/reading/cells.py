@@ -15,8 +15,12 @@ from datetime import date, timedelta
 ROUNDED_FROM = 1e15
 #: ECMA-376 part 1, 18.8.30: the numbers of the built-in date and time formats, with those of East Asia.
 DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
-LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
+LITERAL = re.compile(r'"[^"]*(?:"|$)|\\.|_.|\*.|\[[^\]]*\]')
 NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+#: Words of a format: those of dates and times are runs of their letters (also German and Spanish ones), any other is a word.
+FORMAT_WORD = re.compile(r"[^\W\d_\u3000-\uffff]+")
+OF_DATES = re.compile(r"(?:[ymdhsgebajtz])+|am|pm|a|p", re.IGNORECASE)
+FRACTION = re.compile(r"(?<=[sS\]])[.,]0+")
 ZEROS = re.compile(r"0+(?:-0+)*")
 LAST_DAY = 2_958_465  # 31 December 9999
 #: The first serial day after 29 February 1900, which spreadsheets count and which never was.
@@ -38,7 +42,15 @@ def format_of(*, number: int, code: str) -> Format | None:
     shown = LITERAL.sub("", code.split(";", maxsplit=1)[0])
     if ZEROS.fullmatch(shown) and len(shown) > 1:
         return Format(zeros=shown)
-    return Format(dated=True) if set(shown.lower()) & set("ymdhs") and shown.lower() != "general" else None
+    return Format(dated=True) if _is_of_a_date(shown) else None
+
+
+def _is_of_a_date(shown: str) -> bool:
+    """Whether a format without its literals shows a date or time: '0 Stk' and 'Standard' hold its letters as well."""
+    if set(FRACTION.sub("", shown)) & set("0#?"):
+        return False
+    words = FORMAT_WORD.findall(shown)
+    return all(map(OF_DATES.fullmatch, words)) and bool(set("".join(words).lower()) & set("ymdhs"))
 
 
 def number_text(*, value: str, shown: Format | None, since_1904: bool) -> str:

@@ -74,7 +74,9 @@ def guess_mapping(*, header: Sequence[str], samples: Sequence[Sequence[str]]) ->
     claims = {name: _claim(name, header, values) for name in header if name and name not in exact}
     for name, ours in claims.items():
         others = [other for other in claims if claims[other] == ours]
-        if ours and ours not in exact and len(others) == 1:
+        # 'Date of birth' beside 'Date of birth (dd.mm.yyyy)' is the one that is known as it stands.
+        known = [other for other in others if names.known_key(other) == names.key_of(other)] or others
+        if ours and ours not in exact and known == [name]:
             found[name] = ours
     return found
 
@@ -85,7 +87,7 @@ def _values(samples: Sequence[Sequence[str]], at: int) -> list[str]:
 
 def _claim(name: str, header: Sequence[str], values: Mapping[str, list[str]]) -> str:
     """Which of our columns a name of the file means, if its values do not speak against it."""
-    key = names.key_of(name)
+    key = names.known_key(name)
     ours = names.MEANINGS.get(key, "")
     if key in names.EMAIL_OR_STREET:
         ours = "email" if _mostly(values[name], _is_email) else "street"
@@ -99,12 +101,12 @@ def _claim(name: str, header: Sequence[str], values: Mapping[str, list[str]]) ->
 
 def _kind_of_name(name: str, header: Sequence[str], values: Mapping[str, list[str]]) -> str:
     """'Name' beside 'Vorname' is the family name, unless its values hold the given name as well."""
-    meanings = {names.MEANINGS.get(names.key_of(other), "") for other in header}
+    meanings = {names.MEANINGS.get(names.known_key(other), "") for other in header}
     if "full_name" in meanings:
         return ""
     if "given_name" not in meanings or "family_name" in meanings:
         return "full_name"
-    given = next(other for other in header if names.MEANINGS.get(names.key_of(other)) == "given_name")
+    given = next(other for other in header if names.MEANINGS.get(names.known_key(other)) == "given_name")
     pairs = [(whole, first) for whole, first in zip(values[name], values[given], strict=True) if whole and first]
     return "full_name" if pairs and sum(first in whole.split() for whole, first in pairs) > len(pairs) / 2 else "family_name"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection
 from pathlib import Path
@@ -20,6 +21,18 @@ REACHING = ("email", "street")
 REQUIRED = (NAMING, REACHING)
 
 
+ASKED_OF_VALUES = ("email_or_street", "email_if_so", "name_or_family_name")
+BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
+SLASHES = re.compile(r"[/|\\]|_-_")
+#: What a bracket behind a name says of its values and of nobody else: the order of a date, a kind of code, whether it is needed.
+FORM = re.compile(
+    r"(?:(?:d{1,2}|t{1,2}|g{1,2}|m{1,3}|[yja]{2,4})[./ -]?){2,4}"
+    r"|(?:iso|alpha)[- ]?[0-9]*(?:[- :]?(?:[0-9]+|alpha|code))*|codes?|[0-9]+ (?:letters|digits|characters)"
+    r"|required|mandatory|optional|if known|pflicht(?:feld|angabe)?|obligatoire|facultatif|obligatorio|opcional|\*",
+    re.IGNORECASE,
+)
+
+
 def lacking(columns: Collection[str]) -> str:
     """What these columns lack, in words with the remedy; empty when they are enough."""
     if not set(columns) & set(NAMING):
@@ -34,6 +47,35 @@ def key_of(name: str) -> str:
     return "".join(letter for letter in unicodedata.normalize("NFKD", name.casefold()) if letter.isalnum())
 
 
+def known_key(name: str) -> str:
+    """The key of a name as it is known here: without a bracket about its form, and of two names with one meaning the first.
+
+    'Date of birth (dd.mm.yyyy)' and 'ZIP / Postcode' are known, 'E-mail (guardian)' and 'City / State' are not.
+    """
+    key = key_of(name)
+    if _meaning(key):
+        return key
+    outer, inner = BRACKETS.sub(" ", name), BRACKETS.findall(name)
+    if any(not _says_nothing_else(words, outer) for words in inner):
+        return key
+    parts = [key_of(part) for part in SLASHES.split(outer) if key_of(part)]
+    meant = {_meaning(part) for part in parts}
+    return parts[0] if len(meant) == 1 and meant != {""} else key
+
+
+def _says_nothing_else(words: str, outer: str) -> bool:
+    """Whether a bracket tells the form of the values, or the same as what stands before it."""
+    meaning = _meaning(key_of(words))
+    return bool(FORM.fullmatch(words.replace("_", " ").strip())) or bool(meaning and meaning == _meaning(key_of(outer)))
+
+
+def _meaning(key: str) -> str:
+    """What a name means, be it that its values decide; '' where it is not known."""
+    if key in MEANINGS:
+        return str(MEANINGS[key])
+    return next((said for said in ASKED_OF_VALUES if key in _KNOWN_BY_VALUES[said]), "")
+
+
 def _names(words: str) -> list[str]:
     return [key_of(name) for name in words.split(",")]
 
@@ -43,3 +85,4 @@ MEANINGS = {key: ours for ours, words in _KNOWN["meanings"].items() for key in _
 EMAIL_OR_STREET = frozenset(_names(_KNOWN["email_or_street"]))
 EMAIL_IF_SO = frozenset(_names(_KNOWN["email_if_so"]))
 NAME_OR_FAMILY_NAME = frozenset(_names(_KNOWN["name_or_family_name"]))
+_KNOWN_BY_VALUES = dict(zip(ASKED_OF_VALUES, (EMAIL_OR_STREET, EMAIL_IF_SO, NAME_OR_FAMILY_NAME), strict=True))

@@ -18,6 +18,9 @@ RANGE = re.compile(r"[A-Z]{1,3}[0-9]{1,7}:[A-Z]{1,3}[0-9]{1,7}")
 #: What may be there before a sheet is read cell by cell; when it is seen, the sheet is read to say where.
 SUSPECT = re.compile(rb"<(?:\w+:)?(?:f|mergeCell)[\s/>]")
 OVERLAP = 16
+#: What LibreOffice writes for a plain TRUE or FALSE: nothing is calculated, and the value beside it cannot be out of date.
+CONSTANTS = frozenset({"TRUE()", "FALSE()"})
+LONGEST_CONSTANT = 16
 BOOLEANS = {"0": "FALSE", "1": "TRUE", "false": "FALSE", "true": "TRUE"}
 
 
@@ -104,6 +107,8 @@ class _Cells:
         self.parts: list[str] = []
         self.open, self.wanted, self.inside, self.aside, self.used, self.long = False, False, False, 0, 0, 0
         self.columns: dict[str, int] = {}
+        #: What is read of a formula, while one is read.
+        self.formula: str | None = None
 
     def handlers(self) -> Handlers:
         """What is done at each element of a sheet."""
@@ -111,7 +116,9 @@ class _Cells:
             row=self._row, c=self._cell, v=self._want_value, t=self._want_text, f=self._formula, rPh=self._step_aside,
             mergeCell=self._merged,
         )  # fmt: skip
-        ends = in_sheets(row=self._end_row, c=self._end_cell, v=self._stop, t=self._stop, rPh=self._step_back)
+        ends = in_sheets(
+            row=self._end_row, c=self._end_cell, v=self._stop, t=self._stop, f=self._end_formula, rPh=self._step_back
+        )
         return Handlers(starts, ends, self._text)
 
     def _want_value(self, _: Attributes) -> None:
@@ -131,7 +138,18 @@ class _Cells:
     def _step_back(self) -> None:
         self.aside -= 1
 
-    def _formula(self, _: Attributes) -> None:
+    def _formula(self, attributes: Attributes) -> None:
+        if self.kind != "b" or not self.inside or attributes.get("t", "normal") != "normal":
+            self._refuse_formula()
+        self.formula = ""
+
+    def _end_formula(self) -> None:
+        text = self.formula or ""
+        if len(text) == LONGEST_CONSTANT or text.strip().upper() not in CONSTANTS:
+            self._refuse_formula()
+        self.formula = None
+
+    def _refuse_formula(self) -> None:
         raise FileRefused(
             f"{self._place()}: a formula; what it shows may be out of date. Copy all, paste values, save, and import again."
         )
@@ -143,7 +161,9 @@ class _Cells:
         )
 
     def _text(self, text: str) -> None:
-        if self.wanted:
+        if self.formula is not None:
+            self.formula = (self.formula + text)[:LONGEST_CONSTANT]
+        elif self.wanted:
             self.parts.append(text)
             self.long += len(text)
             if self.long > LARGEST_FIELD:
