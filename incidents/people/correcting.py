@@ -11,7 +11,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -31,6 +30,7 @@ from incidents.people.cohorts import refresh_cohorts
 from incidents.people.erasing import refuse_to_show
 from incidents.people.matching import INDEXES, blind_indexes
 from incidents.people.moving import move_all, standing_messages
+from incidents.people.person_facts import birth_date
 from incidents.people.questions import FLAGS
 from incidents.people.residence import is_residence
 from incidents.people.reviewing import RAISING, ask_anew, flags_with_age, raised
@@ -183,6 +183,10 @@ def _corrected(person: AffectedPerson, changes: Mapping[str, str], vault: Vault)
 
 def _with_texts(before: PersonFields, given: Mapping[str, str]) -> PersonFields:
     texts: dict[str, Any] = {name: given[name] for name in TEXTS if name in given}
+    if born := birth_date(texts.get("date_of_birth", "")):
+        # One day is one day however it is written; a new one is kept as nobody can misread it.
+        same = born == birth_date(before.date_of_birth)
+        texts["date_of_birth"] = before.date_of_birth if same else born.isoformat()
     fields = replace(before, **texts)
     parts = {"given_name", "family_name"} & set(given)
     if parts and "full_name" not in given:
@@ -226,7 +230,7 @@ def _problem(name: str, value: str) -> str:
             "" if not value or LANGUAGE.fullmatch(value) else "is no language tag; write one such as fr or zh-Hant"
         ),
         "representative_role": lambda: "" if value in ROLES else f"use one of {', '.join(ROLES[1:])}, or leave it empty",
-        "date_of_birth": lambda: "" if not value or _is_birth(value) else "is no plausible date; write it as YYYY-MM-DD",
+        "date_of_birth": lambda: _birth_problem(value),
     }
     found = checks[name]() if name in checks else ""
     return f"{name}: {found}." if found else ""
@@ -247,9 +251,9 @@ def _unknown(words: tuple[str, ...], known: frozenset[str], *, needed: bool) -> 
     return f"{len(wrong)} of the words are not known; use {', '.join(sorted(known))}" if wrong else ""
 
 
-def _is_birth(text: str) -> bool:
-    try:
-        born = date.fromisoformat(text)
-    except ValueError:
-        return False
-    return date(1900, 1, 2) <= born <= database_now().date()
+def _birth_problem(text: str) -> str:
+    """Read as a list's: any form that means one day only."""
+    born = birth_date(text) if text else None
+    if not text or (born and born <= database_now().date()):
+        return ""
+    return "is no plausible date, or may mean two days; write it as YYYY-MM-DD, or such as 29.02.1980 or 29 Feb 1980"

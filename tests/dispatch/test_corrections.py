@@ -133,6 +133,21 @@ def test_what_cannot_be_is_refused_by_its_field_and_nothing_changes(
     assert not PersonVersion.objects.exists() and message_of(released, "claire").state == S.READY
 
 
+@pytest.mark.parametrize("typed", ["1980-02-29", "29.02.1980", "02/29/1980", "19800229", "29 Feb 1980", "1980-02-29 00:00:00"])
+def test_a_birth_date_typed_by_hand_is_read_as_a_lists_is(released: Campaign, officer: User, typed: str) -> None:
+    correct(released, "claire", officer, date_of_birth=typed)
+    claire = someone(released.incident, "claire")
+    assert Vault(incident=released.incident).open(person=claire).date_of_birth == "1980-02-29"
+    with pytest.raises(CorrectionRefused, match="Nothing would change"):
+        correct(released, "claire", officer, date_of_birth="29.2.1980")
+
+
+@pytest.mark.parametrize("typed", ["31.02.1980", "1.1.1900", "2.3.1980", "yesterday", "2999-01-01"])
+def test_a_birth_date_that_means_no_day_or_two_is_refused(released: Campaign, officer: User, typed: str) -> None:
+    with pytest.raises(CorrectionRefused, match="date_of_birth: is no plausible date, or may mean two days; write it as"):
+        correct(released, "claire", officer, date_of_birth=typed)
+
+
 def test_a_correction_needs_its_reason(released: Campaign, officer: User) -> None:
     with pytest.raises(CorrectionRefused, match="reason"):
         correct_person(person=someone(released.incident, "claire"), changes={"city": "Lyon"}, reason=" ", author=officer)
