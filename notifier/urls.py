@@ -13,6 +13,8 @@ admin.autodiscover()
 # Sign-ins are made by the owner of the database (`manage.py sign_in`); the desk's role can make and change none.
 admin.site.unregister([User, Group])
 
+#: What nobody caught: a database that is away for a moment is told in words, anything else as Django does.
+handler500 = "incidents.admin.refusals.fault"
 urlpatterns = [
     # Where providers tell what became of letters (docs/events.md).
     path("events/<slug:provider>/<str:path>/", provider_events, name="provider_events"),

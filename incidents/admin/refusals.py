@@ -1,15 +1,28 @@
-"""A refusal that no page has expected is still told in its own words, with its remedy, and never as a traceback."""
+"""A refusal that no page has expected is still told in its own words, with its remedy, and never as a traceback.
+
+So is a database that is away for a moment: what was half done there is undone, and the reader only has to try again.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from typing import Final
 
+import psycopg
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views.defaults import server_error
 
+from incidents.dispatch.owner import AWAY
 from incidents.refusal import Refused
 
 Response = Callable[[HttpRequest], HttpResponse]
+#: How long a server takes to start again, in seconds, with some room.
+TRY_AGAIN: Final = 60
+#: What PostgreSQL says while it ends, starts, or has no room for one connection more; 08 is every broken connection.
+GOING_OR_COMING: Final = frozenset({"57P01", "57P02", "57P03", "53300"})
 
 
 class RefusalsInWords:
@@ -24,6 +37,28 @@ class RefusalsInWords:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """503: the request was sound, the installation is not able to answer it now."""
+        if is_away(error):
+            return away(request)
         if not isinstance(error, Refused):
             return None
         return render(request, "admin/desk/refused.html", {"title": "This cannot be shown now", "lines": error.lines}, status=503)
+
+
+def fault(request: HttpRequest) -> HttpResponse:
+    """Django's handler of what nobody caught, also outside the views (a session is stored after them)."""
+    return away(request) if is_away(sys.exc_info()[1]) else server_error(request)
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Whether the database could not be reached; one that answers and refuses (a lock, a full disk) is there."""
+    if not isinstance(error, AWAY):
+        return False
+    told = error if isinstance(error, psycopg.Error) else error.__cause__
+    state = getattr(told, "sqlstate", None)
+    return state is None or state.startswith("08") or state in GOING_OR_COMING
+
+
+def away(_: HttpRequest) -> HttpResponse:
+    """Made without a look at the database: no user, no session, no message."""
+    words = render_to_string("admin/desk/away.html", {"seconds": TRY_AGAIN})
+    return HttpResponse(words, status=503, headers={"Retry-After": str(TRY_AGAIN), "Cache-Control": "no-store"})

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import psycopg
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.db import connection
-from django.test import Client
+from django.db import OperationalError, connection
+from django.db.backends.utils import CursorWrapper
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
+from django.urls import get_resolver, reverse
 
+from incidents.admin.refusals import fault
 from incidents.admin.urls import PAGES
 from incidents.dispatch.campaign import send_test
 from incidents.models import AffectedPerson, AuditEvent, Campaign, Incident, Letter
@@ -189,3 +193,48 @@ def test_the_inbox_counts_no_table(desk: Client, campaign: Campaign) -> None:
     ) as queries:
         desk.get(at("inbox", campaign.incident.pk))
     assert not any("COUNT(" in query["sql"] for query in queries)
+
+
+# -- a database that is away for a moment --------------------------------------------------------------------------
+
+
+@contextmanager
+def failing(cause: Exception) -> Iterator[None]:
+    """Every statement fails as Django says it."""
+
+    def execute(*_: object, **__: object) -> None:
+        raise OperationalError("server closed the connection at 10.0.0.7") from cause
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CursorWrapper, "execute", execute)
+        yield
+
+
+@pytest.mark.parametrize(
+    "cause", [psycopg.OperationalError("lost"), psycopg.errors.AdminShutdown("x"), psycopg.errors.CannotConnectNow("x")]
+)
+def test_while_the_database_restarts_the_desk_says_so_in_plain_words(desk: Client, case: Incident, cause: Exception) -> None:
+    with failing(cause):
+        shown = desk.get(at("desk", case.pk))
+        saved = desk.post(at("facts", case.pk), {"reason": "x"})
+    for response in (shown, saved):
+        page = response.content.decode()
+        assert (response.status_code, response["Retry-After"]) == (503, "60")
+        assert "The database is not reachable" in page and "Nothing is lost" in page and "in a minute" in page
+        assert "10.0.0.7" not in page and "Traceback" not in page and "OperationalError" not in page
+    assert desk.get(at("desk", case.pk)).status_code == 200
+
+
+def test_a_database_that_answers_and_refuses_is_not_called_away(desk: Client, case: Incident) -> None:
+    with failing(psycopg.errors.LockNotAvailable("x")), pytest.raises(OperationalError):
+        desk.get(at("desk", case.pk))
+
+
+@pytest.mark.parametrize(("cause", "status"), [(psycopg.OperationalError("lost"), 503), (psycopg.errors.DiskFull("x"), 500)])
+def test_what_fails_outside_a_view_is_told_likewise(cause: Exception, status: int) -> None:
+    request = RequestFactory().get("/admin/")
+    try:
+        raise OperationalError("gone") from cause
+    except OperationalError:
+        assert fault(request).status_code == status
+    assert get_resolver().resolve_error_handler(500) is fault
