@@ -26,6 +26,7 @@ from incidents.people.comparing import earlier_version
 from incidents.people.importing import account, cancel, confirm, look
 from incidents.people.reading import FileAsked
 from incidents.people.reading.encodings import IN_USE
+from incidents.people.rejected_again import Again, rejected_again
 from incidents.tasks import wake_import
 from incidents.vault import mask
 
@@ -117,7 +118,8 @@ def _list_page(request: HttpRequest, batch: ImportBatch, *, clear: bool) -> Http
         extra = {"refusal": on_the_page(batch.refusal)}
     return page(
         request, "list", title=f"List {batch.pk}", incident=incident, tab="people", batch=batch, moving=batch.state in MOVING,
-        outcomes=_outcomes(batch) if batch.state == BatchState.DONE else [], clear=clear, **extra,
+        outcomes=_outcomes(batch) if batch.state == BatchState.DONE else [], clear=clear,
+        again=rejected_again(batch=batch) if batch.state == BatchState.DONE else Again(), **extra,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from django.db import connection, transaction
 
 from incidents.models import BatchState, ImportBatch
 from incidents.people.decisions import EXCLUDED
+from incidents.people.rejected_again import LIKE_REJECTED
 from incidents.people.residence import UNKNOWN
 from incidents.people.settling import match
 from incidents.people.staged import NEW, STAGED
@@ -16,6 +17,7 @@ WORDS = {
     "language": "people known with another language (the one they have stays)", "unchanged": "people known and unchanged",
     "missing": "people of the earlier list not on this one", "rejected": "rows that cannot be people",
     "excluded": "people who seem to be somebody excluded by two",
+    "rejected_again": "people new who seem to be somebody rejected by two (they are taken up, and not asked about)",
 }  # fmt: skip
 
 #: What is compared: a change of these changes who is told, where, by which law or of what. An empty cell changes nothing.
@@ -42,6 +44,7 @@ FROM (
 MISSING = """
 SELECT count(DISTINCT r.person_id) FROM incidents_importrow r WHERE r.batch_id = %(earlier)s AND r.person_id IS NOT NULL
 AND NOT EXISTS (SELECT 1 FROM staging s WHERE s.known_person = r.person_id)"""
+REJECTED_AGAIN = f"SELECT count(*) FROM {STAGED} s WHERE {NEW} AND {LIKE_REJECTED.format(one='s')}"  # noqa: S608
 EXCLUDED_AGAIN = f"SELECT count(*) FROM question WHERE reason = '{EXCLUDED}'"  # noqa: S608
 
 
@@ -56,7 +59,7 @@ def earlier_version(*, batch: ImportBatch) -> ImportBatch | None:
 def compare(*, batch: ImportBatch, earlier: ImportBatch) -> dict[str, int]:
     """People new, unchanged, changed, with another language, and missing; rows in all and those that cannot be people.
 
-    And, where there are any, those who seem to be somebody excluded.
+    And, where there are any, those who seem to be somebody excluded, or rejected.
 
     Of a list that is staged to its end.
     """
@@ -68,7 +71,10 @@ def compare(*, batch: ImportBatch, earlier: ImportBatch) -> dict[str, int]:
         (missing,) = cursor.fetchone()
         cursor.execute(EXCLUDED_AGAIN)
         (excluded,) = cursor.fetchone()
+        cursor.execute(REJECTED_AGAIN, {"batch": batch.pk, "incident": batch.incident_id})
+        (rejected_again,) = cursor.fetchone()
         transaction.set_rollback(True)
     found = dict(zip(("rows", "new", "unchanged", "changed", "language", "rejected"), counts, strict=True)) | {"missing": missing}
     # Said only where there are any: nearly no list names one.
-    return found | ({"excluded": excluded} if excluded else {})
+    found |= {"excluded": excluded} if excluded else {}
+    return found | ({"rejected_again": rejected_again} if rejected_again else {})

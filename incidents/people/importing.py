@@ -25,6 +25,7 @@ from incidents.people.confined import OpenFile, Reader
 from incidents.people.erasing import open_pending
 from incidents.people.looking import Look, confirm, difference, look
 from incidents.people.reading import FileRefused, ListFile
+from incidents.people.rejected_again import NOBODY, Again, rejected_again
 from incidents.people.settling import settle
 from incidents.people.staging import Progress, TakenOver, forget_staged, read_with, stage_list
 from incidents.people.uploads import GONE, SealedParts, author_of, give_up_parts, source_named
@@ -55,6 +56,8 @@ class ImportReport:
     difference: dict[str, int] | None = None
     #: The columns of the file that were not read, by the file's own names.
     unread: tuple[str, ...] = ()
+    #: Who of the list looks like somebody whom two people rejected before.
+    again: Again = NOBODY
 
 
 def import_people(
@@ -157,7 +160,8 @@ def _carry(batch: ImportBatch, reader: Reader | None, file: ListFile | None, pro
     # Whoever the list marks as having asked for erasure: recorded now, done when the duty to tell them is met.
     open_pending(incident=batch.incident, actor=author_of(batch=batch))
     unread = file.unread if file else ()
-    return ImportReport(False, batch.rows, counted or account(incident=batch.incident), batch.difference, unread)
+    numbers, again = counted or account(incident=batch.incident), rejected_again(batch=batch)
+    return ImportReport(False, batch.rows, numbers, batch.difference, unread, again)
 
 
 def _settle(batch: ImportBatch) -> Accounting | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
 
 from incidents.models import AffectedPerson, Incident, PersonStatus
 from incidents.people import deciding
@@ -14,6 +17,7 @@ from incidents.people.decisions import EXCLUDED
 from incidents.people.excluding import confirm_exclusion, propose_exclusion
 from incidents.people.importing import import_people
 from incidents.people.merging import merge_people
+from incidents.people.rejected_again import rejected_again
 from tests.conftest import CARL, CLAIRE
 from tests.people.conftest import Importer, Row
 
@@ -87,6 +91,46 @@ def test_somebody_rejected_as_nobody_of_the_incident_is_not_asked_about(
     deciding.confirm_rejection(incident=incident, entries=incident.queue.all(), author=counsel)
     bring(CLAIRE, CARL)
     assert not incident.queue.filter(reason=EXCLUDED).exists()
+
+
+@pytest.mark.parametrize(
+    ("row", "number"),
+    [
+        (CLAIRE, 1), ({**CLAIRE, "person_id": "", "customer_number": ""}, 1), ({**CLAIRE, "email": "new@example.org"}, 1),
+        ({**CLAIRE, "full_name": "Claude Dubois"}, 0), ({**CLAIRE, "customer_number": "C77", "email": "new@example.org"}, 0),
+    ],
+)  # fmt: skip
+def test_somebody_rejected_whom_a_later_list_names_is_said_in_its_report(
+    incident: Incident, officer: User, counsel: User, write_list: Callable[..., Path], row: Row, number: int
+) -> None:
+    given: Any = {"incident": incident, "author": officer, "source": "shop"}
+    import_people(path=write_list({**CLAIRE, "flags": "deceased"}, {**CARL, "flags": "do_not_contact"}), **given)
+    entries = incident.queue.filter(kind="next_of_kin")
+    deciding.propose_rejection(incident=incident, entries=entries, reason="a test account", author=officer)
+    deciding.confirm_rejection(incident=incident, entries=incident.queue.filter(kind="next_of_kin"), author=counsel)
+    seen: list[dict[str, int]] = []
+    report = import_people(path=write_list(row, CARL), judge=lambda found: not seen.append(found), **given)
+    assert (report.again.number, seen[0].get("rejected_again", 0)) == (number, number)
+    again = incident.people.filter(pk__in=[pk for pk, _ in report.again.people])
+    assert [one.status for one in again] == [PersonStatus.CLEAR] * number
+    for one in again:
+        confirm_exclusion(exclusion=propose_exclusion(person=one, reason="as before", author=officer), author=counsel)
+    assert rejected_again(batch=incident.imports.latest("pk")).number == 0
+
+
+def test_the_report_of_a_list_leads_to_who_was_rejected_before(
+    bring: Importer, incident: Incident, officer: User, counsel: User
+) -> None:
+    bring({**CLAIRE, "flags": "deceased"})
+    deciding.propose_rejection(incident=incident, entries=incident.queue.all(), reason="a test account", author=officer)
+    deciding.confirm_rejection(incident=incident, entries=incident.queue.all(), author=counsel)
+    bring(CLAIRE, CARL)
+    client = Client()
+    client.force_login(officer)
+    again = incident.people.get(status=PersonStatus.CLEAR, reference__startswith="claire")
+    page = client.get(reverse("admin:list", args=[incident.pk, incident.imports.latest("pk").pk])).content.decode()
+    assert "seem to be somebody whom two people rejected before" in page and "Dubois" not in page
+    assert f'<a href="{reverse("admin:person", args=[incident.pk, again.pk])}">{again.reference}</a>' in page
 
 
 def test_a_list_that_names_one_of_two_merged_people_takes_their_exclusion_not_back(

@@ -108,6 +108,12 @@ class Command(OperatorCommand):
             self.say("No line of this reject file was changed; nothing is different.")
         if report.unread:
             self.say(f"Columns that were not read: {', '.join(report.unread)}. What they hold is said with --map COLUMN=OURS.")
+        if report.again.number:
+            named = ", ".join(reference for _, reference in report.again.people)
+            self.say(
+                f"{report.again.number} people of this list seem to be somebody whom two people rejected before ({named}). "
+                "They are people of their own now and are written to: exclude by two whoever is still nobody of this incident."
+            )
         self.say(
             f"Rows in {counts.rows_in} = people {counts.people} + merged {counts.merged} + needs attention "
             f"{counts.needs_attention} + rejection pending {counts.rejection_pending} + rejected {counts.rejected}"
