@@ -39,11 +39,6 @@ FAILURE = re.compile(
     r"undeliver|delivery (?:status|has fail)|fail(?:ed|ure)|return(?:ed|ing)|unzustellbar|non remis|mancat|no entregado|rejected",
     re.IGNORECASE,
 )
-#: What a server has against us and our address, not against the person's.
-AGAINST_US = re.compile(
-    r"blocked using|block ?list|blacklist|spamhaus|client host|banned sending|unauthenticated|dmarc|reputation|relay \w*denied",
-    re.IGNORECASE,
-)
 LATER = re.compile(
     r"delayed|will (?:keep|be) (?:trying|retried)|still (?:being )?(?:trying|retried)|warning: message", re.IGNORECASE
 )
@@ -200,7 +195,7 @@ def _statuses(part: Mail) -> Iterator[Finding]:
 
 
 def _how_bad(status: str, diagnosis: str) -> str:
-    if AGAINST_US.search(diagnosis):
+    if kinds.AGAINST_US.search(diagnosis):
         return kinds.SOFT
     found = CODE.search(status)
     if found is None or (found[2], found[3]) == ("0", "0"):  # which says nothing but that it failed

@@ -53,6 +53,8 @@ def _event(
     texts: tuple[object, ...], scale: float = 1.0,
 ) -> Event:  # fmt: skip
     happened_at, mark = moment(at, now=source.now, scale=scale)
+    if kind == kinds.HARD and any(kinds.AGAINST_US.search(text_of(text)) for text in texts):
+        kind = kinds.SOFT  # whatever the provider made of it, the server spoke of us
     return {
         "event_key": key, "message_ref": ref, "kind": kind, "detail": harmless(mark, *texts) if mark else harmless(*texts),
         "happened_at": happened_at, "recipient_hash": recipient_hash(recipient),
@@ -129,6 +131,8 @@ def _postmark(document: Any, source: Source) -> list[Event]:
             reason = one.get("SuppressionReason") if kind == kinds.UNSUBSCRIBED else one.get("Type")
             unknown = kinds.OTHER if kind == kinds.SOFT and reason else kind  # of what nobody knows no second letter comes
             kind = kinds.POSTMARK_TYPES.get(text_of(reason), unknown)
+            words = f"{text_of(one.get('Details'))} {text_of(one.get('Description'))}"
+            kind = kinds.SUPPRESSED if reason == "SMTPApiError" and kinds.POSTMARK_INACTIVE.search(words) else kind
         bounce = text_of(one.get("ID"))
         at = one.get("DeliveredAt") or one.get("BouncedAt") or one.get("ChangedAt") or one.get("ReceivedAt")
         found.append(
@@ -167,9 +171,10 @@ def _mailgun_kind(said: Mapping[str, Any], status: Mapping[str, Any]) -> str:
         return kind
     if said.get("severity") == "temporary":
         return kinds.DEFERRED
-    if text_of(said.get("reason")).startswith("suppress"):
+    reason, code = text_of(said.get("reason")), text_of(status.get("code"))
+    if reason.startswith("suppress") or code in kinds.MAILGUN_SUPPRESSED:
         return kinds.SUPPRESSED
-    return kinds.SOFT if text_of(status.get("code")).startswith("4") or said.get("reason") == "old" else kind
+    return kind if code.startswith("5") and reason not in kinds.MAILGUN_OURS else kinds.SOFT
 
 
 # -- SendGrid ----------------------------------------------------------------------------------------------------------
@@ -206,6 +211,8 @@ def _brevo(document: Any, source: Source) -> list[Event]:
         kind = kinds.BREVO.get(text_of(one.get("event")).lower(), kinds.OTHER)
         if kind == kinds.IGNORED:
             continue
+        if one.get("reason") and kind == kinds.SUPPRESSED and not kinds.BREVO_PERSONS.search(text_of(one.get("reason"))):
+            kind = kinds.SOFT
         exact = one.get("ts_epoch")
         found.append(
             _event(
@@ -252,15 +259,9 @@ def _resend(document: Any, source: Source) -> list[Event]:
 def _mailjet(document: Any, source: Source) -> list[Event]:
     found = []
     for one in _objects(document):
-        kind = kinds.MAILJET.get(text_of(one.get("event")), kinds.OTHER)
+        kind = _mailjet_kind(one)
         if kind == kinds.IGNORED:
             continue
-        if one.get("event") == "bounce":
-            kind = (
-                kinds.HARD if one.get("hard_bounce") is True else kinds.SUPPRESSED if one.get("blocked") is True else kinds.SOFT
-            )
-        if one.get("error") == "greylisted" and kind == kinds.SOFT:
-            kind = kinds.DEFERRED
         found.append(
             _event(
                 source, key=key_of_content(one), kind=kind, at=one.get("time"),
@@ -270,6 +271,17 @@ def _mailjet(document: Any, source: Source) -> list[Event]:
             )
         )  # fmt: skip
     return found
+
+
+def _mailjet_kind(said: Mapping[str, Any]) -> str:
+    kind, error = kinds.MAILJET.get(text_of(said.get("event")), kinds.OTHER), text_of(said.get("error")).strip().lower()
+    if said.get("event") == "bounce":
+        kind = kinds.HARD if said.get("hard_bounce") is True else kinds.SUPPRESSED if said.get("blocked") is True else kinds.SOFT
+    elif said.get("event") == "blocked" and error not in kinds.MAILJET_PERSONS:
+        kind = kinds.SOFT
+    if kind in (kinds.HARD, kinds.SUPPRESSED) and error in kinds.MAILJET_OURS:
+        kind = kinds.SOFT
+    return kinds.DEFERRED if said.get("event") == "bounce" and error == "greylisted" and kind == kinds.SOFT else kind
 
 
 PARSERS: dict[str, Callable[[Any, Source], list[Event]]] = {
