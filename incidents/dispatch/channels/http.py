@@ -24,6 +24,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from incidents.dispatch.channels.contract import SendError, SendErrorKind
+from incidents.dispatch.channels.deadline import Deadline, TimedSocket, connect
 
 #: An answer longer than this is nobody's answer to a letter.
 LONGEST_ANSWER = 4_000_000
@@ -84,25 +85,29 @@ class HttpLine:
     """One kept connection to one host, used by one thread at a time."""
 
     def __init__(self, *, base: str, seconds: float) -> None:
-        """`seconds` without progress end a request."""
+        """`seconds` are all that a request may take, from its connection to the last byte of its answer."""
         parts = urlsplit(base)
         self._tls, self._host = parts.scheme == "https", parts.hostname or ""
         self._port = parts.port or (443 if self._tls else 80)
         self.path, self._seconds = parts.path, seconds
         self._kept: HTTPConnection | None = None
+        self._sock: TimedSocket | None = None
         self._rested_since, self._pid = 0.0, os.getpid()
         #: The answer to the last request; None where there was none.
         self.last: HttpAnswer | None = None
 
     def ask(self, *, method: str, path: str, heads: Mapping[str, str], body: bytes = b"") -> HttpAnswer:
         """One request and its answer, whatever its status. Raises SendError: NOT_SENT before any byte left, else DOUBTFUL."""
-        self.last, end = None, time.monotonic() + self._seconds
-        line = self._connected()
-        if time.monotonic() > end:  # slow names: whoever waits for this letter has given it up, so it does not leave any more
-            raise SendError(kind=SendErrorKind.NOT_SENT, detail="no connection to the provider in time", unreached=True)
+        self.last, until = None, Deadline(seconds=self._seconds)
+        line, sock = self._connected()
+        try:
+            until.left()
+        except TimeoutError:  # slow names: whoever waits for this letter has given it up, so it does not leave any more
+            raise SendError(kind=SendErrorKind.NOT_SENT, detail="no connection to the provider in time", unreached=True) from None
+        sock.until = until
         try:
             reply = _exchange(line, method, path, heads, body)
-            answer = _read(reply, until=time.monotonic() + self._seconds)
+            answer = _read(reply)
         except (OSError, HTTPException) as error:
             self.close()
             detail = f"no answer after the request left: {type(error).__name__}"
@@ -112,36 +117,34 @@ class HttpLine:
         self._rested_since, self.last = time.monotonic(), answer
         return answer
 
-    def _connected(self) -> HTTPConnection:
+    def _connected(self) -> tuple[HTTPConnection, TimedSocket]:
         if self._pid != os.getpid():
-            self._kept, self._pid = None, os.getpid()  # a parent's connection is the parent's
+            self._kept, self._sock, self._pid = None, None, os.getpid()  # a parent's connection is the parent's
         if self._kept is not None and (time.monotonic() - self._rested_since > IDLE_SECONDS or _has_ended(self._kept)):
             self.close()
-        if self._kept is None:
-            self._kept = self._connect()
-        return self._kept
+        if self._kept is None or self._sock is None:
+            self._kept, self._sock = self._connect()
+        return self._kept, self._sock
 
-    def _connect(self) -> HTTPConnection:
-        host, port, proxy = self._host, self._port, _proxy() if self._tls else None
-        at, at_port = proxy or (host, port)
-        line = HTTPSConnection(at, at_port, context=_trust()) if self._tls else HTTPConnection(at, at_port)
-        line.timeout = min(self._seconds, CONNECT_SECONDS)
+    def _connect(self) -> tuple[HTTPConnection, TimedSocket]:
+        until, trust = Deadline(seconds=min(self._seconds, CONNECT_SECONDS)), _trust() if self._tls else None
         try:
-            if proxy:
-                line.set_tunnel(host, port)
-            line.connect()
-            line.sock.settimeout(self._seconds)
-        except (OSError, HTTPException, ValueError) as error:
-            line.close()
+            sock = connect(host=self._host, port=self._port, until=until, proxy=_proxy() if self._tls else None, trust=trust)
+        except (OSError, ValueError) as error:
             detail = f"no connection to the provider: {type(error).__name__}"
             raise SendError(kind=SendErrorKind.NOT_SENT, detail=detail, unreached=True) from None
-        return line
+        line = HTTPConnection(self._host, self._port)
+        if trust is not None:
+            line = HTTPSConnection(self._host, self._port, context=trust)
+        line.sock = sock
+        line.auto_open = 0  # a connection that ended is made anew here, or not at all
+        return line, sock
 
     def close(self) -> None:
         """Let go of the connection; the next request makes a new one."""
         if self._kept is not None and self._pid == os.getpid():
             self._kept.close()
-        self._kept = None
+        self._kept = self._sock = None
 
 
 def _proxy() -> tuple[str, int] | None:
@@ -167,12 +170,12 @@ def _exchange(line: HTTPConnection, method: str, path: str, heads: Mapping[str, 
     return line.getresponse()
 
 
-def _read(reply: HTTPResponse, *, until: float) -> HttpAnswer:
+def _read(reply: HTTPResponse) -> HttpAnswer:
     pieces, length = list[bytes](), 0
     while piece := reply.read1(65536):
         pieces.append(piece)
         length += len(piece)
-        if length > LONGEST_ANSWER or time.monotonic() > until:
+        if length > LONGEST_ANSWER:
             raise HTTPException("an answer without end")
     heads, whole = {name.lower(): value for name, value in reply.getheaders()}, not reply.length
     reply.close()  # only then the connection takes another request

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -148,3 +149,38 @@ def test_a_kept_connection_that_ended_meanwhile_is_made_anew_and_nothing_is_doub
             assert line.ask(method="POST", path="/", heads={}, body=b"{}").status == 200
             assert gone.wait(timeout=5)
         line.close()
+
+
+def drips(words: bytes, *, seconds: float = 12.0) -> Callable[[socket.socket], None]:
+    """A server that says this, and then a byte now and then, so that no single wait is long."""
+
+    def serve(peer: socket.socket) -> None:
+        peer.recv(65536)
+        peer.sendall(words)
+        for _ in range(int(seconds * 5)):
+            peer.sendall(b"1")
+            time.sleep(0.2)
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
+    ],
+)  # fmt: skip
+def test_a_server_that_drips_is_left_at_the_end_of_the_time(words: bytes) -> None:
+    with server(drips(words)) as url:
+        since = time.monotonic()
+        assert asked(url, seconds=1) == K.DOUBTFUL
+        assert time.monotonic() - since < 4
+
+
+def test_a_proxy_that_drips_is_left_before_anything_leaves(settings: Settings) -> None:
+    with server(drips(b"HTTP/1.1 200 ")) as url:
+        settings.PROVIDER_PROXY = url
+        since = time.monotonic()
+        assert asked("https://provider.example/", seconds=1) == K.NOT_SENT
+        assert time.monotonic() - since < 4
