@@ -10,9 +10,10 @@ import http.client
 import ipaddress
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
+
+from incidents.dispatch.channels.deadline import Deadline, TimedSocket
 
 MOST_BYTES, SECONDS = 65_536, 5.0
 Resolve = Callable[[str], list[str]]
@@ -31,8 +32,10 @@ def resolve(host: str) -> list[str]:
 
 def dial(address: str, host: str, seconds: float) -> socket.socket:
     """A TLS connection to the address whose certificate is the name's. Raises OSError."""
+    until = Deadline(seconds=seconds)
     plain = socket.create_connection((address, 443), timeout=seconds)
     try:
+        plain.settimeout(until.left())
         return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
     except OSError:
         plain.close()
@@ -45,14 +48,14 @@ def fetch(url: str, *, resolve: Resolve = resolve, dial: Dial = dial) -> bytes:
     host = parts.hostname or ""
     if parts.scheme != "https" or parts.port not in (None, 443) or parts.username or parts.password:
         raise NotFetched("only plain https addresses are fetched")
-    end = time.monotonic() + SECONDS
+    until = Deadline(seconds=SECONDS)
     try:
         address = _outside(resolve(host))
-        connection = http.client.HTTPConnection(host, timeout=SECONDS)
-        connection.sock = dial(address, host, SECONDS)
+        connection = http.client.HTTPConnection(host)
+        connection.sock = TimedSocket(dial(address, host, until.left()), until)
         try:
             connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers={"Accept": "*/*"})
-            return _body(connection.getresponse(), end)
+            return _body(connection.getresponse())
         finally:
             connection.close()
     except (OSError, http.client.HTTPException) as error:
@@ -66,14 +69,14 @@ def _outside(addresses: list[str]) -> str:
     return addresses[0]
 
 
-def _body(response: http.client.HTTPResponse, end: float) -> bytes:
+def _body(response: http.client.HTTPResponse) -> bytes:
     if response.status != 200:
         raise NotFetched(f"the answer was {response.status}")
     found = b""
     while chunk := response.read1(8192):
         found += chunk
-        if len(found) > MOST_BYTES or time.monotonic() > end:
-            raise NotFetched("the answer is too long or too slow")
+        if len(found) > MOST_BYTES:
+            raise NotFetched("the answer is too long")
     if response.length:
         raise NotFetched("the answer ended too early")
     return found

@@ -13,6 +13,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -28,7 +30,10 @@ from incidents.dispatch.events.refusing import EventsRefused, forged, malformed
 
 Fetch = Callable[[str], bytes]
 HOST = re.compile(r"sns\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?")
-CERTIFICATE_PATH = re.compile(r"/SimpleNotificationService-[0-9a-zA-Z]{1,64}\.pem")
+#: The whole address: no user, port, query or fragment, also no empty one, and no blank that a parser would take away.
+CERTIFICATE = re.compile(
+    r"https://sns\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?/SimpleNotificationService-[0-9a-zA-Z]{1,64}\.pem"
+)
 TOPIC = re.compile(r"arn:aws(?:-cn|-us-gov)?:sns:(?P<region>[a-z0-9-]+):\d{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
 #: The fields under the signature, in their order; each gives its name and its value, a line each.
 SIGNED_FIELDS = {
@@ -39,35 +44,62 @@ SIGNED_FIELDS = {
 HASHES: dict[str, hashes.HashAlgorithm] = {"1": hashes.SHA1(), "2": hashes.SHA256()}  # noqa: S303  (SNS's version 1)
 #: Certificates that are kept, and seconds for which one that could not be had is not asked for again.
 MOST_CERTIFICATES, AGAIN_AFTER = 16, 60.0
+#: How many are fetched at once, and seconds for which anybody waits for somebody else's fetch.
+MOST_FETCHES, LONGEST_WAIT = 4, 10.0
 
 
 class Certificates:
-    """Certificates by their address: each fetched once, a failure remembered for a minute."""
+    """Certificates by their address: each fetched once, a failure remembered for a minute.
+
+    Nothing is fetched while the lock is held: whoever asks for one that is kept never waits for one that is fetched.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, tuple[x509.Certificate | None, float]] = OrderedDict()
+        self._coming: dict[str, Future[x509.Certificate | None]] = {}
 
     def get(self, *, url: str, fetch: Fetch) -> x509.Certificate:
         """The certificate at a pinned address. Raises EventsRefused (503: it may be there later)."""
-        with self._lock:
-            found, since = self._kept.get(url, (None, float("-inf")))
-            if found is None and time.monotonic() - since > AGAIN_AFTER:
-                found = self._fetched(url, fetch)
-                self._kept[url] = (found, time.monotonic())
-                self._kept.move_to_end(url)
-                while len(self._kept) > MOST_CERTIFICATES:
-                    self._kept.popitem(last=False)
+        found, coming, ours = self._known(url)
+        if ours:
+            self._fetch(url, fetch)
+        if coming is not None:
+            with suppress(TimeoutError):
+                found = coming.result(timeout=LONGEST_WAIT)
         if found is None:
             raise EventsRefused(status=503, reason="the certificate of SNS cannot be had")
         return found
 
-    @staticmethod
-    def _fetched(url: str, fetch: Fetch) -> x509.Certificate | None:
+    def _known(self, url: str) -> tuple[x509.Certificate | None, Future[x509.Certificate | None] | None, bool]:
+        """The certificate, or the fetch that is under way, and whether it is ours to do; neither where it failed lately."""
+        with self._lock:
+            found, since = self._kept.get(url, (None, float("-inf")))
+            if found is not None or time.monotonic() - since <= AGAIN_AFTER:
+                return found, None, False
+            if url in self._coming:
+                return None, self._coming[url], False
+            if len(self._coming) >= MOST_FETCHES:
+                return None, None, False
+            return None, self._coming.setdefault(url, Future()), True
+
+    def _fetch(self, url: str, fetch: Fetch) -> None:
+        found: x509.Certificate | None = None
         try:
-            return x509.load_pem_x509_certificate(fetch(url))
+            found = x509.load_pem_x509_certificate(fetch(url))
         except (NotFetched, ValueError):
-            return None
+            pass
+        finally:
+            with self._lock:
+                self._keep(url, found)
+                self._coming.pop(url).set_result(found)
+
+    def _keep(self, url: str, found: x509.Certificate | None) -> None:
+        self._kept[url] = (found, time.monotonic())
+        self._kept.move_to_end(url)
+        while len(self._kept) > MOST_CERTIFICATES:
+            # Failures first: they cost whoever forges them nothing.
+            self._kept.pop(next((one for one, (kept, _) in self._kept.items() if kept is None), next(iter(self._kept))))
 
 
 CERTIFICATES = Certificates()
@@ -89,7 +121,8 @@ def verify(
     if topic is None or topic[0] not in topics:
         raise forged("a topic that is not in SES_TOPIC_ARNS")
     url = text_of(message.get("SigningCertURL"))
-    if not _pinned(url, region=topic["region"], path=CERTIFICATE_PATH):
+    place = CERTIFICATE.fullmatch(url)
+    if place is None or place["region"] != topic["region"]:
         raise forged("a certificate that is not at SNS's own address")
     algorithm = HASHES.get(text_of(message.get("SignatureVersion")))
     if algorithm is None:
@@ -135,9 +168,9 @@ def _moment(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _pinned(url: str, *, region: str, path: re.Pattern[str]) -> bool:
-    """Whether an address is https at SNS in the region of the topic, with nothing else in it."""
-    if len(url) > 2048 or not url.isascii() or not url.isprintable() or "\\" in url:
+def _pinned(url: str, *, region: str) -> bool:
+    """Whether an address is https at the root of SNS in the region of the topic, with nothing but a query in it."""
+    if len(url) > 2048 or not url.isascii() or not url.isprintable() or any(one in url for one in "\\ #"):
         return False
     try:
         parts = urlsplit(url)
@@ -145,14 +178,13 @@ def _pinned(url: str, *, region: str, path: re.Pattern[str]) -> bool:
     except ValueError:
         return False
     host = HOST.fullmatch(parts.netloc)
-    plain = parts.scheme == "https" and port is None and not parts.fragment
-    return bool(plain and host and host["region"] == region and path.fullmatch(parts.path))
+    return bool(parts.scheme == "https" and port is None and host and host["region"] == region and parts.path == "/")
 
 
 def confirm(*, message: Mapping[str, Any], fetch: Fetch = fetch) -> None:
     """Confirm the subscription of a message that `verify` let through. Raises EventsRefused; 503 = SNS shall ask again."""
     url, topic = text_of(message.get("SubscribeURL")), TOPIC.fullmatch(text_of(message.get("TopicArn")))
-    if topic is None or not _pinned(url, region=topic["region"], path=re.compile("/")):
+    if topic is None or not _pinned(url, region=topic["region"]):
         raise forged("a SubscribeURL that is not at SNS's own address")
     asked = parse_qs(urlsplit(url).query)
     if asked.get("Action") != ["ConfirmSubscription"] or asked.get("TopicArn") != [topic[0]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from incidents.dispatch.events import fetching
 from incidents.dispatch.events.fetching import NotFetched, fetch
 from incidents.dispatch.events.refusing import EventsRefused
 from incidents.dispatch.events.sns import MOST_CERTIFICATES, Certificates, confirm, verify
@@ -76,6 +78,12 @@ PLACES = (
     "https://sns.eu-west-1.amazonaws.com/../bucket/SimpleNotificationService-0.pem",
     "https://sns.eu-west-1.amazonaws.com/other.pem",
     "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0.pem#x",
+    "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0.pem#",
+    "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0.pem?x=1",
+    "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0.pem?",
+    " https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0.pem",
+    "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0.pem\n",
+    "https://sns.eu-west-1.amazonaws.com:443/SimpleNotificationService-0.pem",
     "https://sns.eu-west-1.amazonaws.com\\@evil.example/SimpleNotificationService-0.pem",
     "https://169.254.169.254/SimpleNotificationService-0.pem",
     "https://[::1]/SimpleNotificationService-0.pem",
@@ -116,6 +124,38 @@ def test_no_more_certificates_are_kept_than_there_is_room_for() -> None:
     for number in range(3 * MOST_CERTIFICATES):
         kept.get(url=f"https://x/{number}", fetch=lambda _: certificate())
     assert len(kept._kept) == MOST_CERTIFICATES
+
+
+def test_failures_do_not_drive_out_a_certificate_that_is_kept() -> None:
+    kept = Certificates()
+    kept.get(url=CERTIFICATE_URL, fetch=lambda _: certificate())
+    for number in range(3 * MOST_CERTIFICATES):
+        with pytest.raises(EventsRefused):
+            kept.get(url=f"https://x/{number}", fetch=lambda _: b"nonsense")
+    kept.get(url=CERTIFICATE_URL, fetch=lambda _: b"not asked for again")
+
+
+def test_nobody_waits_for_a_certificate_that_is_fetched_but_whoever_needs_that_one() -> None:
+    kept, asked, go = Certificates(), [], threading.Event()
+    kept.get(url=CERTIFICATE_URL, fetch=lambda _: certificate())
+
+    def slow(url: str) -> bytes:
+        asked.append(url)
+        assert go.wait(timeout=20)
+        return certificate()
+
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(kept.get(url="https://x/slow", fetch=slow))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    quick = threading.Thread(target=kept.get, kwargs={"url": CERTIFICATE_URL, "fetch": slow})
+    quick.start()
+    quick.join(timeout=5)
+    waited = quick.is_alive()
+    go.set()
+    for thread in threads:
+        thread.join(timeout=20)
+    assert not waited and len(found) == 3 and asked == ["https://x/slow"]
 
 
 @pytest.mark.parametrize("field", ["Message", "MessageId", "Timestamp", "TopicArn", "Type"])
@@ -216,6 +256,25 @@ def test_what_is_there_is_fetched() -> None:
 def test_redirects_and_endless_answers_are_not_followed(answer: bytes) -> None:
     with pytest.raises(NotFetched):
         fetch(CERTIFICATE_URL, resolve=lambda _: ["52.1.2.3"], dial=served(answer))
+
+
+def test_a_host_that_drips_its_head_is_left_at_the_end_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "SECONDS", 0.5)
+
+    def dial(*_: object) -> socket.socket:
+        ours, theirs = socket.socketpair()
+
+        def serve() -> None:
+            with theirs, suppress(OSError):
+                for _ in range(50):
+                    theirs.sendall(b"H")
+                    time.sleep(0.1)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return ours
+
+    with pytest.raises(NotFetched, match="TimeoutError"):
+        fetch(CERTIFICATE_URL, resolve=lambda _: ["52.1.2.3"], dial=dial)
 
 
 @pytest.mark.parametrize("url", ["http://x.example/", "https://x.example:8443/", "https://u:p@x.example/", "ftp://x.example/"])
