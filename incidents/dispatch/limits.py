@@ -172,9 +172,9 @@ def take(*, row: ProviderLimit, limit: Allowance, wanted: int, now: datetime) ->
     return number, 0.0
 
 
-def put_back(*, row: ProviderLimit, limit: Allowance, number: int, day: date | None) -> None:
-    """Letters that were taken and did not leave; the quota of a day that has passed gains nothing."""
-    rate = rate_now(row=row, limit=limit)
+def put_back(*, row: ProviderLimit, limit: Allowance, number: int, day: date | None, pace: bool = True) -> None:
+    """Letters that were taken and did not leave; the quota of a day that has passed gains nothing. `pace`: to the bucket too."""
+    rate = rate_now(row=row, limit=limit) if pace else None
     if rate is not None:
         row.tokens = min(capacity(rate), row.tokens + number)
     if day is None or day == row.day:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,7 @@ from incidents import failpoints
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, record, record_many
 from incidents.dispatch import pacing
-from incidents.dispatch.outcomes import DISPATCHER, Outcome, Taken, array, texts, write_outcomes
+from incidents.dispatch.outcomes import DISPATCHER, Outcome, Taken, array, not_left, texts, write_outcomes
 from incidents.dispatch.owner import Owner, Place
 from incidents.models import Campaign, CampaignState, Chunk, ChunkState
 
@@ -320,7 +321,7 @@ def take_over() -> int:
 
 
 def _take_over_one(chunk_id: int) -> int:
-    unsent = 0
+    back: Counter[tuple[str, bool]] = Counter()
     with transaction.atomic(), connection.cursor() as cursor:
         chunk = Chunk.objects.select_for_update(skip_locked=True).filter(pk=chunk_id, state=ChunkState.CLAIMED).first()
         if chunk is None:
@@ -329,8 +330,8 @@ def _take_over_one(chunk_id: int) -> int:
         gone, marker_is_whole = cursor.fetchone()
         if gone:
             known = [after_death(chunk, at, marker_is_whole=marker_is_whole) for at in range(len(chunk.message_ids))]
-            unsent = _end(chunk, known)
-    _count_as_unsent(chunk, unsent)
+            back = _end(chunk, known)
+    _give_back(chunk, back)
     return int(gone)
 
 
@@ -356,22 +357,24 @@ def give_back_strays(*, owner: Owner) -> None:
     """
     mine = Chunk.objects.filter(owner_lock__in=[*owner.former, owner.lock], state=ChunkState.CLAIMED)
     for chunk_id in set(mine.values_list("id", flat=True)) - owner.heard:
-        unsent = 0
+        back: Counter[tuple[str, bool]] = Counter()
         with transaction.atomic():
             chunk = Chunk.objects.select_for_update().filter(pk=chunk_id, state=ChunkState.CLAIMED).first()
             if chunk is not None:
-                unsent = _end(chunk, [Outcome("unsent", detail="claimed without an answer")] * len(chunk.message_ids))
+                back = _end(chunk, [Outcome("unsent", detail="claimed without an answer")] * len(chunk.message_ids))
         if chunk is not None:
-            _count_as_unsent(chunk, unsent)
+            _give_back(chunk, back)
 
 
-def _count_as_unsent(chunk: Chunk, number: int) -> None:
-    """What never began counts against no quota. After the commit: its worker, who comes back fenced, gives none of it back."""
-    pacing.give_back(provider=chunk.provider, number=number, day=chunk.claimed_at.astimezone(UTC).date())
+def _give_back(chunk: Chunk, letters: Mapping[tuple[str, bool], int]) -> None:
+    """What did not leave counts against no quota. After the commit: its worker, who comes back fenced, gives none of it back."""
+    if letters:
+        day, incident = chunk.claimed_at.astimezone(UTC).date(), chunk.campaign.incident
+        pacing.give_back_letters(provider=chunk.provider, incident=incident, day=day, letters=letters)
 
 
-def _end(chunk: Chunk, outcomes: list[Outcome]) -> int:
-    """Write these outcomes; returns how many of the letters were never begun."""
+def _end(chunk: Chunk, outcomes: list[Outcome]) -> Counter[tuple[str, bool]]:
+    """Write these outcomes; returns which letters did not leave (`not_left`)."""
     campaign = Campaign.objects.select_related("incident").get(pk=chunk.campaign_id)
     with connection.cursor() as cursor:
         cursor.execute(BY_INDEX)
@@ -385,6 +388,7 @@ def _end(chunk: Chunk, outcomes: list[Outcome]) -> int:
         by_id = {row[0]: Taken(*row) for row in cursor.fetchall()}
     data = {"campaign": campaign.reference, "chunk": chunk.pk, "confirmed": chunk.confirmed, "n": len(chunk.message_ids)}
     record(incident=campaign.incident, action=Action.CHUNK_TAKEN_OVER, actor=DISPATCHER, data=data)
-    settled = [(by_id[pk], outcome) for pk, outcome in zip(chunk.message_ids, outcomes, strict=True)]
+    letters = [by_id[pk] for pk in chunk.message_ids]
+    settled = list(zip(letters, outcomes, strict=True))
     write_outcomes(campaign=campaign, chunk_id=chunk.pk, provider=chunk.provider, settled=settled, at=ended)
-    return sum(outcome.kind == "unsent" for outcome in outcomes)
+    return not_left(letters=letters, outcomes=outcomes)

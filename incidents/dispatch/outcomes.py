@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -68,8 +69,20 @@ NEXT: dict[str, tuple[str, Action]] = {
     "quarantined": (S.QUARANTINED, Action.MESSAGE_MOVED),
     "unsent": (S.READY, Action.MESSAGE_MOVED),  # never begun: no attempt
 }
+#: Kinds of which certainly nothing left: they count against no quota, and those that were never begun used no pace either.
+NEVER_BEGUN = frozenset({"unsent", "quarantined"})
+NOT_LEFT = NEVER_BEGUN | {"failed", "account"}
 NULL = "\\N"  # as COPY has it
 Settled = Sequence[tuple[Taken, Outcome]]
+
+
+def not_left(*, letters: Sequence[Taken], outcomes: Sequence[Outcome]) -> Counter[tuple[str, bool]]:
+    """How many letters certainly did not leave: by domain key, and whether they were never begun."""
+    return Counter(
+        (letter.domain_key, one.kind in NEVER_BEGUN)
+        for letter, one in zip(letters, outcomes, strict=True)
+        if one.kind in NOT_LEFT
+    )
 
 
 def write_outcomes(*, campaign: Campaign, chunk_id: int, provider: str, settled: Settled, at: datetime) -> None:

@@ -25,7 +25,7 @@ from incidents.dispatch.channels.contract import Answer
 from incidents.dispatch.limits import CLOSED, DOMAIN_FUSE, PROVIDER_FUSE, Allowance, NoLimit
 from incidents.dispatch.verdicts import Verdict, judge
 from incidents.models import Incident, ProviderLimit
-from incidents.vault import Vault
+from incidents.vault import CannotOpen, MasterKeyUnreachable, MasterKeyWrong, Vault
 
 logger = logging.getLogger(__name__)
 CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
@@ -243,15 +243,39 @@ def settle_up(*, grant: Grant, claimed: Sequence[str]) -> None:
     give_back(provider=grant.provider, number=grant.number - len(claimed), domains=domains, day=grant.day)
 
 
-def give_back(*, provider: str, number: int, domains: Mapping[str, int] | None = None, day: date | None = None) -> None:
-    """Put back letters that were granted and did not leave. `domains`: scope of a row -> letters; `day`: that of the grant."""
+def give_back_letters(*, provider: str, incident: Incident, day: date, letters: Mapping[tuple[str, bool], int]) -> None:
+    """Put back claimed letters of which certainly nothing left. `letters`: (domain key, whether it was never begun) -> number.
+
+    A letter that was begun and failed used the pace, of the provider and of its domain, and no quota.
+    """
+    scopes = _scopes(provider, incident)
+    for fresh in (True, False):
+        of_each = {key: count for (key, unbegun), count in letters.items() if unbegun == fresh}
+        domains = {scopes[key]: count for key, count in of_each.items() if key in scopes}
+        give_back(provider=provider, number=sum(of_each.values()), domains=domains, day=day, pace=fresh)
+
+
+def _scopes(provider: str, incident: Incident) -> dict[str, str]:
+    """Domain key -> scope of its row; none while the incident's key is away, when only the provider's quota is put right."""
+    try:
+        return {key: scope for key, (scope, _) in _limited_domains(provider, incident).items()}
+    except (MasterKeyUnreachable, MasterKeyWrong, CannotOpen) as away:
+        logger.warning("what a limited domain gets back is not known (%s)", type(away).__name__)
+        return {}
+
+
+def give_back(
+    *, provider: str, number: int, domains: Mapping[str, int] | None = None, day: date | None = None, pace: bool = True
+) -> None:
+    """Put back letters that were granted and did not leave. `domains`: scope of a row -> letters; `day`: that of the grant;
+    `pace`: to the rate as well."""
     back = {scope: count for scope, count in {WHOLE: number, **(domains or {})}.items() if count > 0}
     if not back or (day is None and provider not in _memory.counted):
         return
     with transaction.atomic(durable=True):
         rows = list(ProviderLimit.objects.select_for_update().filter(provider=provider, scope__in=back).order_by("scope"))
         for row in rows:
-            limits.put_back(row=row, limit=limit_of(row=row), number=back[row.scope], day=day)
+            limits.put_back(row=row, limit=limit_of(row=row), number=back[row.scope], day=day, pace=pace)
         _write(rows)
 
 

@@ -22,7 +22,7 @@ from django.db import connection
 from incidents import failpoints
 from incidents.dispatch.channels.contract import Answer, Lanes, Prepared, SendErrorKind
 from incidents.dispatch.outbox import Claim, Fenced, Mark, finish, give_back_strays, keep_late, mark_many
-from incidents.dispatch.outcomes import Outcome
+from incidents.dispatch.outcomes import Outcome, not_left
 from incidents.dispatch.owner import AWAY, Owner
 from incidents.dispatch.prepare import Letters
 from incidents.vault import CannotOpen, PersonFields
@@ -127,8 +127,8 @@ class Hands:
         self.heard: list[tuple[str, Answer]] = []
         self.heard_a_failure = False
         self.database_was_away = False
-        #: Letters that were claimed on a day and not begun: they count against no quota.
-        self.unsent: Counter[date] = Counter()
+        #: Day of the claim -> letters of which certainly nothing left (`outcomes.not_left`): they count against no quota.
+        self.not_left: dict[date, Counter[tuple[str, bool]]] = {}
 
     def take(self, *, number: int, claimed: Claim) -> None:
         """Put a fresh chunk on an idle lane."""
@@ -156,10 +156,10 @@ class Hands:
         heard, self.heard, self.heard_a_failure = self.heard, [], False
         return heard
 
-    def fetch_unsent(self) -> Counter[date]:
-        """How many were given back unsent since this was last asked, by the day of their claim."""
-        unsent, self.unsent = +self.unsent, Counter()
-        return unsent
+    def fetch_not_left(self) -> dict[date, Counter[tuple[str, bool]]]:
+        """What certainly did not leave since this was last asked, by the day of the claim."""
+        found, self.not_left = {day: letters for day, letters in self.not_left.items() if letters}, {}
+        return found
 
     def stop(self, reason: str) -> None:
         """Begin nothing more; what is on its way is heard."""
@@ -274,7 +274,8 @@ class Hands:
             try:
                 outcomes = lane.all_outcomes()
                 finish(claimed=lane.claimed, outcomes=outcomes)
-                self.unsent[lane.claimed.claimed_at.astimezone(UTC).date()] += sum(one.kind == "unsent" for one in outcomes)
+                day = lane.claimed.claimed_at.astimezone(UTC).date()
+                self.not_left.setdefault(day, Counter()).update(not_left(letters=lane.claimed.letters, outcomes=outcomes))
             except Fenced:
                 self._fenced(lane)
             else:

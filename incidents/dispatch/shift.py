@@ -65,10 +65,10 @@ class Shift:
         return Slice(hands.answered, time.monotonic() >= self._end or hands.database_was_away, hands.account_refused)
 
     def _give_back(self) -> None:
-        """What was claimed and not begun counts against no quota; while the database is away, that is not told."""
-        for day, number in self._hands.fetch_unsent().items():
+        """What was claimed and did not leave counts against no quota; while the database is away, that is not told."""
+        for day, letters in self._hands.fetch_not_left().items():
             with suppress(*AWAY):
-                pacing.give_back(provider=self._provider.name, number=number, day=day)
+                pacing.give_back_letters(provider=self._provider.name, incident=self._campaign.incident, day=day, letters=letters)
 
     def _work(self) -> None:
         hands = self._hands

@@ -67,7 +67,7 @@ class Model:
             lost = with_the_server and self.marked <= at < self.marked + FLUSH
             became = self.said[at] if at < self.marked else "doubt" if dead or lost else "unsent"
             self.given(pk, became)
-            self.back += became == "unsent"
+            self.back += became in ("unsent", "failed", "account", "quarantined")
             self.deaths[pk] += dead
         self.out = []
 
