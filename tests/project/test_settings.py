@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from notifier.addresses import bounce_address, events_path, proxy, public_url
+from notifier.settings import database
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,3 +91,22 @@ def test_a_proxy_that_would_be_passed_by_is_refused(value: str) -> None:
 
 def test_what_is_not_set_stays_unset() -> None:
     assert [read("") for read in (events_path, bounce_address, public_url, proxy)] == ["", "", "", ""]
+
+
+def said_to_libpq(url: str) -> dict[str, str]:
+    """What libpq, which refuses names that it does not know, understands of an address."""
+    options = {name: value for name, value in database(url)["OPTIONS"].items() if name != "prepare_threshold"}
+    return {name: str(value) for name, value in conninfo_to_dict(make_conninfo(**options)).items()}
+
+
+def test_a_database_host_that_vanishes_is_given_up_within_a_minute_and_before_the_lease_ends() -> None:
+    said = {name: float(value) for name, value in said_to_libpq("postgresql://x@db.example/x").items() if value.isdigit()}
+    silence = said["keepalives_idle"] + said["keepalives_interval"] * said["keepalives_count"]
+    assert 0 < silence < 45 and 0 < said["tcp_user_timeout"] / 1000 < 45 and 0 < said["connect_timeout"] < 45
+
+
+@pytest.mark.parametrize(
+    "name", ["keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", "connect_timeout"]
+)
+def test_the_address_of_the_database_may_set_another_time(name: str) -> None:
+    assert said_to_libpq(f"postgresql://x@db.example/x?{name}=77")[name] == "77"
