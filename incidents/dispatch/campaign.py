@@ -293,7 +293,7 @@ def anchor(*, campaign: Campaign) -> None:
         raise
     except Exception as error:
         # Whatever it is, housekeeping goes on with what is due beside it; its words could hold the address.
-        logger.exception("the head of %s could not be mailed", campaign)
+        logger.error("the head of %s could not be mailed: %s", campaign, type(error).__name__)
         answer = f"not sent: {type(error).__name__}"
     _witnessed(campaign, size=head.size, root=head.root, answer=answer)
 

@@ -1,0 +1,69 @@
+"""What the log says of an exception: its type and the way to it, never its words.
+
+The words hold what it was about: the address in a provider's answer, the row in a database's DETAIL. That goes for whatever it
+was raised from as well, and for a message that repeats them, as Celery's and Django's do.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import re
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+ADDRESS = re.compile(r"""[^\s<>"'(),;:=\[\]{}]+(?:@|＠|%40)[^\s<>"'(),;:=\[\]{}]*\.[^\s<>"'(),;:=\[\]{}]+""", re.IGNORECASE)
+#: Shorter words are said by chance as well.
+SHORTEST_WORDS = 4
+
+
+class WithoutWords(logging.Formatter):
+    """Types and places of exceptions, and messages without addresses."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record, of which another handler may have kept a text with all words; that one is not used."""
+        own = copy.copy(record)
+        own.msg, own.args, own.exc_text = self._message(record), None, None
+        return super().format(own)
+
+    def formatException(self, ei: ExcInfo) -> str:  # noqa: N802  (the base's name)
+        """The chain, what was first at the top."""
+        parts = []
+        for error, why in reversed(list(chain(ei[1]))):
+            frames = "".join(traceback.format_tb(error.__traceback__)).rstrip("\n")
+            parts.append("\n".join(line for line in ("Traceback:", frames, _named(error), why) if line))
+        return "\n".join(parts)
+
+    def _message(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        for error, _ in chain(record.exc_info[1] if isinstance(record.exc_info, tuple) else None):
+            for words in sorted((repr(error), str(error)), key=len, reverse=True):
+                if len(words) >= SHORTEST_WORDS:
+                    message = message.replace(words, _named(error))
+        return ADDRESS.sub("[address]", message)
+
+
+def chain(error: BaseException | None) -> Iterator[tuple[BaseException, str]]:
+    """An exception, what it was raised from or during, and those in its group; and what each led to, in words."""
+    waiting, seen = [(error, "")], set[int]()
+    while waiting:
+        one, why = waiting.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one, why
+        if isinstance(one, BaseExceptionGroup):
+            waiting += [(inner, "(in a group)") for inner in one.exceptions]
+        if one.__cause__ is not None:
+            waiting.append((one.__cause__, "(of which came)"))
+        elif not one.__suppress_context__:
+            waiting.append((one.__context__, "(while it was handled came)"))
+
+
+def _named(error: BaseException) -> str:
+    """The type, and the number of what happened where a database or a system gives one."""
+    kind = type(error)
+    code = getattr(error, "sqlstate", None) or getattr(error, "errno", None)
+    return f"{kind.__module__}.{kind.__qualname__}{f' ({code})' if isinstance(code, int | str) else ''}"
