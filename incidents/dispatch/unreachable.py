@@ -14,6 +14,7 @@ from incidents.audit.log import database_now, record
 from incidents.models import Campaign, Message, Unreachable
 from incidents.models import MessageState as S
 from incidents.models.refusal import Refused
+from incidents.people.locking import lock_people
 from incidents.people.moving import move
 from incidents.visible import visible
 
@@ -80,7 +81,8 @@ def open_proposals(*, campaign: Campaign) -> QuerySet[Unreachable]:
 
 
 def locked_message(*, message: Message) -> Message:
-    """The message as it is now, kept so until the transaction ends."""
+    """The message as it is now, kept so until the transaction ends; and its person, in the one order (`people.locking`)."""
+    lock_people(keys=[message.entry.person_id])
     found = Message.objects.select_for_update(of=("self",)).select_related("campaign__incident", "entry__person")
     return found.get(pk=message.pk)
 

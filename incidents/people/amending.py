@@ -34,6 +34,7 @@ from incidents.models.messages import BY_DEATHS, BY_POLICY, LEFT_STATES, MESSAGE
 from incidents.models.refusal import Refused
 from incidents.people.cohorts import refresh_cohorts
 from incidents.people.erasing import refuse_returned
+from incidents.people.locking import locked_messages
 from incidents.people.moving import move_all, standing_messages
 from incidents.visible import visible
 
@@ -234,7 +235,7 @@ def join(*, amendment: Amendment, people: QuerySet[AffectedPerson], reason: str,
     )
     chosen = list(people.filter(incident=incident).exclude(pk__in=inside).select_for_update(of=("self",)).order_by("id"))
     keys = [person.pk for person in chosen]
-    messages = list(standing_messages(people=AffectedPerson.objects.filter(pk__in=keys)).select_for_update(of=("self",)))
+    messages = locked_messages(of=standing_messages(people=AffectedPerson.objects.filter(pk__in=keys)))
     _refuse_who_cannot(chosen, messages)
     put_in(amendment=amendment, people=chosen, messages=messages, reason=why, author=author)
     return len(chosen)

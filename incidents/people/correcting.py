@@ -28,6 +28,7 @@ from incidents.people.addresses import check_address
 from incidents.people.amending import GONE, beside_freezes, current_amendment, people_of, put_in
 from incidents.people.cohorts import refresh_cohorts
 from incidents.people.erasing import refuse_to_show
+from incidents.people.locking import locked_messages, locked_people
 from incidents.people.matching import INDEXES, blind_indexes
 from incidents.people.moving import move_all, standing_messages
 from incidents.people.person_facts import birth_date
@@ -78,8 +79,8 @@ def correct_person(*, person: AffectedPerson, changes: Mapping[str, str], reason
     refuse_to_show(person=person)
     if not visible(reason):
         raise CorrectionRefused("A correction needs its reason in words.")
-    messages = list(standing_messages(people=AffectedPerson.objects.filter(pk=person.pk)).select_for_update(of=("self",)))
-    found = AffectedPerson.objects.select_for_update(of=("self",)).select_related("incident").get(pk=person.pk)
+    [found] = locked_people(keys=[person.pk])
+    messages = locked_messages(of=standing_messages(people=AffectedPerson.objects.filter(pk=person.pk)))
     _refuse(found, messages)
     vault = Vault(incident=incident)
     corrected = _corrected(found, changes, vault)

@@ -16,6 +16,7 @@ from incidents.models.messages import LEFT_STATES, TOLD_STATES
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.models.refusal import Refused
 from incidents.people.amending import beside_freezes
+from incidents.people.locking import lock_people
 from incidents.people.questions import FLAG_QUESTIONS
 from incidents.visible import visible
 
@@ -78,6 +79,7 @@ def take(incident: Incident, entries: QuerySet[QueueEntry], *statuses: str, told
     """
     beside_freezes(incident)
     own = entries.filter(incident=incident, status__in=statuses)
+    lock_people(keys=own.values("person"))  # whose status follows from the entries
     taken = list(own.select_related("person").select_for_update(of=("self",)).order_by("id"))
     asked = [entry for entry in taken if entry.reason not in NOTES]
     flags = [entry for entry in asked if told and entry.kind in OF_FLAGS]

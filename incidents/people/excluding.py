@@ -16,6 +16,7 @@ from incidents.models.people import QueueStatus
 from incidents.models.refusal import Refused
 from incidents.people.amending import GONE, beside_freezes
 from incidents.people.cohorts import refresh_cohorts
+from incidents.people.locking import locked_messages, locked_people
 from incidents.people.moving import move_all
 from incidents.visible import visible
 
@@ -30,7 +31,7 @@ def propose_exclusion(*, person: AffectedPerson, reason: str, author: User) -> E
     beside_freezes(person.incident)
     if not visible(reason):
         raise ExclusionRefused("An exclusion needs its reason in words.")
-    found = AffectedPerson.objects.select_for_update(of=("self",)).get(pk=person.pk)
+    [found] = locked_people(keys=[person.pk])
     _refuse(found, _messages(found))
     if open_exclusion(person=found):
         raise ExclusionRefused(
@@ -47,8 +48,8 @@ def propose_exclusion(*, person: AffectedPerson, reason: str, author: User) -> E
 def confirm_exclusion(*, exclusion: Exclusion, author: User) -> Exclusion:
     """Second of two, and somebody else: from now on this person is not written to. Raises ExclusionRefused."""
     beside_freezes(exclusion.incident)
-    messages = _messages(exclusion.person)
-    person = AffectedPerson.objects.select_for_update(of=("self",)).select_related("incident").get(pk=exclusion.person_id)
+    [person] = locked_people(keys=[exclusion.person_id])
+    messages = _messages(person)
     found = Exclusion.objects.select_for_update(of=("self",)).select_related("proposed_by").get(pk=exclusion.pk)
     _still_open(found)
     if found.proposed_by_id == author.pk:
@@ -90,8 +91,7 @@ def _still_open(exclusion: Exclusion) -> None:
 
 
 def _messages(person: AffectedPerson) -> list[Message]:
-    found = Message.objects.filter(entry__person=person).select_for_update(of=("self",))
-    return list(found.select_related("campaign__incident", "entry__person").order_by("id"))
+    return locked_messages(of=Message.objects.filter(entry__person=person))
 
 
 def _refuse(person: AffectedPerson, messages: list[Message]) -> None:

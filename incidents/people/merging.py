@@ -40,6 +40,7 @@ from incidents.people.decisions import (
 )
 from incidents.people.joining import Question, Whole
 from incidents.people.kept import KeptRow, open_row, seal_row
+from incidents.people.locking import lock_people, locked_people
 from incidents.people.matching import INDEXES, blind_indexes
 from incidents.vault import Vault
 
@@ -83,7 +84,9 @@ def merge_people(*, incident: Incident, entries: QuerySet[QueueEntry], reason: s
     """Decide that the two of each entry are one person; returns how many were merged. Raises DecisionRefused."""
     beside_freezes(incident)
     work, merged = _work(incident, reason, author), 0
-    for entry in entries.filter(incident=incident, kind=QueueKind.MATCH_CONFLICT, status__in=WAITING).order_by("id"):
+    asked = entries.filter(incident=incident, kind=QueueKind.MATCH_CONFLICT, status__in=WAITING)
+    lock_people(keys={one for pair in asked.values_list("person", "other") for one in pair if one})
+    for entry in asked.order_by("id"):
         if entry.other_id is None or entry.person_id is None:
             raise DecisionRefused("The entry does not say with whom this person may be one: say 'two people', or reject one.")
         merged += _merge(work, _keeper_of(entry.person_id), _keeper_of(entry.other_id))
@@ -226,7 +229,8 @@ def undo_merge(*, merge: Merge, reason: str, author: User) -> AffectedPerson:
     found = Merge.objects.select_for_update(of=("self",)).select_related("row").get(pk=merge.pk)
     if found.undone_at:
         raise DecisionRefused("This merge was undone before.")
-    keeper = AffectedPerson.objects.select_for_update(of=("self",)).get(pk=found.person_id)
+    both = [one for one in (found.person_id, found.other_id) if one]
+    keeper = next(one for one in locked_people(keys=both) if one.pk == found.person_id)
     _refuse_undo(work.incident, keeper)
     rest = _parts(work, keeper, without=found)
     one, leaves = _split_person(work, found) if found.other_id else _split_row(work, found, keeper)
@@ -294,7 +298,7 @@ def _split_row(work: _Work, merge: Merge, keeper: AffectedPerson) -> tuple[Affec
 
 def _split_person(work: _Work, merge: Merge) -> tuple[AffectedPerson, KeptRow]:
     """The person as they were before a decision merged them, with the questions that were theirs."""
-    one = AffectedPerson.objects.select_for_update(of=("self",)).get(pk=merge.other_id or 0)
+    one = AffectedPerson.objects.get(pk=merge.other_id or 0)  # locked with the keeper
     questions = [question(entry) for entry in one.queue.filter(decided_at=merge.merged_at)]
     one.status, one.merged_into = PersonStatus.CLEAR, None
     one.save(update_fields=["status", "merged_into"])
