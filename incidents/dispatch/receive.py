@@ -141,8 +141,8 @@ def _look_again() -> None:
 # -- one page ---------------------------------------------------------------------------------------------------------------
 
 PAGE = """
-SELECT id, provider, event_key, message_ref, kind, detail, recipient_hash, provider_id, strength FROM incidents_providerevent
-WHERE applied_at IS NULL AND id > %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED"""
+SELECT id, provider, event_key, message_ref, kind, detail, recipient_hash, provider_id, strength, happened_at
+FROM incidents_providerevent WHERE applied_at IS NULL AND id > %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED"""
 OWNERS = """
 SELECT provider, provider_id, array_agg(DISTINCT message_id) FROM incidents_attempt
 WHERE provider_id = ANY(%s) AND provider_id <> '' AND provider NOT IN ('smtp', 'inbox') GROUP BY 1, 2"""
@@ -158,9 +158,10 @@ FROM incidents_message m JOIN incidents_campaign c ON c.id = m.campaign_id
 JOIN incidents_registerentry e ON e.id = m.entry_id JOIN incidents_affectedperson p ON p.id = e.person_id
 WHERE m.id = ANY(%s) ORDER BY m.id FOR UPDATE OF m SKIP LOCKED"""
 TRIES = """
-SELECT message_id, number, provider, provider_id FROM incidents_attempt WHERE message_id = ANY(%(ids)s)
-UNION ALL SELECT message_id, NULL, provider, provider_id FROM incidents_lateresult WHERE message_id = ANY(%(ids)s)
-UNION ALL SELECT message_id, NULL, provider, '' FROM incidents_doubt WHERE message_id = ANY(%(ids)s) AND provider <> ''
+SELECT a.message_id, a.number, a.provider, a.provider_id, c.claimed_at FROM incidents_attempt a
+  LEFT JOIN incidents_chunk c ON c.id = a.chunk_id WHERE a.message_id = ANY(%(ids)s)
+UNION ALL SELECT message_id, NULL, provider, provider_id, NULL FROM incidents_lateresult WHERE message_id = ANY(%(ids)s)
+UNION ALL SELECT message_id, NULL, provider, '', NULL FROM incidents_doubt WHERE message_id = ANY(%(ids)s) AND provider <> ''
 ORDER BY 2"""
 
 
@@ -207,9 +208,10 @@ def _find_targets(page: _Page) -> None:
     if found:
         _rows(CAMPAIGNS, [list({campaign for _, _, campaign in found})])
     page.targets = {row[0]: Target(*row) for row in _rows(TARGETS, [list(page.ids.values())])}
-    for message_id, number, provider, provider_id in _rows(TRIES, {"ids": list(page.targets)}):
+    for message_id, number, provider, provider_id, claimed_at in _rows(TRIES, {"ids": list(page.targets)}):
         target = page.targets[message_id]
         target.providers.add(kinds.get(provider, provider))
+        target.began_at = claimed_at if number == target.attempts else target.began_at
         if provider_id:
             (target.newest_ids if number is None or number == target.attempts else target.earlier_ids).add(provider_id)
 

@@ -1,6 +1,7 @@
 """What one event means for one message: pure, without a database. States move forward only; what contradicts is a conflict.
 
-A conflict changes nothing and is listed for a person (`admin/events.py`).
+A conflict changes nothing and is listed for a person (`admin/events.py`). Which try an event speaks of is told by the provider's
+id; where that is made of our own name of the letter (Mailgun), every try has the same, and only the time can tell.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ OPEN_TO_EVENTS = frozenset({S.ACCEPTED, S.ACCEPTED_UNCONFIRMED, S.IN_DOUBT, S.RE
 WAITS, NOTED, UNKNOWN, FIRST_WAVE = "waits", "noted", "unknown message", "letter of the first wave"
 #: In an event's effect: what was said of an earlier try, which is known already.
 EARLIER = "noted: an earlier try"
+#: By how much a provider's clock may be behind ours. What happened in that time may be of either try, and counts for the newest:
+#: a third copy is less bad than somebody who was never told.
+CLOCKS_APART = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -50,6 +54,8 @@ class Target:
     providers: set[str] = field(default_factory=set)
     newest_ids: set[str] = field(default_factory=set)
     earlier_ids: set[str] = field(default_factory=set)
+    #: When the newest try was claimed: nothing of it happened before.
+    began_at: datetime | None = None
 
     def __post_init__(self) -> None:
         self.was = self.state
@@ -68,6 +74,7 @@ class Told:
     recipient_hash: str
     provider_id: str
     strength: str
+    happened_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +120,35 @@ def _doubtful(told: Told, target: Target, same_recipient: bool, owners: set[int]
 
 
 def _about_an_earlier_try(told: Told, target: Target) -> bool:
+    if _names_every_try(told, target):
+        moment, began = _moment(told, target), target.began_at
+        return moment is not None and began is not None and moment < began - CLOCKS_APART
     return bool(told.provider_id) and told.provider_id in target.earlier_ids - target.newest_ids
+
+
+def _names_every_try(told: Told, target: Target) -> bool:
+    return bool(target.message_ref) and target.message_ref in told.provider_id
+
+
+def _moment(told: Told, target: Target) -> datetime | None:
+    """When it happened; None where the provider's clock cannot be right: before the release nothing did."""
+    before = target.released_at is None or (told.happened_at is not None and told.happened_at < target.released_at)
+    return None if before else told.happened_at
+
+
+def _can_be_of_an_earlier_try(told: Told, target: Target) -> bool:
+    """Without any id it can; with one that every try has, it cannot where the provider took a letter after the newest began."""
+    if not _names_every_try(told, target):
+        return not told.provider_id
+    moment = _moment(told, target)
+    return told.kind != ACCEPTED or moment is None or target.began_at is None or moment < target.began_at
 
 
 def _taken(told: Told, target: Target) -> Effect:
     if target.state != S.IN_DOUBT:
         return Effect(NOTED)
-    # The doubtful try has no id that we know; without any id it might speak of an earlier one.
-    if _about_an_earlier_try(told, target) or (target.attempts > 1 and not told.provider_id):
+    # The doubtful try has no id that we know.
+    if _about_an_earlier_try(told, target) or (target.attempts > 1 and _can_be_of_an_earlier_try(told, target)):
         return Effect(EARLIER)
     return Effect(f"moved to {S.ACCEPTED}", S.ACCEPTED)
 
