@@ -2,11 +2,16 @@
 
 `sending` is committed before the provider is called. Whatever stands there when nobody works on it any more is a doubt: the
 provider is asked, and when it cannot tell the letter counts as failed. It is never sent a second time by itself.
+
+It goes by the way that people's letters would take at that moment, and what it proves it proves of that provider: the campaign's
+letters go by it first, and by another one only where that does not work.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -16,14 +21,16 @@ from django.db.models import F
 
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
+from incidents.dispatch import pacing
 from incidents.dispatch.campaign import CampaignRefused, pause, resume
-from incidents.dispatch.channels.contract import Provider, SendError, SendErrorKind
+from incidents.dispatch.channels.choose import UnknownProvider, provider_named
+from incidents.dispatch.channels.contract import Answer, Provider, SendError, SendErrorKind
 from incidents.dispatch.outcomes import backoff
 from incidents.dispatch.staff import canary_mail, opened, plan_wave
 from incidents.letters.mail import OutgoingMail
 from incidents.letters.tracking import foreign_content
 from incidents.models import Campaign, CampaignState, CanaryLetter
-from incidents.vault import CannotOpen
+from incidents.vault import CannotOpen, Vault
 from incidents.visible import visible
 
 PLANNED, SENDING, DOUBT, ACCEPTED, DELIVERED, FAILED = "planned", "sending", "doubt", "accepted", "delivered", "failed"
@@ -40,6 +47,13 @@ class CanaryRefused(CampaignRefused):
     """The first wave cannot be sent again; nothing changed."""
 
 
+def proven_first(*, campaign_id: int, providers: Sequence[str]) -> list[str]:
+    """These providers in the order in which a campaign's letters go by them: first what its first wave has proved, if one did."""
+    taken = CanaryLetter.objects.filter(campaign=campaign_id, state__in=(ACCEPTED, DELIVERED))
+    proven = set(taken.values_list("provider", flat=True)) if len(providers) > 1 else set()
+    return sorted(providers, key=lambda name: name not in proven)
+
+
 def step(*, campaign: Campaign, provider: Provider) -> None:
     """Send what is planned of the first wave, and decide when all of it is known. Costs nothing when no wave waits.
 
@@ -50,7 +64,7 @@ def step(*, campaign: Campaign, provider: Provider) -> None:
     now, end = database_now(), time.monotonic() + SECONDS
     _find_left_behind(campaign, now)
     for letter in sorted(_newest(campaign), key=lambda letter: (letter.state == DOUBT, letter.tries)):
-        if letter.state == PLANNED and _is_due(letter, now):
+        if letter.state == PLANNED and _is_due(letter, provider, now):
             _send(letter, provider)
         elif letter.state == DOUBT:
             _settle(letter, provider, now)
@@ -80,8 +94,9 @@ def _find_left_behind(campaign: Campaign, now: datetime) -> None:
     left.update(state=DOUBT, detail="its worker died while it was handed over")
 
 
-def _is_due(letter: CanaryLetter, now: datetime) -> bool:
-    if letter.tries == 0 or letter.answered_at is None:
+def _is_due(letter: CanaryLetter, provider: Provider, now: datetime) -> bool:
+    """At once by a provider that took over: one that failed is what is waited for."""
+    if letter.tries == 0 or letter.answered_at is None or letter.provider != provider.name:
         return True
     seconds = backoff(attempts=letter.tries, drill=letter.campaign.incident.is_drill)
     return letter.answered_at + timedelta(seconds=seconds) <= now
@@ -96,8 +111,11 @@ def _send(letter: CanaryLetter, provider: Provider) -> None:
         return
     if wrong:
         _answered(letter, FAILED, PLANNED, detail=wrong)
-    elif _begun(letter, provider):
-        _hand_over(letter, mail, provider)
+    elif (given := pacing.grant(provider=provider.name, wanted=1)).number:
+        if _begun(letter, provider):
+            _hand_over(letter, mail, provider)
+        else:
+            pacing.settle_up(grant=given, claimed=[])
 
 
 def _wrong(letter: CanaryLetter, mail: OutgoingMail) -> str:
@@ -122,11 +140,20 @@ def _hand_over(letter: CanaryLetter, mail: OutgoingMail, provider: Provider) -> 
         provider_id = provider.send(mail=mail, incident=letter.campaign.incident)
     except SendError as error:
         _answered(letter, _after(error, letter), SENDING, detail=error.detail)
+        said = Answer("", error.kind, error.detail, error.retry_after, error.throttled, error.unreached)
+        _tell(letter, mail, provider, said)
     except ValueError as error:
         # Raised while the mail is put into bytes, before anything was handed over.
         _answered(letter, FAILED, SENDING, detail=f"the mail cannot be written as bytes: {type(error).__name__}")
     else:
         _answered(letter, ACCEPTED, SENDING, provider_id=provider_id)
+        _tell(letter, mail, provider, Answer(provider_id))
+
+
+def _tell(letter: CanaryLetter, mail: OutgoingMail, provider: Provider, said: Answer) -> None:
+    """So that its wish to wait holds here too, and another provider takes over from one that is not there."""
+    key = pacing.domain_key(vault=Vault(incident=letter.campaign.incident), domain=mail.to.rpartition("@")[2])
+    pacing.told(provider=provider.name, results=[(key, said)])
 
 
 def _after(error: SendError, letter: CanaryLetter) -> str:
@@ -155,10 +182,21 @@ def _log(letter: CanaryLetter, state: str, detail: str) -> None:
 
 def _settle(letter: CanaryLetter, provider: Provider, now: datetime) -> None:
     """A doubt ends when the provider says that it has the letter, or with the wait."""
-    if provider.name == letter.provider and provider.look_up(message_ref=letter.message_ref):
+    if _has_it(letter, provider):
         _answered(letter, ACCEPTED, DOUBT, detail="the provider has it")
     elif letter.sent_at is None or now - letter.sent_at > _wait():
         _answered(letter, FAILED, DOUBT, detail=f"nobody knows whether it was sent: {letter.detail}")
+
+
+def _has_it(letter: CanaryLetter, provider: Provider) -> bool | None:
+    """Whether the one that was given it says that it has it; another one may have taken over since."""
+    if provider.name == letter.provider:
+        return provider.look_up(message_ref=letter.message_ref)
+    try:
+        with closing(provider_named(letter.provider)) as given:
+            return given.look_up(message_ref=letter.message_ref)
+    except UnknownProvider:
+        return None
 
 
 def note_event(*, message_ref: str, kind: str) -> bool:
@@ -200,7 +238,10 @@ def _pass(campaign: Campaign, letters: list[CanaryLetter]) -> None:
     if not _still_waits(campaign):
         return
     Campaign.objects.filter(pk=campaign.pk).update(canary="passed")
-    data = {"campaign": campaign.reference, "n": len(letters), "delivered": sum(one.state == DELIVERED for one in letters)}
+    data = {
+        "campaign": campaign.reference, "n": len(letters), "delivered": sum(one.state == DELIVERED for one in letters),
+        "providers": sorted({one.provider for one in letters}),
+    }  # fmt: skip
     record(incident=campaign.incident, action=Action.CANARY_PASSED, actor=DISPATCHER, data=data)
 
 

@@ -24,6 +24,8 @@ LEAST_RATE, RECOVERY_A_MINUTE, LATER_A_MINUTE, CAREFUL_SECONDS = 0.1, 1.1, 2.0, 
 #: Where no rate is set, a lowered one that has grown to this is no limit any more.
 NO_LIMIT_FROM = 10_000.0
 LONGEST_WAIT_SECONDS, DAY_SECONDS = 3600.0, 86_400.0
+#: A wait that is longer is a reason to let another provider take over; one of seconds is none.
+LONG_WAIT_SECONDS = 300.0
 #: After "too fast" without a time: a pause of so many seconds, up to twice that.
 PAUSE_SECONDS = 5.0
 MOST_JITTER_SECONDS = 30.0
@@ -190,14 +192,29 @@ def slow_down(*, row: ProviderLimit, rate: float, asked: float | None, now: date
 
 
 def pause(*, row: ProviderLimit, seconds: float, now: datetime) -> None:
-    """Nothing before this moment; an open breaker's own moment stands."""
+    """Nothing before this moment; an open breaker's own moment stands. A long wait says so on its row until it is over: it is
+    one in its last seconds too."""
     if row.breaker == CLOSED:
+        still = row.reason if is_paused(row=row, now=now) else ""
         row.open_until = max(now + timedelta(seconds=seconds), row.open_until or now)
+        whole = seconds_left(row=row, now=now)
+        row.reason = f"it asked us to wait for {whole / 60:.0f} min" if whole > LONG_WAIT_SECONDS else still
 
 
 def is_paused(*, row: ProviderLimit, now: datetime) -> bool:
     """Whether the provider asked us to wait until later than now."""
     return row.breaker == CLOSED and row.open_until is not None and row.open_until > now
+
+
+def waits_long(*, row: ProviderLimit, now: datetime) -> bool:
+    """Whether it asked us to wait for longer than `LONG_WAIT_SECONDS`, and that is not over."""
+    return is_paused(row=row, now=now) and bool(row.reason)
+
+
+def is_spent(*, row: ProviderLimit, limit: Allowance, now: datetime) -> bool:
+    """Whether the day's quota is used up. Brings the row to this moment."""
+    refill(row=row, limit=limit, now=now)
+    return quota_left(row=row, limit=limit) == 0
 
 
 def seconds_left(*, row: ProviderLimit, now: datetime) -> float:

@@ -375,10 +375,22 @@ def _rate_of_the_last_minute(provider: str) -> float:
 
 
 def choose(*, providers: Sequence[str], now: datetime | None = None) -> str | None:
-    """The first provider, in this order, whose breaker is not open, or is due for the one letter that tries; None: none."""
-    rows = ProviderLimit.objects.filter(provider__in=providers, scope=WHOLE).exclude(breaker=CLOSED).annotate(at=CLOCK)
-    shut = {row.provider for row in rows if not limits.is_due(row=row, now=now or _at(row))}
-    return next((name for name in providers if name not in shut), None)
+    """The first provider, in this order, by which letters leave in time; None: none may be asked.
+
+    One whose breaker is open is passed by until it is due for the one letter that tries, and so is one that asked us to wait for
+    minutes or whose quota of the day is used up. A wait of seconds and a rate are its pace: nobody takes over for them. Where all
+    wait, it is the first that is not shut.
+    """
+    rows = ProviderLimit.objects.filter(provider__in=providers, scope=WHOLE).annotate(at=CLOCK)
+    shut, late = set[str](), set[str]()
+    for row in rows:
+        at = now or _at(row)
+        if row.breaker != CLOSED and not limits.is_due(row=row, now=at):
+            shut.add(row.provider)
+        elif limits.waits_long(row=row, now=at) or limits.is_spent(row=row, limit=_limit(row.provider), now=at):
+            late.add(row.provider)
+    free = [name for name in providers if name not in shut]
+    return next((name for name in free if name not in late), free[0] if free else None)
 
 
 def may_go_on(*, provider: str, now: datetime | None = None) -> bool:

@@ -225,7 +225,8 @@ def _quota(campaign: Campaign) -> Finding:
         return Finding("quota", WARN, text, "Look at the provider.")
     if now.letters_left and now.pace.spent_until:
         text += f" {spent_in_words(pace=now.pace)}."
-        return Finding("quota", WARN, text, "Wait for it, or add a second provider.")
+        remedy = "Wait for it, or add a second provider."
+        return Finding("quota", WARN, text, "MAIL_FALLBACK carries them until then." if settings.MAIL_FALLBACK else remedy)
     return Finding("quota", OK, text)
 
 

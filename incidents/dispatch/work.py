@@ -58,7 +58,7 @@ def send_due(*, owner: Owner, seconds: float) -> Slice:
     end, answered = time.monotonic() + seconds, 0
     while (left := end - time.monotonic()) > 0:
         for campaign_id in urgent_first():
-            name = pacing.choose(providers=providers())
+            name = pacing.choose(providers=canary.proven_first(campaign_id=campaign_id, providers=providers()))
             if name is None:
                 return Slice(answered, False)  # every circuit is open; the next tick looks again
             with closing(provider_named(name)) as provider:
@@ -142,11 +142,19 @@ def _tidy() -> None:
     for campaign in _with([S.ACCEPTED], *after):
         end_quiet(campaign=campaign, hours=settings.QUIET_HOURS)
     for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING).select_related("incident").order_by("id"):
-        with closing(provider_for()) as provider:
-            canary.step(campaign=campaign, provider=provider)
+        _first_wave(campaign)
         switch_channel(campaign=campaign, providers=providers())
         drain_if_done(campaign=campaign)
     anchor_the_drained()
+
+
+def _first_wave(campaign: Campaign) -> None:
+    """To the staff by the way that people's letters would take now; where there is none, what was sent is looked after."""
+    if campaign.canary != "waiting":
+        return
+    name = pacing.choose(providers=canary.proven_first(campaign_id=campaign.pk, providers=providers()))
+    with closing(provider_named(name) if name else provider_for()) as provider:
+        canary.step(campaign=campaign, provider=provider)
 
 
 def _with(states: list[str], *of: str) -> list[Campaign]:
@@ -192,7 +200,7 @@ def _round(campaign: Campaign, owner: Owner, progress: Callable[[dict[str, int]]
         owner.stand()
     keep_house()
     seal_if_we_may()
-    name = pacing.choose(providers=providers())
+    name = pacing.choose(providers=canary.proven_first(campaign_id=campaign.pk, providers=providers()))
     answered = 0
     if name is not None:
         with closing(provider_named(name)) as provider:

@@ -12,17 +12,28 @@ from django.db.models import F
 from pytest_django import Settings
 
 from incidents.audit.actions import Action
-from incidents.dispatch import canary
+from incidents.dispatch import canary, pacing
 from incidents.dispatch.campaign import CampaignRefused, release, resume
 from incidents.dispatch.canary import CanaryRefused, note_event, retry_wave, step
-from incidents.dispatch.channels.contract import SendError, SendErrorKind
+from incidents.dispatch.channels.contract import Answer, SendError, SendErrorKind
 from incidents.dispatch.channels.inbox import InboxProvider, read_inbox_message
 from incidents.dispatch.outbox import claim
 from incidents.dispatch.owner import Owner
 from incidents.dispatch.staff import StaffRefused, add_staff, opened, remove_staff, staff_of
+from incidents.dispatch.work import keep_house, send_due
 from incidents.letters.approving import approve_content
 from incidents.letters.mail import OutgoingMail
-from incidents.models import AuditEvent, Campaign, CampaignState, CanaryLetter, InboxMessage, Incident, StaffRecipient
+from incidents.models import (
+    Attempt,
+    AuditEvent,
+    Campaign,
+    CampaignState,
+    CanaryLetter,
+    InboxMessage,
+    Incident,
+    ProviderLimit,
+    StaffRecipient,
+)
 from incidents.vault import CannotOpen
 from tests.dispatch.campaigns import Mute, Scripted
 
@@ -279,8 +290,53 @@ def test_while_it_waits_before_another_try_nothing_is_sent(five_frozen: Campaign
     down = Scripted({"ada@staff.example.com": SendError(kind=SendErrorKind.NOT_SENT, detail="no connection")})
     campaign = go_on(let_go(five_frozen), down)
     CanaryLetter.objects.update(answered_at=F("answered_at") + timedelta(hours=1))
-    go_on(campaign, InboxProvider())
+    go_on(campaign, Scripted())
     assert letter_to(ada).tries == 1 and not InboxMessage.objects.exists()
+
+
+# -- with a second provider --------------------------------------------------------------------------------------------
+
+
+def shut(provider: str, *, seconds: int = 3600) -> None:
+    """As if it had asked us to wait for so long."""
+    pacing.forget()
+    wait = Answer(error=SendErrorKind.NOT_SENT, detail="429", throttled=True, retry_after=seconds)
+    pacing.told(provider=provider, results=[("", wait)])
+
+
+def test_the_first_wave_goes_by_the_fallback_while_the_first_provider_makes_us_wait_and_people_follow_by_it(
+    five_frozen: Campaign, settings: Settings
+) -> None:
+    settings.MAIL, settings.MAIL_FALLBACK, settings.CANARY_MINUTES = "inbox:?name=first", "inbox:?name=second", 0
+    (ada,) = entered(ADA)
+    campaign = let_go(five_frozen)
+    shut("first")
+    keep_house()
+    campaign.refresh_from_db()
+    assert (campaign.canary, letter_to(ada).provider) == ("passed", "second")
+    assert '"providers":["second"]' in AuditEvent.objects.get(action=Action.CANARY_PASSED).line
+    ProviderLimit.objects.update(open_until=None, rate=None, reason="")
+    with Owner() as owner:
+        send_due(owner=owner, seconds=1)
+    assert set(Attempt.objects.values_list("provider", flat=True)) == {"second"}, "the first one has proved nothing"
+
+
+def test_the_first_wave_waits_for_a_provider_that_asked_us_to_wait(five_frozen: Campaign) -> None:
+    (ada,) = entered(ADA)
+    campaign = let_go(five_frozen)
+    shut("inbox")
+    go_on(campaign, InboxProvider())
+    assert (letter_to(ada).state, letter_to(ada).tries) == ("planned", 0)
+
+
+def test_a_first_wave_that_hears_too_fast_lets_the_fallback_take_over_at_once(five_frozen: Campaign, settings: Settings) -> None:
+    settings.MAIL, settings.MAIL_FALLBACK = "inbox:?name=scripted", "inbox:?name=second"
+    (ada,) = entered(ADA)
+    campaign = let_go(five_frozen)
+    slow = SendError(kind=SendErrorKind.NOT_SENT, detail="429", throttled=True, retry_after=1800)
+    go_on(campaign, Scripted({"ada@staff.example.com": slow}))
+    keep_house()
+    assert (letter_to(ada).provider, letter_to(ada).tries) == ("second", 2)
 
 
 # -- crashes -----------------------------------------------------------------------------------------------------------

@@ -324,6 +324,40 @@ def test_failing_over_takes_the_first_provider_whose_breaker_is_not_open(db: Non
     assert choose(providers=order, now=after(36)) == "postmark"
 
 
+def test_the_fallback_carries_the_letters_while_the_first_provider_makes_us_wait_for_minutes(db: None) -> None:
+    order = ("smtp", "postmark")
+    told(provider="smtp", results=[("", too_fast(3000))], now=T0)
+    assert choose(providers=order, now=after(1)) == "postmark"
+    told(provider="smtp", results=[("", too_fast(20))], now=after(2))
+    assert choose(providers=order, now=after(2990)) == "postmark", "a long wait is one in its last seconds too"
+    assert choose(providers=order, now=after(3001)) == "smtp"
+    told(provider="smtp", results=[("", too_fast(20))], now=after(3002))
+    assert choose(providers=order, now=after(3003)) == "smtp", "the long one is over, and this one is short"
+
+
+@pytest.mark.parametrize("asked", [None, 1, 30, 299])
+def test_a_wait_of_seconds_is_no_reason_for_the_fallback(db: None, asked: float | None) -> None:
+    told(provider="smtp", results=[("", too_fast(asked))], now=T0)
+    assert choose(providers=("smtp", "postmark"), now=after(1)) == "smtp"
+
+
+def test_the_fallback_carries_the_letters_when_the_first_providers_quota_of_the_day_is_used_up(db: None, limited: Any) -> None:
+    limited("smtp 10/day; postmark 5/day")
+    order = ("smtp", "postmark")
+    assert grant(provider="smtp", wanted=9, now=T0).number == 9 and choose(providers=order, now=T0) == "smtp"
+    assert grant(provider="smtp", wanted=9, now=T0).number == 1 and choose(providers=order, now=T0) == "postmark"
+    assert grant(provider="postmark", wanted=9, now=T0).number == 5
+    assert choose(providers=order, now=T0) == "smtp", "both wait for midnight"
+    assert choose(providers=order, now=MIDNIGHT) == "smtp" and grant(provider="smtp", wanted=9, now=MIDNIGHT).number == 9
+
+
+def test_a_rate_is_a_pace_and_no_reason_for_the_fallback(db: None, limited: Any) -> None:
+    limited("smtp 2/h")
+    assert grant(provider="smtp", wanted=9, now=T0).number == 1
+    assert grant(provider="smtp", wanted=9, now=after(1)).number == 0
+    assert choose(providers=("smtp", "postmark"), now=after(1)) == "smtp"
+
+
 def test_what_is_claimed_is_not_begun_while_the_provider_is_shut_or_asked_us_to_wait(db: None) -> None:
     assert may_go_on(provider="smtp")
     told(provider="smtp", results=[("", too_fast(60))], now=T0)
