@@ -23,6 +23,8 @@ from incidents.dispatch.channels.address import MailAddress, read_mail_setting
 from incidents.dispatch.channels.choose import providers
 from incidents.dispatch.conservation import changed_since_freeze
 from incidents.dispatch.events.bounces import return_path
+from incidents.dispatch.events.secrets import missing_for
+from incidents.dispatch.events.shapes import BOUNCE_ADDRESS
 from incidents.dispatch.forecast import forecast, spent_in_words
 from incidents.dispatch.gate.asking import is_stand_in, look_at_provider, look_at_stand_in, stays_here
 from incidents.dispatch.gate.findings import ACCEPTED, BLOCK, OK, WARN, Finding
@@ -176,22 +178,39 @@ def _webhook(address: MailAddress) -> Finding:
     if address.kind == "inbox":
         return Finding("webhook", OK, "Not applicable: the local inbox tells by itself.")
     if address.kind == "smtp":
-        return Finding("webhook", OK, "Not applicable: a relay tells by bounce mails, which read_bounces reads.")
+        return _bounces()
     if not settings.PUBLIC_URL:
         text = "PUBLIC_URL is not set, so the provider cannot tell what became of the letters: bounces would stay unknown."
         remedy = "Set PUBLIC_URL to this desk's https address, and enter the webhook at the provider."
         return Finding("webhook", BLOCK, text, remedy, acceptable=True)
     answer = webhook_answer(url=settings.PUBLIC_URL, provider=address.kind)
+    missing = missing_for(address.kind)
+    if answer == SHUT or (answer == OURS and missing):
+        remedy = " ".join(one.remedy for one in missing) or f"Set EVENTS_PATH and the secret of {address.kind} for the desk."
+        text = f"The webhook under PUBLIC_URL answers, but takes no event of {address.kind}: {UNHEARD}"
+        return Finding("webhook", WARN, text, f"{remedy} Then enter the address at the provider (docs/events.md).")
     if answer == OURS:
-        return Finding("webhook", OK, f"The webhook under PUBLIC_URL answers ({answer}).")
+        return Finding("webhook", OK, f"The webhook under PUBLIC_URL answers ({answer}) and takes events of {address.kind}.")
     what = f"answers {answer}" if answer else "does not answer"
     text = f"The webhook under PUBLIC_URL {what}, seen from this machine."
     remedy = "Look at the proxy and at PUBLIC_URL; the provider must reach it by https."
     return Finding("webhook", BLOCK, text, remedy, acceptable=True)
 
 
-#: What takes events takes them by POST only, and says so to a plain look (RFC 9110, 15.5.6).
-OURS = 405
+def _bounces() -> Finding:
+    if BOUNCE_ADDRESS.fullmatch(settings.BOUNCE_ADDRESS):
+        text = (
+            "A relay tells by bounce mails: each letter names itself in its return path, and read_bounces reads what comes there."
+        )
+        return Finding("webhook", OK, text)
+    text = f"BOUNCE_ADDRESS is not set: bounces go to the sender's mailbox, where no program reads them, and {UNHEARD}"
+    remedy = "Set BOUNCE_ADDRESS and let read_bounces read what comes there (docs/events.md), or read that mailbox by hand."
+    return Finding("webhook", WARN, text, remedy)
+
+
+#: What takes events takes them by POST only, and says so to a plain look (RFC 9110, 15.5.6); or that nothing is set up for them.
+OURS, SHUT = 405, 503
+UNHEARD = "letters that come back stay counted as taken ('accepted, no answer'), and doubts end by time, never by an event."
 
 
 def webhook_answer(*, url: str, provider: str) -> int:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from django.core.exceptions import DisallowedHost
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, UnreadablePostError
 from django.urls import Resolver404, resolve
 from django.utils import timezone
-from django.views.decorators.http import require_POST
 
 from incidents.dispatch.events.intake import admit, take
 from incidents.dispatch.events.refusing import EventsRefused
+from incidents.dispatch.events.secrets import PROVES, missing_for
 
 PLACE = "/events/"
 #: What an answer without any text says of itself.
@@ -46,9 +46,13 @@ class ProvidersPassBy:
         return answer
 
 
-@require_POST
 def provider_events(request: HttpRequest, provider: str, path: str) -> HttpResponse:
-    """Store the events of one request: 200 after their commit, 4xx when it is not believed, 503 to be tried again."""
+    """Store the events of one request: 200 after their commit, 4xx when it is not believed, 503 to be tried again.
+
+    Whatever is no POST hears 405, or 503 while a POST would hear that: so the preflight sees whether events are taken at all.
+    """
+    if request.method != "POST":
+        return _answer(503) if provider in PROVES and missing_for(provider) else HttpResponseNotAllowed(["POST"])
     heads = {name.lower(): value for name, value in request.headers.items()}
     try:
         admit(provider=provider, path=path, heads=heads)

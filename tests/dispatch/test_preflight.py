@@ -33,6 +33,7 @@ from incidents.letters.mail import OutgoingMail
 from incidents.letters.tracking import foreign_content, foreign_in_bytes
 from incidents.models import AuditEvent, Campaign, CampaignState, PreflightReport
 from tests.dispatch.campaigns import superuser
+from tests.dispatch.events.posted import PATH, SECRETS
 from tests.dispatch.test_canary import ADA, entered
 
 GOOD = {
@@ -362,7 +363,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
     """A desk that takes events by POST only."""
 
     def do_GET(self) -> None:
-        self.send_response(405 if self.path.startswith("/desk/events/postmark/") else 404)
+        known = {"/desk/events/postmark": 405, "/unset/events/postmark": 503}
+        self.send_response(known.get(self.path.removesuffix("/preflight/"), 404))
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -377,12 +379,32 @@ def public() -> Iterator[str]:
     server.shutdown()
 
 
-@pytest.mark.parametrize(("path", "level"), [("/desk", "ok"), ("/elsewhere", "block")])
+@pytest.mark.parametrize(("path", "level"), [("/desk", "ok"), ("/unset", "warn"), ("/elsewhere", "block")])
 def test_the_webhook_is_looked_at_where_the_world_would(
     five_frozen: Campaign, settings: Settings, public: str, path: str, level: str
 ) -> None:  # fmt: skip
     settings.MAIL, settings.PUBLIC_URL = "postmark:", public + path
+    settings.EVENTS_PATH, settings.EVENTS_SECRETS = PATH, dict(SECRETS)
     assert levels(five_frozen)["webhook"] == level
+
+
+def test_a_webhook_that_answers_and_takes_nothing_is_named_with_what_will_not_be_known(
+    five_frozen: Campaign, settings: Settings, public: str
+) -> None:
+    settings.MAIL, settings.PUBLIC_URL, settings.EVENTS_PATH = "postmark:", public + "/desk", ""
+    found = {one.name: one for one in findings_of(campaign=five_frozen, resolver=no_dns)}["webhook"]
+    assert found.level == "warn" and "letters that come back stay counted as taken" in found.text
+    assert "Set EVENTS_PATH" in found.remedy and "POSTMARK_WEBHOOK_AUTH" not in found.text
+
+
+def test_a_relay_whose_bounces_nobody_reads_is_named_with_what_will_not_be_known(
+    five_frozen: Campaign, settings: Settings
+) -> None:
+    settings.MAIL = f"smtp://127.0.0.1:{free_port()}"
+    found = {one.name: one for one in findings_of(campaign=five_frozen)}["webhook"]
+    assert found.level == "warn" and "BOUNCE_ADDRESS" in found.remedy and "come back" in found.text
+    settings.BOUNCE_ADDRESS = "bounces@mail.example.com"
+    assert levels(five_frozen)["webhook"] == "ok"
 
 
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1:1"])

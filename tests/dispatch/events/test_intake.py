@@ -274,6 +274,13 @@ def test_only_posts_to_the_right_address_are_answered(post: Post, database: None
     assert ProviderEvent.objects.count() == 0
 
 
+def test_a_plain_look_at_the_address_tells_when_no_event_is_taken(post: Post, settings: Settings, database: None) -> None:
+    assert Client().get("/events/postmark/preflight/").status_code == 405
+    settings.EVENTS_PATH = ""
+    assert Client().get("/events/postmark/preflight/").status_code == 503
+    assert Client().get("/events/sparkpost/preflight/").status_code == 405
+
+
 def test_every_answer_keeps_the_browser_s_rules_and_is_kept_by_nobody(post: Post, database: None) -> None:
     asked = request("postmark", ARRIVED, ref=REF)
     answers = [post(asked), post(asked, path="another-address-that-nobody-knows"), post(Request("postmark", b"{", {}))]
