@@ -18,6 +18,7 @@ from incidents.tasks import wake_campaign
 from incidents.vault import CannotOpen, mask
 
 WORDS = {
+    "asked": "What was asked about",
     "content": "Content as signed", "tracking": "No tracking in the bytes", "credentials": "Provider knows us",
     "sender": "Sender allowed", "transport": "Encrypted on the way", "spf": "SPF", "dkim": "DKIM", "dmarc": "DMARC",
     "alignment": "DMARC alignment", "dns": "DNS", "webhook": "Events come back", "clock": "Clocks", "disk": "Room: state folder",

@@ -6,7 +6,9 @@ can tell) may be accepted by a person with a reason, which is kept in the report
 
 from __future__ import annotations
 
+import hashlib
 import http.client
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -71,9 +73,31 @@ def preflight(
 
 
 def fresh_report(*, campaign: Campaign) -> PreflightReport | None:
-    """The newest report of the last 24 hours about the provider that `MAIL` names now."""
-    found = campaign.preflights.filter(made_at__gt=database_now() - FRESH, provider=_provider())
+    """The newest report of the last 24 hours about what `MAIL` names now: another relay under the same name is another one."""
+    asked = _asked_about()
+    about = [{"name": asked.name, "text": asked.text}]
+    found = campaign.preflights.filter(made_at__gt=database_now() - FRESH, provider=_provider(), findings__contains=about)
     return found.order_by("-id").first()
+
+
+def _asked_about() -> Finding:
+    """A fingerprint of what `MAIL` names, without its password: who reads a report learns no host and no name from it."""
+    at = read_mail_setting(settings.MAIL)
+    url = urlsplit(settings.PROVIDER_URLS.get(at.kind, ""))
+    parts = [
+        at.kind,
+        at.known_as,
+        at.host,
+        at.port,
+        at.user,
+        at.tls,
+        sorted(at.options.items()),
+        url.hostname,
+        url.port,
+        url.path,
+    ]
+    fingerprint = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    return Finding("asked", OK, f"What MAIL names ({at.known_as}, fingerprint {fingerprint}).")
 
 
 def _provider() -> str:
@@ -93,7 +117,7 @@ def gate_obstacle(*, campaign: Campaign, author: User) -> str:
 def findings_of(*, campaign: Campaign, resolver: Resolver = txt_records) -> list[Finding]:
     """Everything that the gate looks at, in the order of the way of a letter."""
     address, sender = read_mail_setting(settings.MAIL), str(campaign.headers["sender"])
-    found = list(_content(campaign))
+    found = [_asked_about(), *_content(campaign)]
     if campaign.incident.is_drill and is_stand_in(address):
         found += look_at_stand_in(address=address)
     else:

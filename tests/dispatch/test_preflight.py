@@ -334,6 +334,21 @@ def test_a_report_about_another_provider_opens_nothing(five_frozen: Campaign, se
     assert "cannot be reached" in gate_obstacle(campaign=five_frozen, author=officer())
 
 
+@pytest.mark.parametrize(("mail", "still"), [
+    ("smtp://ada:secret@127.0.0.1:1", True), ("smtp://ada:another-secret@127.0.0.1:1", True), ("smtp://ada:secret@127.0.0.1:2", False),
+    ("smtp://ada:secret@localhost:1", False), ("smtp://bo:secret@127.0.0.1:1", False),
+    ("smtp://ada:secret@127.0.0.1:1?tls=tls", False), ("smtp://ada:secret@127.0.0.1:1?name=second", False),
+])  # fmt: skip
+def test_a_report_about_another_relay_of_the_same_kind_opens_nothing(
+    five_frozen: Campaign, settings: Settings, mail: str, still: bool
+) -> None:
+    settings.MAIL = "smtp://ada:secret@127.0.0.1:1"
+    report = preflight(campaign=five_frozen, author=officer())
+    assert not any(word in json.dumps(report.findings[0]) for word in ("ada", "secret", "127.0.0.1"))
+    settings.MAIL = mail
+    assert (fresh_report(campaign=five_frozen) is not None) == still
+
+
 def test_who_only_looks_needs_no_key_and_hears_which_one_is_missing(five_frozen: Campaign, settings: Settings) -> None:
     settings.MAIL = "postmark:?name=first"
     report = preflight(campaign=five_frozen, author=officer(), resolver=no_dns)
