@@ -20,10 +20,12 @@ from incidents.vault import CannotOpen, mask
 WORDS = {
     "asked": "What was asked about",
     "content": "Content as signed", "tracking": "No tracking in the bytes", "credentials": "Provider knows us",
-    "sender": "Sender allowed", "transport": "Encrypted on the way", "spf": "SPF", "dkim": "DKIM", "dmarc": "DMARC",
+    "sender": "Sender allowed", "recipient": "Takes a letter",
+    "transport": "Encrypted on the way", "spf": "SPF", "dkim": "DKIM", "dmarc": "DMARC",
     "alignment": "DMARC alignment", "dns": "DNS", "webhook": "Events come back", "clock": "Clocks", "disk": "Room: state folder",
     "database_disk": "Room: database", "first_wave": "First wave", "quota": "Quota and forecast",
     "fallback credentials": "Second provider knows us", "fallback sender": "Second provider: sender",
+    "fallback recipient": "Second provider: takes a letter",
     "fallback transport": "Second provider: encrypted", "fallback webhook": "Second provider: events",
 }  # fmt: skip
 PILLS = {"ok": "met", "warn": "ask", "block": "bad", "accepted": "ask"}

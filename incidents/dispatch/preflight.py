@@ -33,11 +33,12 @@ from incidents.dispatch.gate.findings import ACCEPTED, BLOCK, OK, WARN, Finding
 from incidents.dispatch.gate.machine import look_at_machine
 from incidents.dispatch.gate.sender_dns import NoDns, Resolver, Told, look_at_sender, txt_records
 from incidents.dispatch.prepare import person_mail
-from incidents.dispatch.staff import brand_of, wave_of
+from incidents.dispatch.staff import brand_of, opened, wave_of
 from incidents.letters.tracking import foreign_content
 from incidents.models import Campaign, Letter, PreflightReport
 from incidents.models.refusal import Refused
 from incidents.record import PersonFields
+from incidents.vault import CannotOpen
 from incidents.visible import visible
 
 #: A report older than this says nothing about today.
@@ -121,9 +122,9 @@ def findings_of(*, campaign: Campaign, resolver: Resolver = txt_records) -> list
     if campaign.incident.is_drill and is_stand_in(address):
         found += look_at_stand_in(address=address)
     else:
-        found += [*look_at_provider(address=address, sender=sender), *_sender_domain(address, sender, resolver)]
+        found += [*_provider_asked(address, sender, campaign), *_sender_domain(address, sender, resolver)]
         found.append(_webhook(address))
-    found += [*_fallback(sender), _quota(campaign)]
+    found += [*_fallback(sender, campaign), _quota(campaign)]
     found += look_at_machine(people=campaign.people)
     found.append(_first_wave(campaign))
     return found
@@ -172,6 +173,28 @@ def _tracking(campaign: Campaign) -> Finding:
     return Finding("tracking", OK, f"{len(letters)} letters in bytes: nothing is loaded, no link, nothing runs.")
 
 
+# -- who carries it ----------------------------------------------------------------------------------------------------
+
+
+def _provider_asked(address: MailAddress, sender: str, campaign: Campaign) -> Iterator[Finding]:
+    recipient = _one_of_the_wave(campaign) if address.kind == "smtp" else ""
+    bounces_to = _bounces_to(address, sender)
+    yield from look_at_provider(address=address, sender=sender, bounces_to=bounces_to, recipient=recipient)
+
+
+def _bounces_to(address: MailAddress, sender: str) -> str:
+    return return_path(message_ref=NO_REF, sender=sender) if address.kind == "smtp" else sender
+
+
+def _one_of_the_wave(campaign: Campaign) -> str:
+    """The address of one of the staff who will get the first wave, such as any relay can be asked about; empty: there is none."""
+    try:
+        known = [opened(staff=one).email for one in wave_of(campaign=campaign)]
+    except CannotOpen:
+        return ""
+    return next((email for email in known if email.isascii()), "")
+
+
 # -- the sender's name in the world ------------------------------------------------------------------------------------
 
 
@@ -180,8 +203,7 @@ def _sender_domain(address: MailAddress, sender: str, resolver: Resolver) -> Ite
         for name in ("spf", "dkim", "dmarc", "alignment"):
             yield Finding(name, OK, "Not applicable: letters stay on this machine.")
         return
-    bounces_to = return_path(message_ref=NO_REF, sender=sender) if address.kind == "smtp" else sender
-    envelope = bounces_to.rpartition("@")[2].lower()
+    envelope = _bounces_to(address, sender).rpartition("@")[2].lower()
     try:
         told = list(look_at_sender(sender=sender, envelope=envelope, selectors=settings.DKIM_SELECTORS, resolver=resolver))
     except NoDns as error:
@@ -276,7 +298,7 @@ def _quota(campaign: Campaign) -> Finding:
 # -- the second provider -----------------------------------------------------------------------------------------------
 
 
-def _fallback(sender: str) -> Iterator[Finding]:
+def _fallback(sender: str, campaign: Campaign) -> Iterator[Finding]:
     """The one that takes over is asked the same. Letters can leave without it, so it only warns."""
     if not settings.MAIL_FALLBACK:
         return
@@ -286,7 +308,7 @@ def _fallback(sender: str) -> Iterator[Finding]:
     except ImproperlyConfigured as error:
         found = [Finding("credentials", WARN, str(error), "Correct MAIL_FALLBACK.")]
     else:
-        found = [*look_at_provider(address=address, sender=sender), _webhook(address)]
+        found = [*_provider_asked(address, sender, campaign), _webhook(address)]
     for one in found:
         yield replace(one, name=f"fallback {one.name}", level=WARN if one.level == BLOCK else one.level, acceptable=False)
 

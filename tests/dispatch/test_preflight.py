@@ -7,13 +7,14 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import transaction
@@ -217,6 +218,75 @@ def test_a_relay_that_refuses_our_sender_stops_the_release() -> None:
         assert asked(f"smtp://127.0.0.1:{running.port}")["sender"] == "block"
     finally:
         running.stop()
+
+
+class Hears:
+    """A relay that remembers what it was asked; `says` answers to some of it; None hangs up."""
+
+    def __init__(self, **says: str | None) -> None:
+        self.asked, self.says = list[str](), says
+
+    def answer(self, server: SMTP, verb: str, said: str) -> str:
+        self.asked.append(said)
+        found = self.says.get(verb, "250 fine")
+        if found is None:
+            server.transport.abort()
+        return found or ""
+
+    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        envelope.mail_from = address
+        return self.answer(server, "mail", f"MAIL {address}")
+
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        return self.answer(server, "rcpt", f"RCPT {address}")
+
+    async def handle_RSET(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        return self.answer(server, "rset", "RSET")
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        return self.answer(server, "quit", "QUIT")
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        return self.answer(server, "data", "DATA")
+
+
+@contextmanager
+def hearing(**says: str | None) -> Iterator[tuple[Hears, str]]:
+    """Such a relay, and the MAIL that names it."""
+    relay = Hears(**says)
+    running = Controller(relay, hostname="127.0.0.1", port=free_port())
+    running.start()
+    try:
+        yield relay, f"smtp://127.0.0.1:{running.port}"
+    finally:
+        running.stop()
+
+
+@pytest.mark.parametrize("verb", ["quit", "rset"])
+def test_a_relay_that_hangs_up_instead_of_saying_goodbye_stops_nothing(verb: str) -> None:
+    with hearing(**{verb: None}) as (relay, mail):
+        assert asked(mail) == {"transport": "ok", "credentials": "ok", "sender": "ok"}
+    assert relay.asked[0] == "MAIL a@brand.example"
+
+
+def test_a_relay_is_asked_what_letters_will_ask_it_and_given_none(five_frozen: Campaign, settings: Settings) -> None:
+    entered(ADA)
+    settings.BOUNCE_ADDRESS = "bounces@mail.example.com"
+    with hearing() as (relay, settings.MAIL):
+        found = {one.name: one for one in findings_of(campaign=five_frozen, resolver=no_dns)}
+    assert relay.asked == [f"MAIL bounces+{'0' * 32}@mail.example.com", "RCPT ada@staff.example.com", "RSET", "QUIT"]
+    assert (found["sender"].level, found["recipient"].level) == ("ok", "ok")
+
+
+@pytest.mark.parametrize(("says", "level"), [("550 5.7.1 relaying denied", "block"), ("451 greylisted", "warn"), (None, "block")])
+def test_a_relay_that_takes_no_letter_for_the_staff_is_named_before_the_release(
+    five_frozen: Campaign, settings: Settings, says: str | None, level: str
+) -> None:
+    entered(ADA)
+    with hearing(rcpt=says) as (_, settings.MAIL):
+        found = {one.name: one for one in findings_of(campaign=five_frozen, resolver=no_dns)}
+    assert (found["sender"].level, found["recipient"].level, found["recipient"].acceptable) == ("ok", level, level == "block")
+    assert "ada@" not in str(found)
 
 
 def test_a_relay_that_is_not_there_stops_the_release() -> None:

@@ -35,8 +35,17 @@ def look_at_stand_in(*, address: MailAddress) -> Iterator[Finding]:
         yield Finding(name, OK, f"Not applicable: a drill to what stands in for {address.kind} on this machine.")
 
 
-def look_at_provider(*, address: MailAddress, sender: str) -> Iterator[Finding]:
-    """Credentials, sender and transport of one provider."""
+def look_at_provider(
+    *, address: MailAddress, sender: str, bounces_to: str = "", recipient: str = ""
+) -> Iterator[Finding]:  # fmt: skip
+    """Credentials, sender and transport of one provider.
+
+    A relay is asked what it will be asked: `bounces_to`, the return path of a letter, and whether it takes one for `recipient`,
+    one of the staff of the first wave; empty: there is none to try with.
+    """
+    if address.kind == "smtp":
+        yield from _smtp(address, bounces_to or sender, recipient)
+        return
     ask = ASKERS.get(address.kind)
     if ask is None:
         text = f"{address.kind} cannot be asked about our account before a letter is sent."
@@ -50,7 +59,7 @@ def _inbox(address: MailAddress, sender: str) -> Iterator[Finding]:
     yield Finding("sender", OK, "The local inbox takes every sender.")
 
 
-def _smtp(address: MailAddress, sender: str) -> Iterator[Finding]:
+def _smtp(address: MailAddress, bounces_to: str, recipient: str) -> Iterator[Finding]:
     yield _transport(address)
     try:
         server = _connected(address)
@@ -64,7 +73,10 @@ def _smtp(address: MailAddress, sender: str) -> Iterator[Finding]:
         return
     how = "takes our sign-in" if address.user else "answers; it asks for no sign-in"
     yield Finding("credentials", OK, f"The relay {how}.")
-    yield _sender_at(server, sender)
+    try:
+        yield from _asked_at(server, bounces_to, recipient)
+    finally:
+        _leave(server)
 
 
 def _transport(address: MailAddress) -> Finding:
@@ -93,21 +105,49 @@ def _connected(address: MailAddress) -> smtplib.SMTP:
     return server
 
 
-def _sender_at(server: smtplib.SMTP, sender: str) -> Finding:
-    """Whether the relay lets us begin a mail under our address; nothing is sent."""
+def _asked_at(server: smtplib.SMTP, bounces_to: str, recipient: str) -> Iterator[Finding]:
+    """Whether the relay lets us begin a mail as letters will begin. Without DATA nothing is sent."""
     try:
-        code, _ = server.mail(sender)
-        server.rset()
-        server.quit()
+        code, _ = server.mail(bounces_to)
     except (OSError, smtplib.SMTPException, UnicodeEncodeError) as error:
-        server.close()
         text = f"The relay did not answer to our sender ({type(error).__name__})."
-        return Finding("sender", BLOCK, text, "Look at the relay's log; then make the preflight again.")
+        yield Finding("sender", BLOCK, text, "Look at the relay's log; then make the preflight again.")
+        return
     if code >= 400:
         text = f"The relay refuses our sender ({code})."
-        return Finding("sender", BLOCK, text, "Allow the controller's sender address at the relay, or correct it in the facts.")
-    return Finding("sender", OK, "The relay takes our sender.")
+        remedy = "Allow the controller's sender address (or BOUNCE_ADDRESS, where it is set) at the relay, or correct it."
+        yield Finding("sender", BLOCK, text, remedy)
+        return
+    yield Finding("sender", OK, "The relay takes our sender.")
+    if recipient:
+        yield _recipient_at(server, recipient)
+
+
+def _recipient_at(server: smtplib.SMTP, recipient: str) -> Finding:
+    """Whether it takes a letter for somebody elsewhere. Neither the address nor the relay's words are repeated: they hold it."""
+    try:
+        code, _ = server.rcpt(recipient)
+    except (OSError, smtplib.SMTPException, UnicodeEncodeError) as error:
+        text = f"The relay did not answer to a recipient of the first wave ({type(error).__name__})."
+        return Finding("recipient", BLOCK, text, "Look at the relay's log; then make the preflight again.", acceptable=True)
+    if code >= 500:
+        text = f"The relay refuses a recipient of the first wave ({code})."
+        remedy = "Let it relay for this machine or our sign-in, or correct the staff recipient: the first wave would fail."
+        return Finding("recipient", BLOCK, text, remedy, acceptable=True)
+    if code >= 400:
+        text = f"The relay puts off a recipient of the first wave ({code}); letters that it puts off are tried again."
+        return Finding("recipient", WARN, text, "Look at the relay's log.")
+    return Finding("recipient", OK, "The relay takes a letter for a recipient of the first wave; none was sent.")
+
+
+def _leave(server: smtplib.SMTP) -> None:
+    """Take back what was begun, and go. A relay that is silent now, or hangs up, has said all that we wanted to know."""
+    try:
+        server.rset()
+        server.quit()
+    except (OSError, smtplib.SMTPException):
+        server.close()
 
 
 Ask = Callable[[MailAddress, str], Iterator[Finding]]
-ASKERS: Mapping[str, Ask] = {"inbox": _inbox, "smtp": _smtp, "ses": ask_ses, **dict.fromkeys(QUESTIONS, ask_api)}
+ASKERS: Mapping[str, Ask] = {"inbox": _inbox, "ses": ask_ses, **dict.fromkeys(QUESTIONS, ask_api)}
