@@ -205,6 +205,9 @@ def stop(*, campaign: Campaign, author: User, reason: str) -> Campaign:
     )
     with transaction.atomic():
         locked = _switch(campaign, CampaignState.STOPPED, Action.CAMPAIGN_STOPPED, author.username, reason, running)
+        if locked.canary == "waiting":
+            locked.canary = "stopped"  # its letters to staff are ended by housekeeping
+            locked.save(update_fields=["canary"])
     cancel_unsent(campaign=locked, actor=author.username)
     return locked
 

@@ -9,6 +9,7 @@ letters go by it first, and by another one only where that does not work.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -33,6 +34,7 @@ from incidents.models import Campaign, CampaignState, CanaryLetter
 from incidents.vault import CannotOpen, Vault
 from incidents.visible import visible
 
+logger = logging.getLogger(__name__)
 PLANNED, SENDING, DOUBT, ACCEPTED, DELIVERED, FAILED = "planned", "sending", "doubt", "accepted", "delivered", "failed"
 DISPATCHER = "dispatcher"
 #: After so long no other letter is begun in this step: a slow provider takes a second for each, and housekeeping has more to do.
@@ -213,7 +215,21 @@ def note_event(*, message_ref: str, kind: str) -> bool:
             found = CanaryLetter.objects.filter(pk=letter.pk, state__in=OPEN_TO_EVENTS[state])
             if found.update(state=state, detail=f"the provider says: {kind}", answered_at=database_now()):
                 _log(letter, state, f"the provider says: {kind}")
+                if state == FAILED and letter.campaign.canary == "passed":
+                    # Nobody is paused for it: it may be one full mailbox. The campaign's warnings name it (`alarms.py`).
+                    logger.warning("a letter of the first wave of %s came back after it had passed", letter.campaign)
     return True
+
+
+def end_stopped() -> None:
+    """No wave waits, and no letter of one, for what a stopped campaign will not do any more."""
+    Campaign.objects.filter(state=CampaignState.STOPPED, canary="waiting").update(canary="stopped")
+    unknown = CanaryLetter.objects.filter(campaign__state=CampaignState.STOPPED, state__in=(PLANNED, SENDING, DOUBT))
+    for letter in unknown.select_related("campaign__incident"):
+        if letter.state == PLANNED:
+            _answered(letter, FAILED, PLANNED, detail="not sent: the campaign was stopped")
+        elif letter.sent_at is None or database_now() - letter.sent_at > _wait():
+            _answered(letter, FAILED, letter.state, detail="nobody knows whether it was sent; the campaign was stopped")
 
 
 def _decide(campaign: Campaign, provider: Provider) -> None:
@@ -271,6 +287,8 @@ def retry_wave(*, campaign: Campaign, reason: str, author: User) -> Campaign:
     locked = Campaign.objects.select_for_update(of=("self",)).select_related("incident").get(pk=campaign.pk)
     if locked.canary != "failed":
         raise CanaryRefused("The first wave has not failed; there is nothing to send again.")
+    if locked.state not in (CampaignState.DISPATCHING, CampaignState.PAUSED):
+        raise CanaryRefused(f"The campaign is '{locked.get_state_display()}'; nothing is sent any more.")
     if not visible(reason):
         raise CanaryRefused("Sending the first wave again needs its reason in words: what was wrong, and is not any more.")
     locked.canary = plan_wave(campaign=locked, actor=author.username)

@@ -17,6 +17,7 @@ from django.db import connection
 from django.utils import timezone
 
 from incidents.dispatch import limits
+from incidents.dispatch.alarms import alarms_of
 from incidents.dispatch.channels.choose import UnknownProvider, provider_named, providers
 from incidents.dispatch.pace_shown import Pace, pace_of, rate_in_words
 from incidents.models import Campaign, CampaignState, Obligation
@@ -116,6 +117,8 @@ class Forecast:
     connections: int
     #: And how many when the database server crashes together with the worker.
     crash_bound: int
+    #: What else a person should know (`alarms.py`).
+    alarms: tuple[str, ...] = ()
 
     @property
     def is_paused(self) -> bool:
@@ -146,7 +149,7 @@ class Forecast:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person should know now, the most urgent first."""
-        return tuple(one.warning for one in self.deadlines if one.warning) + tuple(_of_the_provider(self))
+        return tuple(one.warning for one in self.deadlines if one.warning) + tuple(_of_the_provider(self)) + self.alarms
 
     def to_json(self) -> dict[str, Any]:
         """As `check_campaign --json` prints it."""
@@ -192,7 +195,7 @@ def forecast(*, campaign: Campaign) -> Forecast:
     bound = settings.MARKER_STEP * _batch(provider)
     return Forecast(
         campaign.reference, campaign.state, pace.as_of, measured, pace, tuple(_deadlines(campaign, left, measured, pace)), bound,
-        settings.LANES, min(settings.CHUNK_SIZE, max(settings.MARKER_FLUSH, bound)),
+        settings.LANES, min(settings.CHUNK_SIZE, max(settings.MARKER_FLUSH, bound)), tuple(alarms_of(campaign=campaign)),
     )  # fmt: skip
 
 

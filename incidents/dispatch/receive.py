@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
+from django.db.models import Q
 
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, database_now, record, record_many
@@ -116,7 +117,9 @@ WITH page AS (SELECT id, message_ref, provider, provider_id FROM incidents_provi
   known AS (UPDATE incidents_providerevent e SET applied_at = NULL, effect = '' FROM page WHERE e.id = page.id
             AND (EXISTS (SELECT 1 FROM incidents_message m WHERE m.message_ref = page.message_ref)
                  OR (page.provider_id <> '' AND EXISTS (SELECT 1 FROM incidents_attempt a WHERE a.provider_id = page.provider_id
-                     AND a.provider_id <> '' AND a.provider NOT IN ('smtp', 'inbox')))))
+                     AND a.provider_id <> '' AND a.provider NOT IN ('smtp', 'inbox')))
+                 OR (page.provider_id <> '' AND EXISTS (SELECT 1 FROM incidents_canaryletter l
+                     WHERE l.provider_id = page.provider_id AND l.provider NOT IN ('smtp', 'inbox')))))
 SELECT max(id), count(*) FROM page"""
 
 
@@ -230,10 +233,12 @@ def _named(page: _Page, told: Told) -> int | None:
     return min(owners) if owners else None
 
 
-def _effect(page: _Page, told: Told, elsewhere: set[int], waves: set[str], now: datetime) -> tuple[Told, Effect, Target | None]:
+def _effect(
+    page: _Page, told: Told, elsewhere: set[int], waves: dict[int, str], now: datetime
+) -> tuple[Told, Effect, Target | None]:
     named = _named(page, told)
-    if named is None and told.message_ref in waves:
-        note_event(message_ref=told.message_ref, kind=told.kind)
+    if named is None and told.id in waves:
+        note_event(message_ref=waves[told.id], kind=told.kind)
         return told, Effect(FIRST_WAVE), None
     if named is None:
         return told, Effect(UNKNOWN), None
@@ -248,10 +253,26 @@ def _effect(page: _Page, told: Told, elsewhere: set[int], waves: set[str], now: 
     return told, effect, target
 
 
-def _first_wave(page: _Page) -> set[str]:
-    """Names of letters to staff among those that are no message's."""
-    asked = [told.message_ref for told in page.told if told.message_ref and told.message_ref not in page.ids]
-    return set(CanaryLetter.objects.filter(message_ref__in=asked).values_list("message_ref", flat=True)) if asked else set()
+def _first_wave(page: _Page) -> dict[int, str]:
+    """Event -> our name of the letter to staff that it names: by our name, else by the provider's, where that is of one only."""
+    strange = [told for told in page.told if _named(page, told) is None]
+    refs = {told.message_ref for told in strange if told.message_ref}
+    given = {told.provider_id for told in strange if told.provider_id}
+    if not refs and not given:
+        return {}
+    by_id = Q(provider_id__in=given) & ~Q(provider__in=("smtp", "inbox"))
+    kinds, ours, theirs = _kinds(), set[str](), dict[tuple[str, str], set[str]]()
+    for ref, provider, name in CanaryLetter.objects.filter(Q(message_ref__in=refs) | by_id).values_list(
+        "message_ref", "provider", "provider_id"
+    ):
+        ours.add(ref)
+        theirs.setdefault((kinds.get(provider, provider), name), set()).add(ref)
+    found = {}
+    for told in strange:
+        named = theirs.get((told.provider, told.provider_id), set()) if told.provider_id else set()
+        if told.message_ref in ours or len(named) == 1:
+            found[told.id] = told.message_ref if told.message_ref in ours else min(named)
+    return found
 
 
 # -- whether it reached whom we wrote to --------------------------------------------------------------------------------

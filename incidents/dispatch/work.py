@@ -134,6 +134,7 @@ def _tidy() -> None:
     settle_doubts()
     for campaign in _with([S.PLANNED, S.READY], CampaignState.STOPPED):
         cancel_unsent(campaign=campaign, actor="dispatcher")
+    canary.end_stopped()
     for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING, let_go_at=None).order_by("id"):
         make_ready(campaign=campaign)
     for campaign in _with([S.ACCEPTED], CampaignState.STOPPED):

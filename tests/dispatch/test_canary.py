@@ -12,13 +12,17 @@ from django.db.models import F
 from pytest_django import Settings
 
 from incidents.audit.actions import Action
+from incidents.audit.log import database_now
 from incidents.dispatch import canary, pacing
-from incidents.dispatch.campaign import CampaignRefused, release, resume
+from incidents.dispatch.alarms import alarms_of
+from incidents.dispatch.campaign import CampaignRefused, release, resume, stop
 from incidents.dispatch.canary import CanaryRefused, note_event, retry_wave, step
 from incidents.dispatch.channels.contract import Answer, SendError, SendErrorKind
 from incidents.dispatch.channels.inbox import InboxProvider, read_inbox_message
+from incidents.dispatch.forecast import forecast
 from incidents.dispatch.outbox import claim
 from incidents.dispatch.owner import Owner
+from incidents.dispatch.receive import apply_events, store_events
 from incidents.dispatch.staff import StaffRefused, add_staff, opened, remove_staff, staff_of
 from incidents.dispatch.work import keep_house, send_due
 from incidents.letters.approving import approve_content
@@ -31,6 +35,7 @@ from incidents.models import (
     CanaryLetter,
     InboxMessage,
     Incident,
+    ProviderEvent,
     ProviderLimit,
     StaffRecipient,
 )
@@ -219,6 +224,72 @@ def test_a_delivery_event_may_come_before_our_own_outcome(five_frozen: Campaign)
 def test_events_about_other_letters_are_not_ours(five_frozen: Campaign) -> None:
     assert not note_event(message_ref="0" * 32, kind="delivered")
     assert not note_event(message_ref=five_frozen.messages.all()[0].message_ref, kind="bounced_hard")
+
+
+def told_by_their_id(ada: StaffRecipient, kind: str, key: str) -> ProviderEvent:
+    """Postmark took Ada's letter, and tells of it by no more than its own id."""
+    CanaryLetter.objects.filter(staff=ada).update(provider="first", provider_id="pm-77")
+    event = {"event_key": key, "message_ref": "", "kind": kind, "provider_id": "pm-77"}
+    store_events(provider="postmark", events=[event])
+    apply_events()
+    return ProviderEvent.objects.get(event_key=key)
+
+
+def test_an_event_that_knows_only_the_providers_id_finds_its_letter_of_the_wave(
+    five_frozen: Campaign, settings: Settings
+) -> None:
+    (ada,) = entered(ADA)
+    go_on(let_go(five_frozen), InboxProvider())
+    settings.MAIL = "postmark:?name=first"
+    assert told_by_their_id(ada, "bounced_hard", "k1").effect == "letter of the first wave"
+    assert letter_to(ada).state == "failed"
+
+
+def test_an_event_that_came_before_the_providers_id_was_written_is_looked_at_again(
+    five_frozen: Campaign, settings: Settings
+) -> None:
+    (ada,) = entered(ADA)
+    go_on(let_go(five_frozen), InboxProvider())
+    settings.MAIL = "postmark:?name=first"
+    store_events(provider="postmark", events=[{"event_key": "k0", "kind": "delivered", "provider_id": "pm-77"}])
+    apply_events()
+    assert ProviderEvent.objects.get().effect == "unknown message"
+    told_by_their_id(ada, "accepted", "k1")
+    assert letter_to(ada).state == "delivered"
+
+
+def test_a_letter_to_staff_that_comes_back_after_the_wave_passed_is_named_as_a_warning(five_frozen: Campaign) -> None:
+    (ada,) = entered(ADA)
+    campaign = go_on(let_go(five_frozen), Mute())
+    assert campaign.canary == "passed" and not alarms_of(campaign=campaign)
+    note_event(message_ref=letter_to(ada).message_ref, kind="bounced_hard")
+    [line] = forecast(campaign=campaign).alarms
+    assert (
+        line.startswith("1 letter of the first wave came back after it had passed")
+        and line in forecast(campaign=campaign).warnings
+    )
+    campaign.refresh_from_db()
+    assert campaign.state == CampaignState.DISPATCHING and "ada" not in line.lower()
+
+
+def test_a_campaign_that_is_stopped_during_its_first_wave_leaves_nothing_waiting(five_frozen: Campaign) -> None:
+    ada, bo = entered(ADA, BO)
+    campaign = let_go(five_frozen)
+    CanaryLetter.objects.filter(staff=bo).update(state="doubt", sent_at=database_now() - timedelta(hours=1))
+    stopped = stop(campaign=campaign, author=officer(), reason="a wrong letter")
+    assert stopped.canary == "stopped"
+    keep_house()
+    assert {letter_to(one).state for one in (ada, bo)} == {"failed"}
+    assert "not sent" in letter_to(ada).detail and "nobody knows" in letter_to(bo).detail
+
+
+def test_a_wave_that_was_left_waiting_by_a_stop_of_earlier_days_is_ended(five_frozen: Campaign) -> None:
+    entered(ADA)
+    campaign = let_go(five_frozen)
+    Campaign.objects.filter(pk=campaign.pk).update(state=CampaignState.STOPPED)
+    keep_house()
+    campaign.refresh_from_db()
+    assert campaign.canary == "stopped"
 
 
 # -- failing -----------------------------------------------------------------------------------------------------------
@@ -414,6 +485,12 @@ def test_after_a_failure_only_those_whose_letter_failed_get_another(failed: Camp
     assert [state for _, state in by_staff].count("failed") == 1 and len(by_staff) == 3
     with pytest.raises(CanaryRefused, match="not failed"):
         retry_wave(campaign=campaign, reason="once more", author=officer())
+
+
+def test_a_stopped_campaign_sends_no_first_wave_again(failed: Campaign) -> None:
+    stop(campaign=failed, author=officer(), reason="given up")
+    with pytest.raises(CanaryRefused, match="nothing is sent"):
+        retry_wave(campaign=failed, reason="once more", author=officer())
 
 
 def test_whoever_was_removed_after_a_failure_counts_no_longer(failed: Campaign) -> None:
