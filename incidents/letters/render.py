@@ -244,11 +244,14 @@ def reference_code(message_ref: str) -> str:
 
 def personal_values(*, fields: PersonFields, language: str, message_ref: str) -> dict[str, str]:
     """What differs from person to person inside a letter; the reader is whoever stands in for the person, else the person."""
-    unnamed = neutral_name(language=language)
-    person, reader = (
-        clean_value(value=name[:MAX_VALUE_CHARACTERS]) or unnamed for name in (fields.full_name, reader_of(fields=fields))
-    )
+    reads = reader_of(fields=fields)
+    person = _name(fields.full_name, language)
+    reader = person if reads == fields.full_name else _name(reads, language)
     return {"person_name": person, "reader_name": reader, "reference_code": reference_code(message_ref)}
+
+
+def _name(name: str, language: str) -> str:
+    return clean_value(value=name[:MAX_VALUE_CHARACTERS]) or neutral_name(language=language)
 
 
 def preview(*, letter: Letter, person: AffectedPerson, vault: Vault) -> FilledLetter:

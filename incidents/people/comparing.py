@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import connection, transaction
 
 from incidents.models import BatchState, ImportBatch
 from incidents.people.decisions import EXCLUDED
-from incidents.people.rejected_again import LIKE_REJECTED
+from incidents.people.rejected_again import LIKE_REJECTED, anybody
 from incidents.people.residence import UNKNOWN
 from incidents.people.settling import match
 from incidents.people.staged import NEW, STAGED
@@ -71,10 +73,16 @@ def compare(*, batch: ImportBatch, earlier: ImportBatch) -> dict[str, int]:
         (missing,) = cursor.fetchone()
         cursor.execute(EXCLUDED_AGAIN)
         (excluded,) = cursor.fetchone()
-        cursor.execute(REJECTED_AGAIN, {"batch": batch.pk, "incident": batch.incident_id})
-        (rejected_again,) = cursor.fetchone()
+        rejected_again = _rejected_again(cursor, batch)
         transaction.set_rollback(True)
     found = dict(zip(("rows", "new", "unchanged", "changed", "language", "rejected"), counts, strict=True)) | {"missing": missing}
     # Said only where there are any: nearly no list names one.
     found |= {"excluded": excluded} if excluded else {}
     return found | ({"rejected_again": rejected_again} if rejected_again else {})
+
+
+def _rejected_again(cursor: Any, batch: ImportBatch) -> int:
+    if not anybody(cursor, incident_id=batch.incident_id):
+        return 0
+    cursor.execute(REJECTED_AGAIN, {"batch": batch.pk, "incident": batch.incident_id})
+    return int(cursor.fetchone()[0])
