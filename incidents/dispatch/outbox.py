@@ -90,9 +90,10 @@ SELECT id, domain_key, due_at FROM incidents_message WHERE campaign_id = %s AND 
   AND (not_before IS NULL OR not_before <= clock_timestamp()) AND domain_key <> ALL (%s::text[]) {behind}
 ORDER BY due_at NULLS LAST, id LIMIT %s FOR UPDATE SKIP LOCKED"""
 #: While anybody holds an old snapshot (a backup, a count), the index keeps every letter that has left; whoever walks over all of
-#: them for each claim is slower with each. So a worker goes on where its last claim ended, for so many seconds; then, and where
-#: it finds too few there, it looks from the beginning.
-GO_ON_SECONDS = 2.0
+#: them for each claim is slower with each; and so are those of a domain put aside, which may be the most urgent (50 to 70 ms for
+#: 100,000, 0.5 ms behind them). So a worker goes on where its last claim that left out the same domains ended, for so many
+#: seconds; then, where it finds too few there, or a domain comes back, it looks from the beginning.
+GO_ON_SECONDS, MOST_PLACES = 2.0, 64
 BEHIND, BEHIND_ALL_DATED = "AND (due_at, id) > (%s, %s)", "AND due_at IS NULL AND id > %s"
 #: SHA-256 of the content as the register's line has it. What was planned stands there, or the line is read: a quotation mark
 #: inside a value is escaped, so that no value can pass for the key.
@@ -170,8 +171,8 @@ def _pick(cursor: Any, owner: Owner, campaign_id: int, size: int, avoid: list[st
 
 def _ready(cursor: Any, owner: Owner, campaign_id: int, size: int, avoid: list[str]) -> list[tuple[int, str, datetime | None]]:
     """Up to so many ready messages: behind those of this worker's last claim, or, if they are fewer there, from the beginning."""
-    place = None if avoid else owner.places.get(campaign_id)
-    found = []
+    here, found = (campaign_id, frozenset(avoid)), []
+    place = owner.places.get(here)
     if place is not None and time.monotonic() - place.since < GO_ON_SECONDS:
         behind, values = behind_of(place.due_at, place.id)
         cursor.execute(PICK.format(behind=behind), [campaign_id, avoid, *values, size])
@@ -182,7 +183,9 @@ def _ready(cursor: Any, owner: Owner, campaign_id: int, size: int, avoid: list[s
         found = cursor.fetchall()
     if found:
         last_id, _, due_at = found[-1]
-        owner.places[campaign_id] = Place(due_at, last_id, place.since if place else time.monotonic())
+        if len(owner.places) >= MOST_PLACES:
+            owner.places.clear()
+        owner.places[here] = Place(due_at, last_id, place.since if place else time.monotonic())
     return found
 
 

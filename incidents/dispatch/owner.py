@@ -45,8 +45,8 @@ class Owner:
     #: Chunks that a claim told it of and that it has not ended. Some of their letters may have left, so they are never given
     #: back as not begun; whatever else stands under its locks was claimed by a commit whose answer was lost, and is.
     heard: set[int] = field(default_factory=set)
-    #: Campaign -> where its last claim ended.
-    places: dict[int, Place] = field(default_factory=dict)
+    #: (campaign, domains that were left out) -> where its last such claim ended.
+    places: dict[tuple[int, frozenset[str]], Place] = field(default_factory=dict)
     #: Provider -> letters a second on one connection, in the last slice of work that was full.
     paces: dict[str, float] = field(default_factory=dict)
     #: (campaign, provider) -> addresses refused since the last letter that was taken, and how many are too many.
