@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from incidents.audit import log
 from incidents.dispatch import work
+from incidents.dispatch.events.refused import refused_lately
 from incidents.dispatch.events.strangers import forget_strangers
 from incidents.dispatch.owner import AWAY, Owner
 from incidents.dispatch.recovering import pause_older
@@ -83,9 +84,11 @@ def seal() -> None:
 
 @shared_task(ignore_result=True, expires=60)
 def check_campaigns() -> None:
-    """The minute's conservation check."""
+    """The minute's conservation check, and whether what providers tell is heard."""
     if work.check_running_campaigns():
         logger.error("a campaign was paused: its numbers do not add up; see manage.py check_campaign")
+    for line in refused_lately():
+        logger.error("%s", line)
 
 
 @shared_task(ignore_result=True, expires=3600)

@@ -12,6 +12,7 @@ from django.urls import Resolver404, resolve
 from django.utils import timezone
 
 from incidents.dispatch.events.intake import admit, take
+from incidents.dispatch.events.refused import count_refused
 from incidents.dispatch.events.refusing import EventsRefused
 from incidents.dispatch.events.secrets import PROVES, missing_for
 
@@ -53,13 +54,16 @@ def provider_events(request: HttpRequest, provider: str, path: str) -> HttpRespo
     """
     if request.method != "POST":
         return _answer(503) if provider in PROVES and missing_for(provider) else HttpResponseNotAllowed(["POST"])
-    heads = {name.lower(): value for name, value in request.headers.items()}
+    heads, admitted = {name.lower(): value for name, value in request.headers.items()}, False
     try:
         admit(provider=provider, path=path, heads=heads)
+        admitted = True
         take(provider=provider, heads=heads, body=request.body, now=timezone.now())
     except EventsRefused as refused:
         if refused.status != 404:
             logger.warning("events of %s were refused (%d): %s", provider, refused.status, refused.reason)
+            if admitted or refused.status != 503:  # that came before its address was looked at
+                count_refused(provider=provider, status=refused.status, reason=refused.reason)
         return _answer(refused.status)
     except UnreadablePostError:
         return _answer(400)

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
 from incidents.dispatch.events import intake, sns
-from incidents.models import Campaign, Message
+from incidents.models import Campaign, Message, ProviderEvent
 from tests.dispatch.campaigns import person, sql
 from tests.dispatch.events.posted import CERTIFICATE_URL, NAMES, PATH, SECRETS, Request, certificate
 
@@ -44,6 +45,15 @@ def post(set_up: Settings) -> Post:
         return client.post(address, given, content_type="application/json", headers={**asked.heads, **heads})
 
     return to
+
+
+def kept_events() -> QuerySet[ProviderEvent]:
+    """The events that were stored: of what was refused only the number is."""
+    return ProviderEvent.objects.exclude(kind="refused")
+
+
+def nothing_kept() -> bool:
+    return not kept_events().exists()
 
 
 def handed_over(campaign: Campaign, provider: str, *, outcome: str = "accepted") -> Message:

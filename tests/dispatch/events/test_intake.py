@@ -12,12 +12,15 @@ from django.test import Client
 from pytest_django import Settings
 
 from incidents.dispatch import receive
+from incidents.dispatch.events.refused import refused_lately
 from incidents.dispatch.events.secrets import PROVES, unsaid
+from incidents.dispatch.forecast import forecast
 from incidents.dispatch.receive import apply_events
 from incidents.models import Campaign, ProviderEvent
 from incidents.models import MessageState as S
+from incidents.tasks import check_campaigns
 from tests.dispatch.campaigns import state_of, superuser
-from tests.dispatch.events.conftest import Post, handed_over
+from tests.dispatch.events.conftest import Post, handed_over, kept_events, nothing_kept
 from tests.dispatch.events.posted import (
     ARRIVED,
     BOUNCED,
@@ -82,14 +85,14 @@ def test_a_forged_request_is_refused_and_nothing_is_kept(post: Post, database: N
     if provider == "mailgun":
         bare = Request(provider, asked.body.replace(b'"signature": "', b'"signature": "00'))
     assert post(bare).status_code == 403
-    assert ProviderEvent.objects.count() == 0
+    assert nothing_kept()
 
 
 @pytest.mark.parametrize("provider", ["ses", "sendgrid", "resend"])
 def test_a_right_signature_under_another_body_is_refused(post: Post, database: None, provider: str) -> None:
     asked = request(provider, ARRIVED, ref=REF)
     assert post(asked, body=asked.body.replace(REF.encode(), b"f" * 32)).status_code == 403
-    assert ProviderEvent.objects.count() == 0
+    assert nothing_kept()
 
 
 def test_a_token_of_mailgun_is_good_for_one_body_only(post: Post, database: None) -> None:
@@ -99,14 +102,14 @@ def test_a_token_of_mailgun_is_good_for_one_body_only(post: Post, database: None
     other = sign("mailgun", mailgun({**said, "event": "complained"}, token="t" * 50))
     assert post(other).status_code == 403
     assert post(first).status_code == 200  # Mailgun itself, who had not heard our answer
-    assert ProviderEvent.objects.get().kind == ARRIVED
+    assert kept_events().get().kind == ARRIVED
 
 
 def test_a_token_that_came_with_something_ignored_is_used_up_too(post: Post, database: None) -> None:
     said = event("mailgun", ARRIVED, ref=REF)["event-data"]
     assert post(sign("mailgun", mailgun({**said, "event": "opened"}, token="t" * 50))).status_code == 200
     assert post(sign("mailgun", mailgun(said, token="t" * 50))).status_code == 403
-    kept = ProviderEvent.objects.get()
+    kept = kept_events().get()
     assert (kept.kind, kept.effect, kept.message_ref, kept.recipient_hash) == ("ignored", "ignored", "", "")
 
 
@@ -121,7 +124,7 @@ def test_what_was_signed_too_long_ago_or_in_the_future_is_refused(post: Post, da
         from_then = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(at))
         document = sns(document["Message"], Timestamp=from_then)
     assert post(sign(provider, document, at=at)).status_code == 403
-    assert ProviderEvent.objects.count() == 0
+    assert nothing_kept()
 
 
 def test_many_events_in_one_request_are_each_kept(post: Post, database: None) -> None:
@@ -225,6 +228,44 @@ def test_an_answering_machine_behind_ses_is_no_bounce(five: Campaign, post: Post
     assert (state_of(claire), ProviderEvent.objects.get().kind) == (S.ACCEPTED, "notice")
 
 
+# -- what is refused raises an alarm ----------------------------------------------------------------------------------------
+
+
+def test_notifications_that_are_refused_are_counted_and_named_with_their_reason(
+    post: Post, five: Campaign, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = request("postmark", BOUNCED, ref=REF)
+    assert refused_lately() == []
+    assert post(Request("postmark", asked.body, {})).status_code == 403
+    assert [post(asked, body=b'{"said": claire@example.org').status_code for _ in range(3)] == [400, 400, 400]
+    [line] = refused_lately()
+    assert line.startswith("4 notifications of postmark refused in the last hour, the newest because of ")
+    assert "(400)" in line and "claire" not in line
+    assert forecast(campaign=five).alarms == (line,) and line in forecast(campaign=five).to_json()["warnings"]
+    check_campaigns()
+    assert line in caplog.text
+    assert apply_events() == 0 and nothing_kept()
+
+
+def test_what_was_refused_an_hour_ago_is_no_alarm_any_more(post: Post, admin_url: str) -> None:
+    assert post(request("postmark", BOUNCED, ref=REF), body=b"{").status_code == 400
+    with superuser(admin_url) as server:
+        server.execute("UPDATE incidents_providerevent SET event_key = 'refused ' || to_char("
+                       "now() AT TIME ZONE 'UTC' - interval '62 minutes', 'YYYY-MM-DD\"T\"HH24:MI') || ' x'")  # fmt: skip
+    assert refused_lately() == []
+    assert post(request("postmark", BOUNCED, ref=REF), body=b"{").status_code == 400
+    assert refused_lately()[0].startswith("1 notification of postmark")
+
+
+def test_whoever_does_not_know_the_address_raises_no_alarm(post: Post, settings: Settings, five: Campaign) -> None:
+    asked = request("postmark", ARRIVED, ref=REF)
+    assert post(asked, path="another-address-that-nobody-knows").status_code == 404
+    assert post(Request("sparkpost", asked.body, asked.heads)).status_code == 404
+    settings.EVENTS_PATH = "short"
+    assert post(asked, path="short").status_code == 503
+    assert refused_lately() == []
+
+
 # -- who is let in at all -------------------------------------------------------------------------------------------------
 
 
@@ -240,7 +281,7 @@ def test_without_its_secret_a_provider_is_not_believed_and_a_check_says_so(
         assert post(request(provider, ARRIVED, ref=REF)).status_code == 503
     assert name in caplog.text
     assert [missing.setting for missing in unsaid()] == [name]
-    assert ProviderEvent.objects.count() == 0
+    assert nothing_kept()
 
 
 def test_without_a_secret_path_nobody_is_let_in(post: Post, settings: Settings, database: None) -> None:
@@ -271,7 +312,7 @@ def test_only_posts_to_the_right_address_are_answered(post: Post, database: None
     assert post(Request("sparkpost", asked.body, asked.heads)).status_code == 404
     for method in ("get", "head", "put", "delete", "options"):
         assert getattr(Client(), method)("/events/postmark/an-address-that-nobody-guesses/").status_code == 405
-    assert ProviderEvent.objects.count() == 0
+    assert nothing_kept()
 
 
 def test_a_plain_look_at_the_address_tells_when_no_event_is_taken(post: Post, settings: Settings, database: None) -> None:
@@ -294,7 +335,7 @@ def test_every_answer_keeps_the_browser_s_rules_and_is_kept_by_nobody(post: Post
 def test_a_foreign_host_name_and_an_address_of_another_form_are_refused(post: Post, database: None) -> None:
     assert post(request("postmark", ARRIVED, ref=REF), host="attacker.example").status_code == 400
     assert post(request("postmark", ARRIVED, ref=REF), path="one/more").status_code == 404
-    assert ProviderEvent.objects.count() == 0
+    assert nothing_kept()
 
 
 def test_a_connection_that_died_since_the_last_event_is_no_reason_to_refuse_the_next(
@@ -321,7 +362,7 @@ def test_a_subscription_is_confirmed_and_an_unknown_topic_is_not(post: Post, dat
     other = sns("hello", TopicArn="arn:aws:sns:eu-west-1:210987654321:others")
     assert post(sign("ses", other)).status_code == 403
     assert post(sign("ses", sns("Successfully validated SNS topic for Amazon SES event publishing."))).status_code == 200
-    assert ProviderEvent.objects.count() == 0
+    assert nothing_kept()
 
 
 def test_two_hundred_is_said_only_after_the_commit(post: Post, five: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,4 +372,4 @@ def test_two_hundred_is_said_only_after_the_commit(post: Post, five: Campaign, m
     monkeypatch.setattr(receive, "reach", cut)
     assert post(request("postmark", ARRIVED, ref=REF)).status_code == 503
     monkeypatch.undo()
-    assert ProviderEvent.objects.count() == 0
+    assert nothing_kept()
