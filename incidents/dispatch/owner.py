@@ -49,8 +49,8 @@ class Owner:
     places: dict[tuple[int, frozenset[str]], Place] = field(default_factory=dict)
     #: Provider -> letters a second on one connection, in the last slice of work that was full.
     paces: dict[str, float] = field(default_factory=dict)
-    #: (campaign, provider) -> addresses refused since the last letter that was taken, and how many are too many.
-    refused: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
+    #: (campaign, provider) -> addresses refused since the last letter that was taken, and not counted with those of others yet.
+    refused: dict[tuple[int, str], int] = field(default_factory=dict)
     #: Statements that this connection knows, and their names there.
     _prepared: dict[str, bytes] = field(default_factory=dict)
 

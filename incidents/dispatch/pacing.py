@@ -82,6 +82,17 @@ def forget() -> None:
     _memory.__init__()  # type: ignore[misc]
 
 
+def is_watched(*, provider: str, scope: str) -> bool:
+    """Whether this process knows of a row that has something to forget."""
+    return scope in _memory.watched.get(provider, set())
+
+
+def watch(*, provider: str, scope: str, on: bool) -> None:
+    """Remember, or forget, that a row has something to forget."""
+    known = _memory.watched.setdefault(provider, set())
+    (known.add if on else known.discard)(scope)
+
+
 def domain_key(*, vault: Vault, domain: str) -> str:
     """The name of a recipient domain under the incident's key: 16 hex digits, the same for every spelling of the domain."""
     plain = domain.strip().rstrip(".").lower()

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from incidents.dispatch import pacing
-from incidents.dispatch.channels.contract import Answer, Lanes, Provider, SendErrorKind
+from incidents.dispatch import brake, pacing
+from incidents.dispatch.channels.contract import Answer, Lanes, Provider
 from incidents.dispatch.outbox import claim
 from incidents.dispatch.owner import AWAY, Owner
 from incidents.dispatch.prepare import Letters
@@ -23,9 +23,6 @@ GRACE_SECONDS = 5.0
 NOTHING_SECONDS = 0.5
 #: So many answers are told to the pacing at once, if none of them is a failure.
 TELL_AT = 200
-#: After so many addresses that were refused running, and none taken, somebody has to look at the relay, whatever its words are.
-#: Whoever looked and resumes gets twice as far: then it may be the list.
-REFUSED_RUNNING = 20
 
 
 @dataclass(frozen=True)
@@ -138,19 +135,8 @@ class Shift:
 
     def _brake(self, answers: Sequence[Answer]) -> None:
         """Begin nothing more when too many addresses were refused running. `answers` in their order; none: all were taken."""
-        this = self._campaign.pk, self._provider.name
-        running, most = self._owner.refused.get(this, (0, REFUSED_RUNNING)) if answers else (0, REFUSED_RUNNING)
-        for answer in answers:
-            if answer.error is None:
-                running, most = 0, REFUSED_RUNNING
-            elif answer.error == SendErrorKind.REFUSED:
-                running += 1
-        if running >= most:
+        running = brake.hear(owner=self._owner, campaign=self._campaign, provider=self._provider.name, answers=answers)
+        if running:
             said = f"{running} addresses running were refused and none was taken; look at the relay"
             self._hands.account_refused = self._hands.account_refused or said
             self._hands.stop(said)
-            most = 2 * running
-        if running:
-            self._owner.refused[this] = running, most
-        else:
-            self._owner.refused.pop(this, None)

@@ -13,11 +13,12 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import override_settings
 from pytest_django import Settings
+from pytest_django.fixtures import DjangoAssertNumQueries
 
+from incidents.dispatch import brake, doubts, outcomes, pacing, prepare, receive, send, work
 from incidents.dispatch import campaign as campaign_module
-from incidents.dispatch import doubts, outcomes, pacing, prepare, receive, send, work
 from incidents.dispatch.campaign import pause, resume, stop
-from incidents.dispatch.channels.contract import Provider, SendError, SendErrorKind
+from incidents.dispatch.channels.contract import Answer, Provider, SendError, SendErrorKind
 from incidents.dispatch.channels.inbox import InboxProvider, read_inbox_message
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.doubts import settle_by_hand, settle_doubts
@@ -36,6 +37,7 @@ from incidents.models import (
     InboxMessage,
     Message,
     ProviderEvent,
+    ProviderLimit,
 )
 from incidents.models import MessageState as S
 from incidents.vault import Vault
@@ -64,6 +66,7 @@ def one_lane(settings: Settings) -> None:
 
 DOUBTFUL = SendError(kind=SendErrorKind.DOUBTFUL, detail="no answer")
 NOT_SENT = SendError(kind=SendErrorKind.NOT_SENT, detail="451")
+REFUSED_ANSWER = Answer(error=SendErrorKind.REFUSED, detail="550 no such user")
 REFUSED = SendError(kind=SendErrorKind.REFUSED, detail="550")
 ACCOUNT = SendError(kind=SendErrorKind.ACCOUNT, detail="535")
 
@@ -163,7 +166,10 @@ def test_a_relay_that_refuses_every_address_in_whatever_words_is_stopped_before_
                 break
         assert states(crowd) == {S.NEEDS_OTHER_CHANNEL: refused, S.READY: 200 - refused}
         assert f"{refused} addresses running were refused and none was taken" in crowd.pause_reason
-        sql("UPDATE incidents_providerlimit SET breaker = 'closed', failures = 0, open_until = NULL")  # the domain was put aside
+        # The domain was put aside.
+        sql(
+            "UPDATE incidents_providerlimit SET breaker = 'closed', failures = 0, open_until = NULL WHERE scope NOT LIKE 'refused%%'"
+        )
         pacing.forget()
         resume(campaign=crowd, author=officer, reason="looked")
 
@@ -175,6 +181,44 @@ def test_addresses_refused_between_letters_that_are_taken_stop_nothing(crowd: Ca
         pacing.forget()
     crowd.refresh_from_db()
     assert (crowd.state, states(crowd)[S.ACCEPTED]) == (CampaignState.DISPATCHING, 14)
+
+
+def test_ten_workers_count_refused_addresses_together(crowd: Campaign) -> None:
+    workers, heard, stopped = [Owner() for _ in range(10)], 0, 0
+    while not stopped:
+        pacing.forget()  # as another process
+        stopped = refused_by(workers[heard % 10], crowd, REFUSED_ANSWER)
+        heard += 1
+    assert (heard, stopped) == (20, 20)
+    pacing.forget()
+    assert refused_by(workers[0], crowd, REFUSED_ANSWER, REFUSED_ANSWER) == 22, "the others stop by themselves"
+    brake.let_further(campaign=crowd)
+    assert refused_by(workers[0], crowd, REFUSED_ANSWER) == 0, "whoever resumes gets twice as far"
+
+
+def test_a_letter_that_is_taken_by_any_worker_sets_back_what_all_have_counted(crowd: Campaign) -> None:
+    one, other = Owner(), Owner()
+    assert refused_by(one, crowd, *[REFUSED_ANSWER] * 19) == 0
+    pacing.forget()
+    pacing.grant(provider="scripted", wanted=1)  # where a process learns of rows that it did not write
+    assert refused_by(other, crowd, REFUSED_ANSWER, Answer("id"), REFUSED_ANSWER) == 0
+    assert ProviderLimit.objects.get(scope__startswith="refused").failures == 0
+    assert refused_by(one, crowd, *[REFUSED_ANSWER] * 19) == 0
+
+
+def test_letters_that_are_taken_and_a_single_refusal_cost_no_statement(
+    crowd: Campaign, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    worker = Owner()
+    pacing.forget()
+    with django_assert_num_queries(0):
+        assert (
+            refused_by(worker, crowd) == refused_by(worker, crowd, Answer("id"), REFUSED_ANSWER) == refused_by(worker, crowd) == 0
+        )
+
+
+def refused_by(worker: Owner, campaign: Campaign, *answers: Answer) -> int:
+    return brake.hear(owner=worker, campaign=campaign, provider="scripted", answers=answers)
 
 
 def test_a_worker_that_stood_still_asks_the_marker_before_it_begins_another_letter(
