@@ -23,6 +23,7 @@ from django.db.models import F
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
 from incidents.dispatch import pacing
+from incidents.dispatch.alarms import AFTER_IT_PASSED
 from incidents.dispatch.campaign import CampaignRefused, pause, resume
 from incidents.dispatch.channels.choose import UnknownProvider, provider_named
 from incidents.dispatch.channels.contract import Answer, Provider, SendError, SendErrorKind
@@ -211,12 +212,14 @@ def note_event(*, message_ref: str, kind: str) -> bool:
         return False
     state = PROVES.get(kind)
     if state is not None:
+        late = state == FAILED and letter.campaign.canary == "passed"
+        detail = f"the provider says: {kind}{AFTER_IT_PASSED if late else ''}"
         with transaction.atomic():
             found = CanaryLetter.objects.filter(pk=letter.pk, state__in=OPEN_TO_EVENTS[state])
-            if found.update(state=state, detail=f"the provider says: {kind}", answered_at=database_now()):
-                _log(letter, state, f"the provider says: {kind}")
-                if state == FAILED and letter.campaign.canary == "passed":
-                    # Nobody is paused for it: it may be one full mailbox. The campaign's warnings name it (`alarms.py`).
+            if found.update(state=state, detail=detail, answered_at=database_now()):
+                _log(letter, state, detail)
+                if late:
+                    # Nobody is paused for it: it may be one full mailbox. The campaign's warnings name it.
                     logger.warning("a letter of the first wave of %s came back after it had passed", letter.campaign)
     return True
 
@@ -251,8 +254,8 @@ def _waited(letters: list[CanaryLetter]) -> bool:
 
 @transaction.atomic
 def _pass(campaign: Campaign, letters: list[CanaryLetter]) -> None:
-    if not _still_waits(campaign):
-        return
+    if not _still_waits(campaign) or any(one.state == FAILED for one in _newest(campaign)):
+        return  # a bounce that came just now: the next step decides about it
     Campaign.objects.filter(pk=campaign.pk).update(canary="passed")
     data = {
         "campaign": campaign.reference, "n": len(letters), "delivered": sum(one.state == DELIVERED for one in letters),
