@@ -61,8 +61,7 @@ class Campaign(models.Model):
     #: When the signed head over it was mailed to the witness outside, or the log was told why not.
     witnessed_at = models.DateTimeField(null=True)
     pause_reason = models.TextField(blank=True)
-    #: The first wave, to staff: none (nobody is entered), waiting, passed, failed, stopped (with the campaign). Nobody else is
-    #: written to before it passed.
+    #: The first wave, to staff: none (nobody is entered), waiting, stopped, failed, passed: nobody else is written to before it.
     canary = models.CharField(max_length=8, db_default="none")
 
     class Meta:
