@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import json
 import re
+from dataclasses import replace
 from email.message import EmailMessage
 from email.policy import default
 from email.utils import parsedate_to_datetime
@@ -15,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incidents.audit.bundle_format import canonical_json
-from incidents.letters.in_their_place import lines_above, read_in_their_place
+from incidents.letters.in_their_place import DRILL_MARK, lines_above, read_in_their_place
 from incidents.letters.language import CompiledLetter, fill
 from incidents.letters.mail import OutgoingMail, mail_for
 from incidents.letters.mime import Skeleton, built, skeleton_for, stuffed, wire_address
 from incidents.letters.ready import Built, Filled
+from incidents.letters.render import personal_values
 from incidents.record import PersonFields
 
 DATE = "Sun, 22 Nov 2026 09:00:00 +0000"
@@ -179,6 +181,31 @@ def test_a_letter_read_in_somebodys_place_is_filled_too(role: str, name: str) ->
     mail = mail_for(letter=whole, language="fr", to="m@example.org", message_ref=REF, headers=HEADS)
     assert mail.text != fill(letter=LETTER, values=values).text
     same(filled(skeleton(), "Léa", to="m@example.org", above=lines_above(letter=LETTER, fields=fields)), mail)
+
+
+@pytest.mark.parametrize("role", ["", "next_of_kin"])
+@pytest.mark.parametrize("drill", ["", DRILL_MARK])
+def test_a_letter_that_greets_its_reader_goes_out_under_the_subject_that_the_reader_is_meant_to_see(
+    role: str, drill: str
+) -> None:
+    page = f"<title>Cartier : vos données</title>{PAGE}<p>[[person_name]]</p>\n"
+    letter = replace(
+        letter_of(TEXT.replace("person_name", "reader_name"), page.replace("Bonjour <bdi>[[person_name]]", "Bonjour <bdi>[[reader_name]]")),
+        subject=f"{drill}Cartier : vos données", slots=frozenset({"person_name", "reader_name", "reference_code"}),
+    )  # fmt: skip
+    fields = PersonFields(
+        full_name="Léa", representative_role=role, representative_name="Ida & Jo", representative_email="m@x.org"
+    )
+    values = personal_values(fields=fields, language="fr", message_ref=REF)
+    whole = read_in_their_place(letter=letter, values=values, fields=fields)
+    body = canonical_json(letter.to_json()).decode()
+    made = skeleton_for(letter_sha256=sha256(body.encode()).hexdigest(), body=body, headers=HEADS, elsewhere=bool(role))
+    said = made.say(to="m@x.org", message_ref=REF, values=values, above=lines_above(letter=letter, fields=fields))
+    assert said
+    same(Filled(skeleton=made, said=said, date=DATE, return_path=HEADS["sender"]),
+         mail_for(letter=whole, language="fr", to="m@x.org", message_ref=REF, headers=HEADS))  # fmt: skip
+    about_somebody = f"{drill}Cartier\u00a0: incident concernant les données d’une autre personne"
+    assert whole.subject == (about_somebody if role else letter.subject)
 
 
 # No value gets out of its place
