@@ -27,6 +27,7 @@ from incidents.dispatch.alarms import AFTER_IT_PASSED
 from incidents.dispatch.campaign import CampaignRefused, pause, resume
 from incidents.dispatch.channels.choose import UnknownProvider, provider_named
 from incidents.dispatch.channels.contract import Answer, Provider, SendError, SendErrorKind
+from incidents.dispatch.domains import domain_key
 from incidents.dispatch.outcomes import backoff
 from incidents.dispatch.staff import canary_mail, opened, plan_wave
 from incidents.letters.mail import OutgoingMail
@@ -155,7 +156,7 @@ def _hand_over(letter: CanaryLetter, mail: OutgoingMail, provider: Provider) -> 
 
 def _tell(letter: CanaryLetter, mail: OutgoingMail, provider: Provider, said: Answer) -> None:
     """So that its wish to wait holds here too, and another provider takes over from one that is not there."""
-    key = pacing.domain_key(vault=Vault(incident=letter.campaign.incident), domain=mail.to.rpartition("@")[2])
+    key = domain_key(vault=Vault(incident=letter.campaign.incident), domain=mail.to.rpartition("@")[2])
     pacing.told(provider=provider.name, results=[(key, said)])
 
 

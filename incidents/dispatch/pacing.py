@@ -8,11 +8,9 @@ A row whose breaker is closed and whose `open_until` is ahead is paused: the pro
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
@@ -22,6 +20,7 @@ from django.db.models import DateTimeField, Func, Q, QuerySet
 
 from incidents.dispatch import limits
 from incidents.dispatch.channels.contract import Answer
+from incidents.dispatch.domains import domain_key, shared_scope
 from incidents.dispatch.limits import CLOSED, DOMAIN_FUSE, PROVIDER_FUSE, Allowance, NoLimit
 from incidents.dispatch.verdicts import Verdict, judge
 from incidents.models import Incident, ProviderLimit
@@ -93,14 +92,6 @@ def watch(*, provider: str, scope: str, on: bool) -> None:
     (known.add if on else known.discard)(scope)
 
 
-def domain_key(*, vault: Vault, domain: str) -> str:
-    """The name of a recipient domain under the incident's key: 16 hex digits, the same for every spelling of the domain."""
-    plain = domain.strip().rstrip(".").lower()
-    with suppress(UnicodeError):  # no domain that DNS knows; it still has a name here
-        plain = plain.encode("idna").decode("ascii")
-    return vault.blind(kind="mail domain", value=plain).hex()[:16]
-
-
 def grant(*, provider: str, wanted: int, incident: Incident | None = None, now: datetime | None = None) -> Grant:
     """How many letters may be claimed for a provider now, and of which domains none or few.
 
@@ -151,11 +142,6 @@ def _limited_domains(provider: str, incident: Incident | None) -> dict[str, tupl
         return {}
     vault = Vault(incident=incident)
     return {domain_key(vault=vault, domain=name): (shared_scope(domain=name), limit) for name, limit in found.items()}
-
-
-def shared_scope(*, domain: str) -> str:
-    """The row of a domain that the settings name, one for all incidents: no incident's key is in it, and no person's data."""
-    return hashlib.sha256(f"limited domain {domain}".encode()).hexdigest()[:16]
 
 
 def _rows(provider: str) -> QuerySet[ProviderLimit]:

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from incidents import failpoints
 from incidents.audit.bundle_format import canonical_json
 from incidents.audit.merkle import Frontier, leaf_hash, root
-from incidents.dispatch import pacing
+from incidents.dispatch.domains import domain_key
 from incidents.dispatch.prepare import person_mail
 from incidents.letters.in_their_place import address_of
 from incidents.letters.readers import Reader, readers
@@ -106,7 +106,7 @@ class Planner:
     def _domain_key(self, fields: PersonFields) -> str:
         domain = address_of(fields=fields).rpartition("@")[2]
         if domain not in self.domains:
-            self.domains[domain] = pacing.domain_key(vault=self.vault, domain=domain)
+            self.domains[domain] = domain_key(vault=self.vault, domain=domain)
         return self.domains[domain]
 
     def _content(self, fields: PersonFields, letter: Letter, message_ref: str) -> str:

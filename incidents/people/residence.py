@@ -46,8 +46,6 @@ LONGEST_PLACE = 80
 DOTTED = re.compile(r"\s*(?:[A-Za-z]\.){2,3}\s*")
 #: Written for a state in addresses of the American forces and embassies.
 FORCES_STATES = frozenset({"AA", "AE", "AP"})
-
-
 #: The north of Cyprus is asked also beside CY, where its words name no other country.
 NORTH_OF_CYPRUS = ("CY",)
 #: Regions that are called like another country by chance, of countries whose regions the address data do not list.
@@ -55,8 +53,6 @@ OWN_REGIONS: Mapping[str, frozenset[str]] = {
     "BE": frozenset({"luxembourg", "luxemburg", "province de luxembourg"}), "CD": frozenset({"equateur"}),
     "EC": frozenset({"santa elena"}), "NG": frozenset({"niger"}), "NI": frozenset({"granada"}),
 }  # fmt: skip
-
-
 #: No code of ISO 3166-1, but one that a person may set: the European Union and the postal unions use it.
 SETTABLE = frozenset({"XK"})
 
@@ -276,8 +272,8 @@ def said_by(row: Mapping[str, str]) -> list[tuple[str, tuple[str, ...]]]:
     read = _all_read(evidence, country_of_row(evidence.stated, evidence.billing, evidence.shipping))
     written = {name for name, text in _texts(evidence).items() if text and not is_filler(text)}
     found = [(name, (read[name].place,) if read[name].place else read[name].may_mean) for name in EVIDENCE]
-    told = [(name, places) for name, places in found if places or name in written]
-    return [*told, *([("ip_country", (evidence.hint,))] if evidence.hint else [])]
+    found += [("ip_country", (evidence.hint,))] if evidence.hint else []
+    return [(name, places) for name, places in found if places or name in written]
 
 
 def _gathered(row: Mapping[str, str]) -> Evidence:

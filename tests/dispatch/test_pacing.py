@@ -17,10 +17,11 @@ from incidents.dispatch import pacing
 from incidents.dispatch.aside import switch_channel
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
 from incidents.dispatch.channels.inbox import InboxProvider
+from incidents.dispatch.domains import domain_key
 from incidents.dispatch.outbox import give_back_strays, take_over
 from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import Owner
-from incidents.dispatch.pacing import Grant, choose, domain_key, give_back, grant, may_go_on, settle_up, told
+from incidents.dispatch.pacing import Grant, choose, give_back, grant, may_go_on, settle_up, told
 from incidents.dispatch.work import send_ready
 from incidents.models import Campaign, Incident, Message, ProviderLimit
 from incidents.vault import Vault

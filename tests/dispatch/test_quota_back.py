@@ -10,10 +10,11 @@ from pytest_django import Settings
 from incidents.dispatch import pacing
 from incidents.dispatch.channels.contract import SendError, SendErrorKind
 from incidents.dispatch.channels.inbox import InboxProvider
+from incidents.dispatch.domains import shared_scope
 from incidents.dispatch.outbox import give_back_strays, take_over
 from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import Owner
-from incidents.dispatch.pacing import grant, settle_up, shared_scope
+from incidents.dispatch.pacing import grant, settle_up
 from incidents.dispatch.work import send_ready
 from incidents.models import Campaign, ProviderLimit
 from notifier.rates import domain_limits, provider_limits
