@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from notifier import embedded
+from tests import room
 
 _stack = contextlib.ExitStack()
 #: Names what an outer process of the same run has provided: its inner processes do not take it for the user's.
@@ -26,7 +27,7 @@ _OURS = "TESTS_PROVIDED"
 
 def _provide() -> None:
     """Provide servers and secrets; stop the servers at the end, however it comes."""
-    var = Path(tempfile.mkdtemp(prefix="bn-tests-"))
+    var = Path(tempfile.mkdtemp(prefix="bn-tests-", dir=room.for_servers()))
     _stack.callback(shutil.rmtree, var, ignore_errors=True)
     os.environ.update(BREACH_VAR=str(var), AUDIT_ORGANISATION="tests.example")
     os.environ.update(SECRET_KEY="only-for-tests " * 4, MASTER_KEY=hashlib.sha256(b"tests").hexdigest())

@@ -19,6 +19,7 @@ import psycopg
 
 from notifier import database, embedded
 from notifier.privileges import ROLES
+from tests import room
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME, CAMPAIGN, INCIDENT = "breach", "cartier-2025-c1", "cartier-2025"
@@ -139,8 +140,9 @@ def flush(place: embedded.Place) -> None:
 
 @contextlib.contextmanager
 def ground(*, durable: bool = False) -> Iterator[Ground]:
-    """Servers in a folder of their own, gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="bn-faults-", ignore_cleanup_errors=True) as folder:
+    """Servers in a folder of their own, gone at the end; `durable`: on the disk."""
+    place = None if durable else room.for_servers()
+    with tempfile.TemporaryDirectory(prefix="bn-faults-", dir=place, ignore_cleanup_errors=True) as folder:
         Path(folder, "var").mkdir()
         made = Ground(Path(folder), durable=durable)
         try:
