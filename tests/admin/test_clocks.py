@@ -7,7 +7,7 @@ import re
 import pytest
 from django.test import Client
 
-from incidents.admin.facts_form import FactsForm
+from incidents.admin.facts_form import ANCHOR_LABELS, FactsForm
 from incidents.models import Incident
 from incidents.people.anchors import HOLD_UNTIL, NAMES
 from tests.admin.case import at, said
@@ -46,7 +46,11 @@ def test_a_time_that_cannot_be_is_refused_at_every_clock_and_what_was_typed_stay
     says = "years ahead" if (anchor, typed[:4]) == (HOLD_UNTIL, "2099") else says
     response = desk.post(at("facts", opened.pk), form_of(opened, **{f"anchors_{anchor}": typed}))
     page = response.content.decode()
-    assert response.status_code == 200 and f"anchors.{anchor}: " in page and says in page.replace("&#x27;", "'")
+    assert (
+        response.status_code == 200
+        and f'<a href="#id_anchors_{anchor}">{ANCHOR_LABELS[anchor][0]}: ' in page
+        and says in page.replace("&#x27;", "'")
+    )
     assert typed in box(page, anchor) and opened.fact_versions.count() == 1
 
 

@@ -66,7 +66,7 @@ def test_who_of_the_staff_is_tried_in_vain_waits_behind_the_others(
     five_frozen: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(canary, "SECONDS", 0.05)
-    monkeypatch.setattr(canary, "_is_due", lambda letter, now: True)
+    monkeypatch.setattr(canary, "_is_due", lambda letter, provider, now: True)
     entered(("First", "first@staff.example.com", ""), ("Second", "second@staff.example.com", ""))
     campaign = let_go(five_frozen)
     tried = list[str]()
