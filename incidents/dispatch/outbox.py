@@ -156,7 +156,8 @@ def _pick(cursor: Any, owner: Owner, campaign_id: int, size: int, avoid: list[st
     ids: list[int] = []
     left = dict(caps)
     while len(ids) < size:
-        found = [row for row in _ready(cursor, owner, campaign_id, size, avoid) if row[0] not in set(ids)]
+        picked = set(ids)
+        found = [row for row in _ready(cursor, owner, campaign_id, size, avoid) if row[0] not in picked]
         for message_id, domain, _ in found:
             if len(ids) < size and left.get(domain, 1) > 0:
                 ids.append(message_id)
