@@ -147,6 +147,7 @@ def _imported(scenario: Scenario, incident: Incident, people: int, cast: Cast, p
         return
     with tempfile.TemporaryDirectory(prefix="bn-drill-") as folder:
         path = Path(folder) / "people.csv"
+        progress("write the table of invented people", 0, 0)
         with path.open("w", encoding="utf-8", newline="") as out:
             table: Table = Redirecting(out, scenario.to_domain) if scenario.to_domain else out
             rows = write_people(scenario=scenario, people=people, out=table).rows
