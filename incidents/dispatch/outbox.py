@@ -2,21 +2,31 @@
 
 A worker claims an ordered chunk in one transaction; a marker on the chunk says how many are answered, and no letter begins
 further than `step` past it. When a worker dies, what lies before the marker is known, what may have been handed over past it
-(`step`, or `flush` when the database's server crashed too) is in doubt, the rest was never begun. The fencing token is in
-every write, so a worker that comes back late moves nobody; what it knows is kept beside, and may settle a doubt. Whatever
-happens, each message of a chunk gets exactly one outcome, by `finish`, `give_back_strays` or `take_over`, and each outcome a
-state. All of it rests on somebody calling `take_over`: housekeeping does, every two seconds (`work.py`).
+(`step`, or `flush` when the database's server crashed too) is in doubt, the rest was never begun.
+
+A chunk ends once, by `_end_chunk`: in one transaction each of its messages gets exactly one outcome, and each outcome is a state;
+or nothing is written. Who calls it, and why nobody else can:
+
+    finish            its worker, when all that it began is answered: under the token of its claim
+    take_over         housekeeping (`work.py`, every two seconds), when its worker's lock is free or its lease is over: under a
+                      new token, so that a worker that comes back late is Fenced and moves nobody
+    give_back_strays  its worker, when the claim's commit was never heard of (nothing was begun): likewise
+
+What a fenced worker knows is kept beside by `keep_late`; it moves nobody, and may settle a doubt. A chunk that none of the three
+has ended stays `claimed`, its letters `sending`, and the next tick tries again: all of it rests on somebody calling `take_over`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import django.db
@@ -27,11 +37,13 @@ from incidents import failpoints
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, record, record_many
 from incidents.dispatch import pacing
-from incidents.dispatch.outcomes import DISPATCHER, Outcome, Taken, array, not_left, texts, write_outcomes
-from incidents.dispatch.owner import Owner, Place
+from incidents.dispatch.outcomes import DISPATCHER, NotLeft, Outcome, Taken, array, not_left, texts, write_outcomes
+from incidents.dispatch.owner import AWAY, Owner
+from incidents.dispatch.picking import BY_INDEX, pick
 from incidents.models import Campaign, CampaignState, Chunk, ChunkState
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 #: serialization_failure, deadlock_detected, lock_not_available: nothing was written, and the next try may pass.
 PASSING = frozenset({"40001", "40P01", "55P03"})
 
@@ -66,7 +78,7 @@ class Claim:
         return self.claimed_at + timedelta(seconds=time.monotonic() - self.started)
 
 
-def again(deed: Callable[[], T], *, tries: int = 3) -> T:
+def with_retries(deed: Callable[[], T], *, tries: int = 3) -> T:
     """Run one whole transaction; up to three times where another one stood in its way."""
     for left in reversed(range(tries)):
         try:
@@ -82,19 +94,6 @@ def again(deed: Callable[[], T], *, tries: int = 3) -> T:
 #: Shared lock: a pause or stop waits for this claim, and the next claim sees it. Nobody before the first wave to staff passed.
 MAY_CLAIM = """
 SELECT 1 FROM incidents_campaign WHERE id = %s AND state = 'dispatching' AND canary NOT IN ('waiting', 'failed') FOR SHARE"""
-#: The most urgent stand first in their index, and a chunk's messages are found by their keys. The planner, who has heard little
-#: of a table that was just filled, would rather read all that wait and sort them, or all that are being sent, for every chunk.
-BY_INDEX = "".join(f"SET LOCAL enable_{way} = off; " for way in ("sort", "seqscan", "hashjoin", "mergejoin"))
-PICK = """
-SELECT id, domain_key, due_at FROM incidents_message WHERE campaign_id = %s AND phase = 'waiting' AND state = 'ready'
-  AND (not_before IS NULL OR not_before <= clock_timestamp()) AND domain_key <> ALL (%s::text[]) {behind}
-ORDER BY due_at NULLS LAST, id LIMIT %s FOR UPDATE SKIP LOCKED"""
-#: While anybody holds an old snapshot (a backup, a count), the index keeps every letter that has left; whoever walks over all of
-#: them for each claim is slower with each; and so are those of a domain put aside, which may be the most urgent (50 to 70 ms for
-#: 100,000, 0.5 ms behind them). So a worker goes on where its last claim that left out the same domains ended, for so many
-#: seconds; then, where it finds too few there, or a domain comes back, it looks from the beginning.
-GO_ON_SECONDS, MOST_PLACES = 2.0, 64
-BEHIND, BEHIND_ALL_DATED = "AND (due_at, id) > (%s, %s)", "AND due_at IS NULL AND id > %s"
 #: SHA-256 of the content as the register's line has it. What was planned stands there, or the line is read: a quotation mark
 #: inside a value is escaped, so that no value can pass for the key.
 APPROVED = """CASE WHEN strpos(e.line, '"content_sha256":"' || m.content_sha256 || '"') > 0 THEN m.content_sha256
@@ -134,7 +133,7 @@ def claim(
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(BY_INDEX)
             cursor.execute(MAY_CLAIM, [campaign.pk])
-            if not cursor.fetchone() or not (ids := _pick(cursor, owner, campaign.pk, size, list(avoid), caps or {})):
+            if not cursor.fetchone() or not (ids := pick(cursor, owner, campaign.pk, size, list(avoid), caps or {})):
                 return []
             taken = _take(cursor, ids)
             dealt = [taken[at::pieces] for at in range(min(pieces, len(taken)))]
@@ -143,56 +142,12 @@ def claim(
             failpoints.reach("after_claim")
         return claims
 
-    claims = again(deed)
+    claims = with_retries(deed)
     # From here on their letters may leave. What was committed without our hearing of it never can: `give_back_strays`.
     owner.heard.update(one.chunk_id for one in claims)
     if claims:
         failpoints.reach("after_intent_commit")
     return claims
-
-
-def _pick(cursor: Any, owner: Owner, campaign_id: int, size: int, avoid: list[str], caps: Mapping[str, int]) -> list[int]:
-    """The ids of the most urgent messages, no more of a capped domain than its cap; others move up in their place."""
-    ids: list[int] = []
-    left = dict(caps)
-    while len(ids) < size:
-        picked = set(ids)
-        found = [row for row in _ready(cursor, owner, campaign_id, size, avoid) if row[0] not in picked]
-        for message_id, domain, _ in found:
-            if len(ids) < size and left.get(domain, 1) > 0:
-                ids.append(message_id)
-                if domain in left:
-                    left[domain] -= 1
-        full = [domain for domain, number in left.items() if number <= 0 and domain not in avoid]
-        if not full:
-            break
-        avoid = avoid + full
-    return ids
-
-
-def _ready(cursor: Any, owner: Owner, campaign_id: int, size: int, avoid: list[str]) -> list[tuple[int, str, datetime | None]]:
-    """Up to so many ready messages: behind those of this worker's last claim, or, if they are fewer there, from the beginning."""
-    here, found = (campaign_id, frozenset(avoid)), []
-    place = owner.places.get(here)
-    if place is not None and time.monotonic() - place.since < GO_ON_SECONDS:
-        behind, values = behind_of(place.due_at, place.id)
-        cursor.execute(PICK.format(behind=behind), [campaign_id, avoid, *values, size])
-        found = cursor.fetchall()
-    if len(found) < size:
-        place = None
-        cursor.execute(PICK.format(behind=""), [campaign_id, avoid, size])
-        found = cursor.fetchall()
-    if found:
-        last_id, _, due_at = found[-1]
-        if len(owner.places) >= MOST_PLACES:
-            owner.places.clear()
-        owner.places[here] = Place(due_at, last_id, place.since if place else time.monotonic())
-    return found
-
-
-def behind_of(due_at: datetime | None, message_id: int) -> tuple[str, list[Any]]:
-    """The condition, and its values, of what stands behind this message in the order of sending."""
-    return (BEHIND, [due_at, message_id]) if due_at else (BEHIND_ALL_DATED, [message_id])
 
 
 def _take(cursor: Any, ids: list[int]) -> list[Taken]:
@@ -259,30 +214,44 @@ def _other(news: Mapping[int, Outcome]) -> str:
 # -- the end of a chunk ------------------------------------------------------------------------------------------------
 
 
+END = """
+UPDATE incidents_chunk SET state = %s, token = {token}, ended_at = clock_timestamp()
+WHERE id = %s AND token = %s AND state = 'claimed' RETURNING ended_at"""
+#: A chunk that is done keeps its token, by which its worker knows it again; one that was taken from its worker gets a new one.
+TOKEN = {ChunkState.DONE: "token", ChunkState.TAKEN_OVER: "nextval('incidents_chunk_token')"}
+
+
+def _end_chunk(
+    *, chunk_id: int, token: int, to: ChunkState, campaign: Campaign, provider: str,
+    letters: Sequence[Taken], outcomes: Sequence[Outcome],
+) -> bool:  # fmt: skip
+    """End a chunk, one outcome for each of its letters, in the caller's transaction; or, where it no longer stands under this
+    token, write nothing and return False."""
+    settled = list(zip(letters, outcomes, strict=True))
+    with connection.cursor() as cursor:
+        cursor.execute(BY_INDEX)
+        cursor.execute(END.format(token=TOKEN[to]), [to, chunk_id, token])
+        ended = cursor.fetchone()
+    if ended is not None:
+        write_outcomes(campaign=campaign, chunk_id=chunk_id, provider=provider, settled=settled, at=ended[0])
+    return ended is not None
+
+
 def finish(*, claimed: Claim, outcomes: Sequence[Outcome]) -> None:
-    """Write what became of a chunk's messages, all in one transaction. Raises Fenced when it was taken over.
+    """Write what became of a chunk's messages. Raises Fenced when it was taken over.
 
     May be called again when nobody knows whether it was written (the connection was cut at its commit).
     """
 
     def deed() -> None:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(BY_INDEX)
-            cursor.execute(
-                "UPDATE incidents_chunk SET state = 'done', ended_at = clock_timestamp() "
-                "WHERE id = %s AND token = %s AND state = 'claimed' RETURNING ended_at",
-                [claimed.chunk_id, claimed.token],
-            )
-            ended = cursor.fetchone()
-            if ended is None:
+        with transaction.atomic():
+            if not _end_chunk(
+                chunk_id=claimed.chunk_id, token=claimed.token, to=ChunkState.DONE, campaign=claimed.campaign,
+                provider=claimed.provider, letters=claimed.letters, outcomes=outcomes,
+            ):  # fmt: skip
                 _written_before(claimed)
-                return
-            settled = list(zip(claimed.letters, outcomes, strict=True))
-            write_outcomes(
-                campaign=claimed.campaign, chunk_id=claimed.chunk_id, provider=claimed.provider, settled=settled, at=ended[0]
-            )
 
-    again(deed)
+    with_retries(deed)
 
 
 def _written_before(claimed: Claim) -> None:
@@ -318,32 +287,49 @@ WHERE m.id = ANY (%s)"""  # noqa: S608
 
 
 def take_over() -> int:
-    """Settle the chunks of workers that died or stalled past their lease, from the marker; returns how many chunks."""
-    claimed = Chunk.objects.filter(state=ChunkState.CLAIMED).order_by("id")
-    ended = [again(lambda pk=pk: _take_over_one(pk)) for pk in list(claimed.values_list("id", flat=True))]  # type: ignore[misc]
-    return sum(ended)
+    """Settle the chunks of workers that died or stalled past their lease, from the marker; returns how many chunks.
+
+    One that cannot be settled holds up no other: its letters stay as they are, and `check_campaign` names it.
+    """
+    ended = 0
+    for chunk_id in list(Chunk.objects.filter(state=ChunkState.CLAIMED).order_by("id").values_list("id", flat=True)):
+        try:
+            ended += _take_over_one(chunk_id)
+        except AWAY:
+            raise
+        except Exception as error:
+            # Whatever it is, it is about this chunk. Its words could hold what is personal.
+            logger.error("chunk %s cannot be taken over (%s); the next tick tries again", chunk_id, type(error).__name__)
+    return ended
 
 
 def _take_over_one(chunk_id: int) -> int:
-    back: Counter[tuple[str, bool]] = Counter()
+    chunk, back = with_retries(partial(_taken_over, chunk_id))
+    if chunk is None:
+        return 0
+    _return_quota(chunk, back)
+    return 1
+
+
+def _taken_over(chunk_id: int) -> tuple[Chunk | None, Counter[NotLeft]]:
+    """The chunk, if it was to be ended and is, and which of its letters did not leave."""
     with transaction.atomic(), connection.cursor() as cursor:
         chunk = Chunk.objects.select_for_update(skip_locked=True).filter(pk=chunk_id, state=ChunkState.CLAIMED).first()
         if chunk is None:
-            return 0
+            return None, Counter()
         cursor.execute(GONE, [chunk.lease_until, chunk.owner_lock, chunk.owner_lock])
         gone, marker_is_whole = cursor.fetchone()
-        if gone:
-            known = [after_death(chunk, at, marker_is_whole=marker_is_whole) for at in range(len(chunk.message_ids))]
-            back = _end(chunk, known)
-    _give_back(chunk, back)
-    return int(gone)
+        if not gone:
+            return None, Counter()
+        known = [after_death(chunk, at, marker_is_whole=marker_is_whole) for at in range(len(chunk.message_ids))]
+        return chunk, _end_for_its_worker(chunk, known)
 
 
 def after_death(chunk: Chunk, at: int, *, marker_is_whole: bool = True) -> Outcome:
     """What is known of the message at a place in a dead worker's chunk. `marker_is_whole`: no crash of the server cut it."""
     if at < chunk.confirmed:  # answered: taken, unless the marker wrote down something else
         known = chunk.exceptions.get(str(at))
-        return Outcome(**known) if known else Outcome("accepted", detail="answered before its worker died")
+        return Outcome.from_json(known) if known else Outcome("accepted", detail="answered before its worker died")
     if at < chunk.confirmed + chunk.step:  # it may have been handed over: no letter is begun further past the marker
         return Outcome("doubt", detail="its worker died while it was handed over", died=True)
     # The true marker may have stood further on, but never further than the next one that would have been waited for.
@@ -352,47 +338,48 @@ def after_death(chunk: Chunk, at: int, *, marker_is_whole: bool = True) -> Outco
     return Outcome("unsent", detail="its worker died before its turn")
 
 
-def give_back_strays(*, owner: Owner) -> None:
+def give_back_strays(*, owner: Owner) -> list[str]:
     """Give back what this very worker claimed without hearing of it (the connection was cut at the commit): nothing was begun.
+    Returns the domain keys of these letters.
 
     The take-over would only find them when their lease is over, since this worker lives, and would list doubts that are none.
     A chunk of which this worker heard may have been begun, even where it has it no longer in hand: that one is left to the
     take-over.
     """
-    mine = Chunk.objects.filter(owner_lock__in=[*owner.former, owner.lock], state=ChunkState.CLAIMED)
+    mine, domains = Chunk.objects.filter(owner_lock__in=[*owner.former, owner.lock], state=ChunkState.CLAIMED), []
     for chunk_id in set(mine.values_list("id", flat=True)) - owner.heard:
-        back: Counter[tuple[str, bool]] = Counter()
+        back: Counter[NotLeft] = Counter()
         with transaction.atomic():
             chunk = Chunk.objects.select_for_update().filter(pk=chunk_id, state=ChunkState.CLAIMED).first()
             if chunk is not None:
-                back = _end(chunk, [Outcome("unsent", detail="claimed without an answer")] * len(chunk.message_ids))
+                unsent = [Outcome("unsent", detail="claimed without an answer")] * len(chunk.message_ids)
+                back = _end_for_its_worker(chunk, unsent)
         if chunk is not None:
-            _give_back(chunk, back)
+            domains += [one.domain_key for one in back.elements()]
+            _return_quota(chunk, back)
+    return domains
 
 
-def _give_back(chunk: Chunk, letters: Mapping[tuple[str, bool], int]) -> None:
-    """What did not leave counts against no quota. After the commit: its worker, who comes back fenced, gives none of it back."""
+def _return_quota(chunk: Chunk, letters: Mapping[NotLeft, int]) -> None:
+    """What did not leave counts against no quota. After the commit: its worker, who comes back fenced, returns none of it."""
     if letters:
         day, incident = chunk.claimed_at.astimezone(UTC).date(), chunk.campaign.incident
-        pacing.give_back_letters(provider=chunk.provider, incident=incident, day=day, letters=letters)
+        pacing.return_quota_of(provider=chunk.provider, incident=incident, day=day, letters=letters)
 
 
-def _end(chunk: Chunk, outcomes: list[Outcome]) -> Counter[tuple[str, bool]]:
-    """Write these outcomes; returns which letters did not leave (`not_left`)."""
+def _end_for_its_worker(chunk: Chunk, outcomes: list[Outcome]) -> Counter[NotLeft]:
+    """End a chunk that the caller has locked; returns which letters did not leave."""
     campaign = Campaign.objects.select_related("incident").get(pk=chunk.campaign_id)
     with connection.cursor() as cursor:
         cursor.execute(BY_INDEX)
-        cursor.execute(
-            "UPDATE incidents_chunk SET state = 'taken_over', token = nextval('incidents_chunk_token'), "
-            "ended_at = clock_timestamp() WHERE id = %s RETURNING ended_at",
-            [chunk.pk],
-        )
-        (ended,) = cursor.fetchone()
         cursor.execute(IN_CHUNK, [chunk.message_ids])
         by_id = {row[0]: Taken(*row) for row in cursor.fetchall()}
+    letters = [by_id[pk] for pk in chunk.message_ids]
     data = {"campaign": campaign.reference, "chunk": chunk.pk, "confirmed": chunk.confirmed, "n": len(chunk.message_ids)}
     record(incident=campaign.incident, action=Action.CHUNK_TAKEN_OVER, actor=DISPATCHER, data=data)
-    letters = [by_id[pk] for pk in chunk.message_ids]
-    settled = list(zip(letters, outcomes, strict=True))
-    write_outcomes(campaign=campaign, chunk_id=chunk.pk, provider=chunk.provider, settled=settled, at=ended)
+    ended = _end_chunk(
+        chunk_id=chunk.pk, token=chunk.token, to=ChunkState.TAKEN_OVER, campaign=campaign, provider=chunk.provider,
+        letters=letters, outcomes=outcomes,
+    )  # fmt: skip
+    assert ended  # it is locked, and was claimed
     return not_left(letters=letters, outcomes=outcomes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -58,6 +58,11 @@ class Outcome(NamedTuple):
         kept: dict[str, Any] = {"kind": self.kind, "detail": self.detail, "provider_id": self.provider_id}
         return kept if self.wait is None else {**kept, "wait": self.wait}
 
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Outcome:
+        """What `to_json` kept, also where a host of another version kept more."""
+        return cls(**{name: value for name, value in kept.items() if name in cls._fields})
+
 
 #: Kind of outcome -> the message's next state, and the log's word for it. Every kind leads somewhere: nobody is dropped here.
 NEXT: dict[str, tuple[str, Action]] = {
@@ -76,10 +81,17 @@ NULL = "\\N"  # as COPY has it
 Settled = Sequence[tuple[Taken, Outcome]]
 
 
-def not_left(*, letters: Sequence[Taken], outcomes: Sequence[Outcome]) -> Counter[tuple[str, bool]]:
-    """How many letters certainly did not leave: by domain key, and whether they were never begun."""
+class NotLeft(NamedTuple):
+    """A letter of which certainly nothing left, for the quotas."""
+
+    domain_key: str
+    never_begun: bool
+
+
+def not_left(*, letters: Sequence[Taken], outcomes: Sequence[Outcome]) -> Counter[NotLeft]:
+    """How many letters certainly did not leave."""
     return Counter(
-        (letter.domain_key, one.kind in NEVER_BEGUN)
+        NotLeft(letter.domain_key, one.kind in NEVER_BEGUN)
         for letter, one in zip(letters, outcomes, strict=True)
         if one.kind in NOT_LEFT
     )

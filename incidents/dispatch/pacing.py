@@ -22,6 +22,7 @@ from incidents.dispatch import limits
 from incidents.dispatch.channels.contract import Answer
 from incidents.dispatch.domains import domain_key, shared_scope
 from incidents.dispatch.limits import CLOSED, DOMAIN_FUSE, PROVIDER_FUSE, Allowance, NoLimit
+from incidents.dispatch.outcomes import NotLeft
 from incidents.dispatch.verdicts import Verdict, judge
 from incidents.models import Incident, ProviderLimit
 from incidents.vault import CannotOpen, MasterKeyUnreachable, MasterKeyWrong, Vault
@@ -237,19 +238,19 @@ def settle_up(*, grant: Grant, claimed: Sequence[str]) -> None:
         return
     of_each = Counter(claimed)
     domains = {scope: taken - of_each[key] for key, (scope, taken) in grant.reserved.items()}
-    give_back(provider=grant.provider, number=grant.number - len(claimed), domains=domains, day=grant.day)
+    return_quota(provider=grant.provider, number=grant.number - len(claimed), domains=domains, day=grant.day)
 
 
-def give_back_letters(*, provider: str, incident: Incident, day: date, letters: Mapping[tuple[str, bool], int]) -> None:
-    """Put back claimed letters of which certainly nothing left. `letters`: (domain key, whether it was never begun) -> number.
+def return_quota_of(*, provider: str, incident: Incident, day: date, letters: Mapping[NotLeft, int]) -> None:
+    """Put back claimed letters of which certainly nothing left, as many as are said of each.
 
     A letter that was begun and failed used the pace, of the provider and of its domain, and no quota.
     """
     scopes = _scopes(provider, incident)
     for fresh in (True, False):
-        of_each = {key: count for (key, unbegun), count in letters.items() if unbegun == fresh}
+        of_each = {one.domain_key: count for one, count in letters.items() if one.never_begun == fresh}
         domains = {scopes[key]: count for key, count in of_each.items() if key in scopes}
-        give_back(provider=provider, number=sum(of_each.values()), domains=domains, day=day, pace=fresh)
+        return_quota(provider=provider, number=sum(of_each.values()), domains=domains, day=day, pace=fresh)
 
 
 def _scopes(provider: str, incident: Incident) -> dict[str, str]:
@@ -261,7 +262,7 @@ def _scopes(provider: str, incident: Incident) -> dict[str, str]:
         return {}
 
 
-def give_back(
+def return_quota(
     *, provider: str, number: int, domains: Mapping[str, int] | None = None, day: date | None = None, pace: bool = True
 ) -> None:
     """Put back letters that were granted and did not leave. `domains`: scope of a row -> letters; `day`: that of the grant;

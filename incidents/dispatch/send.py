@@ -1,10 +1,10 @@
 """The lanes of one worker: each has a chunk and an open connection, and at most `step` letters past its marker
 (`flush` past the last one that is on the database's disk).
 
-One turn: hand over what the markers allow, hear what is answered, write the markers, end the chunks that are answered. A
-chunk ends in exactly one of three ways, and each gives every one of its messages an outcome: `finish` (all that is known, the
-rest was not begun), `keep_late` (somebody took it over and gave the outcomes), or somebody takes it over because this process
-died, or could not reach the database for ten minutes and let go.
+One turn: hand over what the markers allow, hear what is answered, write the markers, end the chunks that are answered
+(`outbox.finish`: what was not begun by then goes back as unsent). Where a chunk was taken over meanwhile, somebody else gave its
+letters their outcomes, and what this worker knows is kept beside. Where the database stays away, a chunk is let go as it stands
+and is taken over when its lease ends. There is no fourth way out of `busy`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date
 
@@ -22,7 +22,7 @@ from django.db import connection
 from incidents import failpoints
 from incidents.dispatch.channels.contract import Answer, Lanes, Prepared, SendErrorKind
 from incidents.dispatch.outbox import Claim, Fenced, Mark, finish, give_back_strays, keep_late, mark_many
-from incidents.dispatch.outcomes import Outcome, not_left
+from incidents.dispatch.outcomes import NotLeft, Outcome, not_left
 from incidents.dispatch.owner import AWAY, Owner
 from incidents.dispatch.prepare import Letters
 from incidents.vault import CannotOpen, PersonFields
@@ -49,9 +49,10 @@ class Lane:
 
     number: int
     claimed: Claim
-    fields: list[PersonFields | CannotOpen]
     #: When the lease was renewed, by the monotonic clock.
     renewed: float
+    #: The people of its letters; None: not opened yet.
+    fields: list[PersonFields | CannotOpen] | None = None
     #: The letter that was made last, and its place.
     made: tuple[int, Prepared | Outcome] | None = None
     outcomes: list[Outcome] = field(default_factory=list)
@@ -128,11 +129,13 @@ class Hands:
         self.heard_a_failure = False
         self.database_was_away = False
         #: Day of the claim -> letters of which certainly nothing left (`outcomes.not_left`): they count against no quota.
-        self.not_left: dict[date, Counter[tuple[str, bool]]] = {}
+        self.not_left: dict[date, Counter[NotLeft]] = {}
+        #: Domain keys of letters that were claimed without our hearing of it, and were given back.
+        self.strays: list[str] = []
 
-    def take(self, *, number: int, claimed: Claim) -> None:
-        """Put a fresh chunk on an idle lane."""
-        self.busy[number] = Lane(number, claimed, self._letters.open(claimed=claimed), claimed.started)
+    def take(self, *, chunks: Mapping[int, Claim]) -> None:
+        """Put fresh chunks on idle lanes. They are opened at their first letter: whatever fails then, they end as not begun."""
+        self.busy |= {number: Lane(number, claimed, claimed.started) for number, claimed in chunks.items()}
 
     def turn(self) -> None:
         """One turn of all lanes. When the database is away, what was begun is heard to its end and written once it is back."""
@@ -156,7 +159,7 @@ class Hands:
         heard, self.heard, self.heard_a_failure = self.heard, [], False
         return heard
 
-    def fetch_not_left(self) -> dict[date, Counter[tuple[str, bool]]]:
+    def fetch_not_left(self) -> dict[date, Counter[NotLeft]]:
         """What certainly did not leave since this was last asked, by the day of the claim."""
         found, self.not_left = {day: letters for day, letters in self.not_left.items() if letters}, {}
         return found
@@ -177,7 +180,7 @@ class Hands:
             failpoints.reach("after_bytes_sent")
 
     def _next(self, lane: Lane) -> list[Prepared]:
-        """The next letters of one hand-over. One that is set aside is answered by that, and ends the hand-over before it."""
+        """The next letters of one hand-over; one that cannot be sent ends it, and where it comes first it is set aside here."""
         room = min(self._batch, lane.bound - lane.begun)
         letters: list[Prepared] = []
         while len(letters) < room:
@@ -187,9 +190,14 @@ class Hands:
             elif letters:
                 break
             else:
-                lane.outcomes.append(made)
-                lane.begun, room, self.answered = lane.begun + 1, room - 1, self.answered + 1
+                self._set_aside(lane, made)
+                room -= 1
         return letters
+
+    def _set_aside(self, lane: Lane, outcome: Outcome) -> None:
+        """A letter that is not handed over has its outcome at once, in its place."""
+        lane.outcomes.append(outcome)
+        lane.begun, self.answered = lane.begun + 1, self.answered + 1
 
     def _following(self, lane: Lane) -> Prepared | None:
         if self._batch > 1 or lane.begun >= lane.size:
@@ -200,6 +208,8 @@ class Hands:
     def _made(self, lane: Lane, at: int) -> Prepared | Outcome:
         if lane.made is not None and lane.made[0] == at:
             return lane.made[1]
+        if lane.fields is None:
+            lane.fields = self._letters.open(claimed=lane.claimed)
         made = self._letters.make(claimed=lane.claimed, letter=lane.claimed.letters[at], fields=lane.fields[at])
         lane.made = at, made
         return made
@@ -293,7 +303,11 @@ class Hands:
             self.busy.pop(lane.number, None)
 
     def bring_home(self, reason: str) -> None:
-        """Begin nothing; hear everything that was begun; write it down, as often as it takes. Leaves no lane busy."""
+        """Begin nothing; hear everything that was begun; write it down, as often as it takes.
+
+        Leaves no lane busy. A chunk that could not be written in all that time stays `claimed` and `heard`: `take_over` gives its
+        letters their outcomes from the marker, when its lease ends.
+        """
         self.stop(reason)
         last = time.monotonic() + settings.PROVIDER_TIMEOUT_SECONDS + 5
         while self._something_flies() and time.monotonic() < last:
@@ -312,7 +326,7 @@ class Hands:
                 connection.close()
                 self._owner.stand()
             self._end()
-            give_back_strays(owner=self._owner)
+            self.strays += give_back_strays(owner=self._owner)
         except AWAY:
             connection.close()
             return False

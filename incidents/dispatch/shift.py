@@ -45,6 +45,8 @@ class Shift:
         self._end, self._look_again, self._open = self._began + seconds, 0.0, True
         #: Nothing may be claimed for a moment, but there is something.
         self._paced = False
+        #: What was granted to a claim of which nothing is heard yet.
+        self._granted: pacing.Grant | None = None
 
     def run(self) -> Slice:
         """Claim and send until nothing is left, or time is over. Leaves nothing in hand, whatever fails."""
@@ -56,16 +58,19 @@ class Shift:
             hands.bring_home("its worker failed")
             raise
         finally:
-            self._give_back()
+            self._return_quota()
         if hands.answered and time.monotonic() >= self._end:
             self._owner.paces[self._provider.name] = self._pace()
         return Slice(hands.answered, time.monotonic() >= self._end or hands.database_was_away, hands.account_refused)
 
-    def _give_back(self) -> None:
-        """What was claimed and did not leave counts against no quota; while the database is away, that is not told."""
+    def _return_quota(self) -> None:
+        """What was granted and did not leave counts against no quota; while the database is away, that is not told."""
         for day, letters in self._hands.fetch_not_left().items():
             with suppress(*AWAY):
-                pacing.give_back_letters(provider=self._provider.name, incident=self._campaign.incident, day=day, letters=letters)
+                pacing.return_quota_of(provider=self._provider.name, incident=self._campaign.incident, day=day, letters=letters)
+        if self._granted is not None:  # its claim failed; what was claimed all the same is with the strays
+            with suppress(*AWAY):
+                pacing.settle_up(grant=self._granted, claimed=self._hands.strays)
 
     def _work(self) -> None:
         hands = self._hands
@@ -94,13 +99,14 @@ class Shift:
         grant = pacing.grant(provider=self._provider.name, wanted=size, incident=self._campaign.incident)
         claims = []
         if grant.number:
+            self._granted = grant
             claims = claim(
                 campaign=self._campaign, owner=self._owner, provider=self._provider.name, size=grant.number, pieces=len(idle),
                 step=settings.MARKER_STEP * self._provider.batch, avoid=grant.avoid, caps=grant.caps,
             )  # fmt: skip
+            self._granted = None
+            hands.take(chunks=dict(zip(idle, claims, strict=False)))
             pacing.settle_up(grant=grant, claimed=[letter.domain_key for one in claims for letter in one.letters])
-        for number, claimed in zip(idle, claims, strict=False):
-            hands.take(number=number, claimed=claimed)
         if not claims:
             self._wait(min(grant.wait_seconds or NOTHING_SECONDS, NOTHING_SECONDS), paced=not grant.number)
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from incidents.audit.actions import Action
 from incidents.audit.log import Hole, record_set
-from incidents.dispatch.outbox import BY_INDEX, behind_of
+from incidents.dispatch.picking import BY_INDEX, behind_of
 from incidents.models import Campaign, Message
 from incidents.models import MessageState as S
 from incidents.models.messages import PHASES, in_states

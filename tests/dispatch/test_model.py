@@ -100,7 +100,7 @@ class World:
 
     claim: Claim | None
 
-    def give_back(self, *, number: int, **_: object) -> None:
+    def return_quota(self, *, number: int, **_: object) -> None:
         """In place of the pacing's own, which commits by itself, and so cannot be rolled back with a story."""
         self.back += number
 
@@ -208,7 +208,7 @@ def test_the_machine_and_the_model_agree_after_every_step_of_every_story(five: C
         with transaction.atomic():
             present()
             world = World(five, Here(lock=1))
-            with patch.object(pacing, "give_back", world.give_back):
+            with patch.object(pacing, "return_quota", world.return_quota):
                 for name, number in steps:
                     DEEDS[name](world, number)
                     world.agrees()

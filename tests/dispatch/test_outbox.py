@@ -10,12 +10,13 @@ import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test import override_settings
 
-from incidents.dispatch import outbox, pacing
+from incidents.dispatch import pacing, picking
 from incidents.dispatch.channels.inbox import InboxProvider
 from incidents.dispatch.conservation import check_campaign
-from incidents.dispatch.outbox import BY_INDEX, PICK, Fenced, Mark, claim, finish, give_back_strays, mark_many, take_over
+from incidents.dispatch.outbox import Fenced, Mark, claim, finish, give_back_strays, mark_many, take_over
 from incidents.dispatch.outcomes import ACCEPT, STILL, Outcome, array, backoff, texts
 from incidents.dispatch.owner import Owner
+from incidents.dispatch.picking import BY_INDEX, PICK
 from incidents.dispatch.work import URGENT, send_ready
 from incidents.models import Attempt, AuditEvent, Campaign, CampaignState, Chunk, ChunkState, Doubt, InboxMessage, Message
 from incidents.models import MessageState as S
@@ -139,7 +140,7 @@ def test_what_became_urgent_meanwhile_waits_for_two_seconds_at_the_most(
     Message.objects.update(due_at=due_at)
     finish(claimed=taken(five, owner, size=1), outcomes=[Outcome("unsent")])
     assert list(taken(five, owner, size=1).message_ids) == ids[1:2]
-    monkeypatch.setattr(outbox, "GO_ON_SECONDS", 0.0)
+    monkeypatch.setattr(picking, "GO_ON_SECONDS", 0.0)
     assert list(taken(five, owner, size=1).message_ids) == ids[:1]
 
 

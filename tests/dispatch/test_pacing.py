@@ -21,7 +21,7 @@ from incidents.dispatch.domains import domain_key
 from incidents.dispatch.outbox import give_back_strays, take_over
 from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import Owner
-from incidents.dispatch.pacing import Grant, choose, give_back, grant, may_go_on, settle_up, told
+from incidents.dispatch.pacing import Grant, choose, grant, may_go_on, return_quota, settle_up, told
 from incidents.dispatch.work import send_ready
 from incidents.models import Campaign, Incident, Message, ProviderLimit
 from incidents.vault import Vault
@@ -86,7 +86,7 @@ def test_without_limits_and_trouble_a_claim_costs_one_look_and_writes_nothing(
         assert grant(provider="smtp", wanted=200) == Grant("smtp", 200)
     with django_assert_num_queries(0):
         told(provider="smtp", results=[("a" * 16, TAKEN)] * 200)
-        give_back(provider="smtp", number=3)
+        return_quota(provider="smtp", number=3)
         settle_up(grant=Grant("smtp", 200), claimed=["a" * 16])
     assert not ProviderLimit.objects.exists()
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django.db import OperationalError
 from pytest_django import Settings
 
-from incidents.dispatch import pacing
+from incidents.dispatch import pacing, prepare, shift
 from incidents.dispatch.channels.contract import SendError, SendErrorKind
 from incidents.dispatch.channels.inbox import InboxProvider
 from incidents.dispatch.domains import shared_scope
-from incidents.dispatch.outbox import give_back_strays, take_over
-from incidents.dispatch.outcomes import Outcome
+from incidents.dispatch.outbox import Claim, claim, give_back_strays, take_over
+from incidents.dispatch.outcomes import NotLeft, Outcome
 from incidents.dispatch.owner import Owner
 from incidents.dispatch.pacing import grant, settle_up
 from incidents.dispatch.work import send_ready
-from incidents.models import Campaign, ProviderLimit
+from incidents.models import Campaign, Doubt, Message, ProviderLimit
 from notifier.rates import domain_limits, provider_limits
-from tests.dispatch.campaigns import Scripted, answer, taken
+from tests.dispatch.campaigns import Scripted, answer, states, taken
 
 DOMAIN = "example.org"
 
@@ -48,7 +50,7 @@ def claimed_by(owner: Owner, campaign: Campaign, *said: Outcome) -> None:
     answer(owner, claimed, *said)
 
 
-def test_what_a_pause_gives_back_unsent_costs_its_domain_no_quota(crowd: Campaign, owner: Owner) -> None:
+def test_what_was_not_begun_when_a_slice_ended_costs_its_domain_no_quota(crowd: Campaign, owner: Owner) -> None:
     done = send_ready(campaign_id=crowd.pk, owner=owner, provider=InboxProvider(delay_ms=100), seconds=1).answered
     assert 0 < done < 200 and counted() == (done, done)
 
@@ -87,7 +89,36 @@ def test_a_letter_that_failed_has_used_the_pace_of_its_domain(crowd: Campaign, s
         return ProviderLimit.objects.get(provider="inbox", scope=scope).tokens
 
     before = tokens()
-    pacing.give_back_letters(provider="inbox", incident=crowd.incident, day=given.day, letters={(key, False): 1})
+    pacing.return_quota_of(provider="inbox", incident=crowd.incident, day=given.day, letters={NotLeft(key, never_begun=False): 1})
     assert tokens() == before
-    pacing.give_back_letters(provider="inbox", incident=crowd.incident, day=given.day, letters={(key, True): 1})
+    pacing.return_quota_of(provider="inbox", incident=crowd.incident, day=given.day, letters={NotLeft(key, never_begun=True): 1})
     assert tokens() > before
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_claim_that_failed_costs_no_quota_whether_it_was_committed_or_not(
+    crowd: Campaign, owner: Owner, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    def lost(**named: Any) -> list[Claim]:
+        if committed:
+            claim(**named)
+            owner.heard.clear()  # the connection was cut at the commit: its worker never heard of it
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(shift, "claim", lost)
+    with pytest.raises(OperationalError):
+        send_ready(campaign_id=crowd.pk, owner=owner, provider=InboxProvider(), seconds=1)
+    assert counted() == (0, 0)
+    assert set(states(crowd)) == {"ready"}
+
+
+def test_letters_that_cannot_be_opened_now_were_not_begun_and_nobody_died(
+    crowd: Campaign, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(prepare.Letters, "open", away)
+    send_ready(campaign_id=crowd.pk, owner=owner, provider=InboxProvider(), seconds=1)
+    assert set(states(crowd)) == {"ready"} and counted() == (0, 0)
+    assert not Doubt.objects.exists() and not Message.objects.filter(deaths__gt=0).exists()
