@@ -116,10 +116,10 @@ def _send(letter: CanaryLetter, provider: Provider) -> None:
     if wrong:
         _answered(letter, FAILED, PLANNED, detail=wrong)
     elif (given := pacing.grant(provider=provider.name, wanted=1)).number:
-        if _begun(letter, provider):
-            _hand_over(letter, mail, provider)
-        else:
+        if not _begun(letter, provider):
             pacing.settle_up(grant=given, claimed=[])
+        elif not _hand_over(letter, mail, provider):
+            pacing.return_quota(provider=provider.name, number=1, day=given.day, pace=False)  # it used the pace, and no quota
 
 
 def _wrong(letter: CanaryLetter, mail: OutgoingMail) -> str:
@@ -139,19 +139,22 @@ def _begun(letter: CanaryLetter, provider: Provider) -> bool:
         return bool(mine.update(state=SENDING, provider=provider.name, sent_at=database_now(), tries=F("tries") + 1))
 
 
-def _hand_over(letter: CanaryLetter, mail: OutgoingMail, provider: Provider) -> None:
+def _hand_over(letter: CanaryLetter, mail: OutgoingMail, provider: Provider) -> bool:
+    """Send it; whether it may have left."""
     try:
         provider_id = provider.send(mail=mail, incident=letter.campaign.incident)
     except SendError as error:
         _answered(letter, _after(error, letter), SENDING, detail=error.detail)
         said = Answer("", error.kind, error.detail, error.retry_after, error.throttled, error.unreached)
         _tell(letter, mail, provider, said)
+        return error.kind not in (SendErrorKind.NOT_SENT, SendErrorKind.ACCOUNT)
     except ValueError as error:
         # Raised while the mail is put into bytes, before anything was handed over.
         _answered(letter, FAILED, SENDING, detail=f"the mail cannot be written as bytes: {type(error).__name__}")
-    else:
-        _answered(letter, ACCEPTED, SENDING, provider_id=provider_id)
-        _tell(letter, mail, provider, Answer(provider_id))
+        return False
+    _answered(letter, ACCEPTED, SENDING, provider_id=provider_id)
+    _tell(letter, mail, provider, Answer(provider_id))
+    return True
 
 
 def _tell(letter: CanaryLetter, mail: OutgoingMail, provider: Provider, said: Answer) -> None:

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count
 
 from incidents.dispatch.contradictions import REMEDY, Contradiction, contradictions
 from incidents.letters.standing import rests_on_stale, standing_of
@@ -72,6 +71,11 @@ LOOKS: dict[tuple[str, ...], str] = {
         WHERE c.campaign_id = %(campaign)s AND c.state <> 'taken_over'""",
 }
 VIOLATIONS = tuple(name for names in LOOKS for name in names)
+#: Work whose worker has been gone for longer than any worker waits for the database: housekeeping does not run, or fails at it.
+#: Its letters are in a named state, so that nothing is violated; but they stand still.
+LEFT_BEHIND = """
+SELECT count(*) FROM incidents_chunk WHERE campaign_id = %s AND state = 'claimed'
+  AND lease_until < clock_timestamp() - interval '15 minutes'"""
 #: What must be as it was signed, before a release.
 AS_SIGNED = ("letters that are not as they were frozen", "messages whose planned content is not the register's")
 
@@ -101,6 +105,8 @@ class CampaignCheck:
     violations: list[str] = field(default_factory=list)
     #: Letters of which providers told two things: a person decides. No violation, for everybody is in one state.
     contradictions: list[Contradiction] = field(default_factory=list)
+    #: Chunks of letters that stand still: their worker is gone, and nobody took them over.
+    left_behind: int = 0
     #: What no longer follows from what is known, in lines: counts, causes, remedies.
     stale: list[str] = field(default_factory=list)
     #: Whether what is signed and not over rests on stale law, or sends letters that nobody signed knowingly.
@@ -116,6 +122,17 @@ class CampaignCheck:
         """The contradictions and what can be done, in one sentence; empty when there are none."""
         return f"{'; '.join(map(str, self.contradictions))}. {REMEDY}." if self.contradictions else ""
 
+    @property
+    def stands_still(self) -> str:
+        """What was left behind, in a sentence; empty when nothing was."""
+        if not self.left_behind:
+            return ""
+        chunks = "1 chunk" if self.left_behind == 1 else f"{self.left_behind} chunks"
+        return (
+            f"{chunks} of letters, whose worker is gone, not taken over for 15 minutes. Does the house's worker run? "
+            "Its log says what fails."
+        )
+
     def to_json(self) -> dict[str, Any]:
         """As `check_campaign --json` prints it."""
         return asdict(self)
@@ -127,10 +144,17 @@ def changed_since_freeze(*, campaign: Campaign) -> list[str]:
         return _look(cursor, campaign, AS_SIGNED)
 
 
+#: A phase is a state but for those who wait (`PHASES`), and an index counts phases without a look at a message.
+STATES = """
+SELECT phase, count(*) FROM incidents_message WHERE campaign_id = %(campaign)s AND phase <> 'waiting' GROUP BY 1 UNION ALL
+SELECT state, count(*) FROM incidents_message WHERE campaign_id = %(campaign)s AND phase = 'waiting' GROUP BY 1"""
+
+
 def count_states(*, campaign: Campaign) -> dict[str, int]:
     """How many people of the register are in which state."""
-    rows = campaign.messages.values_list("state").annotate(n=Count("id")).order_by("state")
-    return dict(rows)
+    with connection.cursor() as cursor:
+        cursor.execute(STATES, {"campaign": campaign.pk})
+        return dict(sorted(cursor.fetchall()))
 
 
 def check_campaign(*, campaign: Campaign) -> CampaignCheck:
@@ -152,10 +176,12 @@ def _check(campaign: Campaign, cursor: Any) -> CampaignCheck:
     violations = _look(cursor, campaign, VIOLATIONS)
     states = count_states(campaign=campaign)
     doubts = Doubt.objects.filter(message__campaign=campaign)
+    cursor.execute(LEFT_BEHIND, [campaign.pk])
+    (left_behind,) = cursor.fetchone()
     campaign.refresh_from_db(fields=["state"])
     return CampaignCheck(
         campaign=campaign.reference, state=campaign.state, people_in=campaign.people, states=states,
         sum_ok=sum(states.values()) == campaign.people == campaign.register.count(),
         doubts_open=doubts.filter(settled_at__isnull=True).count(), doubts_total=doubts.count(), violations=violations,
-        contradictions=contradictions(campaign=campaign),
+        contradictions=contradictions(campaign=campaign), left_behind=left_behind,
     )  # fmt: skip

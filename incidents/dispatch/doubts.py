@@ -22,6 +22,7 @@ from incidents.dispatch.channels.contract import Provider
 from incidents.models import CampaignState, Doubt, LateResult, Message
 from incidents.models import MessageState as S
 from incidents.models.messages import BY_DEATHS, BY_POLICY
+from incidents.people.locking import share_campaign
 from incidents.people.moving import move
 
 BATCH = 500
@@ -125,6 +126,8 @@ def settle_by_hand(*, doubt: Doubt, arrived: bool, by: str) -> None:
 
 def _settle(doubt: Doubt, to: str, how: str, by: str) -> int:
     with transaction.atomic():
+        # First, as in `people/locking.py`: a stop comes before this, which sees it, or behind it, and finds the letter moved.
+        share_campaign(key=doubt.message.campaign_id)
         found = Message.objects.select_for_update(of=("self",)).select_related("campaign__incident", "entry__person")
         message = found.get(pk=doubt.message_id)
         if how == BY_POLICY and message.campaign.state == CampaignState.STOPPED:

@@ -22,8 +22,9 @@ from incidents.dispatch.channels.contract import Provider
 from incidents.dispatch.channels.inbox import simulated_events
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.doubts import settle_doubts
-from incidents.dispatch.outbox import BY_INDEX, take_over
+from incidents.dispatch.outbox import take_over
 from incidents.dispatch.owner import AWAY, Owner, forget_the_dead
+from incidents.dispatch.picking import BY_INDEX
 from incidents.dispatch.recovering import DatabaseOlder, pause_older, refuse_older
 from incidents.dispatch.shift import Shift, Slice
 from incidents.dispatch.sweeping import cancel_unsent, end_quiet, make_ready
@@ -126,27 +127,48 @@ def keep_house() -> list[int]:
 
 def _tidy() -> None:
     pause_older()
-    take_over()
-    forget_the_dead()
+    for step in (
+        take_over, forget_the_dead, _hear_events, settle_doubts, _end_the_stopped, canary.end_stopped, _make_ready, _end_quiet,
+        _look_after_running, anchor_the_drained,
+    ):  # fmt: skip
+        try:
+            step()
+        except AWAY:
+            raise
+        except Exception:
+            # What fails for one campaign may not hold up what is due for all others: above all the take-over, and the waking.
+            logger.exception("housekeeping: %s failed; the rest goes on", step.__name__)
+
+
+def _hear_events() -> None:
     with transaction.atomic():
         receive.store_events(provider="inbox", events=simulated_events())
     receive.apply_events()
-    settle_doubts()
+
+
+def _end_the_stopped() -> None:
     for campaign in _with([S.PLANNED, S.READY], CampaignState.STOPPED):
         cancel_unsent(campaign=campaign, actor="dispatcher")
-    canary.end_stopped()
+
+
+def _make_ready() -> None:
     for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING, let_go_at=None).order_by("id"):
         make_ready(campaign=campaign)
+
+
+def _end_quiet() -> None:
     for campaign in _with([S.ACCEPTED], CampaignState.STOPPED):
         end_unheard(campaign=campaign)  # one that is stopped never drains
     after = (CampaignState.DISPATCHING, CampaignState.PAUSED, CampaignState.DRAINED, CampaignState.STOPPED)
     for campaign in _with([S.ACCEPTED], *after):
         end_quiet(campaign=campaign, hours=settings.QUIET_HOURS)
+
+
+def _look_after_running() -> None:
     for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING).select_related("incident").order_by("id"):
         _first_wave(campaign)
         switch_channel(campaign=campaign, providers=providers())
         drain_if_done(campaign=campaign)
-    anchor_the_drained()
 
 
 def _first_wave(campaign: Campaign) -> None:

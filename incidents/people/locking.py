@@ -16,9 +16,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from incidents.models import AffectedPerson, Message
+
+
+def share_campaign(*, key: int) -> None:
+    """Nobody pauses, stops or closes this campaign until the transaction ends; claims and events go on beside it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM incidents_campaign WHERE id = %s FOR SHARE", [key])
 
 
 def lock_people(*, keys: Iterable[int] | QuerySet[Any, Any]) -> None:

@@ -40,6 +40,7 @@ from incidents.models import (
     StaffRecipient,
 )
 from incidents.vault import CannotOpen
+from notifier.rates import provider_limits
 from tests.dispatch.campaigns import Mute, Scripted
 
 ADA, BO = ("Ada Ames", "ada@staff.example.com", "fr"), ("Bo Berg", "bo@staff.example.com", "en")
@@ -354,6 +355,21 @@ def test_what_was_certainly_not_sent_is_tried_again_until_the_wait_is_over(five_
     assert go_on(campaign, down).canary == "waiting" and letter_to(ada).tries == 2
     made_old(20)
     assert go_on(campaign, down).canary == "failed"
+
+
+def test_tries_of_the_wave_that_did_not_leave_cost_no_quota(five_frozen: Campaign, settings: Settings) -> None:
+    pacing.forget()
+    settings.PROVIDER_LIMITS = provider_limits(rates="scripted 2/day", warm_up="")
+    (ada,) = entered(ADA)
+    campaign = let_go(five_frozen)
+    down = Scripted({"ada@staff.example.com": SendError(kind=SendErrorKind.NOT_SENT, detail="no connection to the relay")})
+    for _ in range(3):
+        campaign = go_on(campaign, down)
+        CanaryLetter.objects.update(answered_at=F("answered_at") - timedelta(hours=2))
+    assert letter_to(ada).tries == 3
+    assert go_on(campaign, Scripted()).canary == "waiting" and letter_to(ada).state == "accepted"
+    assert ProviderLimit.objects.get(provider="scripted", scope="").sent_today == 1
+    pacing.forget()
 
 
 def test_while_it_waits_before_another_try_nothing_is_sent(five_frozen: Campaign) -> None:

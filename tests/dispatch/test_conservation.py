@@ -96,7 +96,8 @@ def test_the_command_prints_the_agreed_shape_and_fails_on_a_violation(five: Camp
     assert isinstance(found.pop("forecast"), dict)
     assert (code, found) == (0, {
         "campaign": "cartier-2025-c1", "state": "dispatching", "people_in": 5, "states": {"ready": 5}, "sum_ok": True,
-        "doubts_open": 0, "doubts_total": 0, "violations": [], "contradictions": [], "stale": [], "rests_on_stale": False,
+        "doubts_open": 0, "doubts_total": 0, "violations": [], "contradictions": [], "left_behind": 0, "stale": [],
+            "rests_on_stale": False,
     })  # fmt: skip
     with unguarded(admin_url) as server:
         server.execute("DELETE FROM incidents_message WHERE id = (SELECT min(id) FROM incidents_message)")

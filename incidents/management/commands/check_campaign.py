@@ -38,6 +38,8 @@ class Command(OperatorCommand):
                 self.say(f"  violated: {violation}")
             if check.to_decide:
                 self.say(f"  to be decided: {check.to_decide}")
+            if check.stands_still:
+                self.say(f"  stands still: {check.stands_still}")
             for line in [*check.stale, *ahead.lines()]:
                 self.say(f"  {line}")
         return None if check.holds and not check.rests_on_stale else FAILED
