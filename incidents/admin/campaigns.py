@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from incidents.admin.gate import gate_of
 from incidents.admin.moments import shown
 from incidents.admin.people import keyset, masked
-from incidents.admin.progress import progress_of
+from incidents.admin.progress import kept_check, progress_of
 from incidents.admin.shell import attempt, campaign_of, incident_of, officer, page, page_in_zone, posted, whole
 from incidents.dispatch.campaign import (
     close,
@@ -26,7 +26,6 @@ from incidents.dispatch.campaign import (
     resume,
     stop,
 )
-from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
 from incidents.letters.approving import approve_content, content_obstacle
 from incidents.letters.standing import standing, standing_of
@@ -83,7 +82,7 @@ def freeze_register(request: HttpRequest, incident_id: int) -> HttpResponse:
 def campaign(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpResponse:
     """Everything about one campaign."""
     found = campaign_of(incident_id, campaign_id)
-    zone, now = found.facts.facts["zone"], standing_of(campaign=found)
+    zone, now, (check, checked_at) = found.facts.facts["zone"], standing_of(campaign=found), kept_check(found)
     return page_in_zone(
         request,
         "campaign",
@@ -93,7 +92,8 @@ def campaign(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpRe
         tab="campaigns",
         campaign=found,
         progress=progress_of(found),
-        check=check_campaign(campaign=found),
+        check=check,
+        checked=shown(checked_at, zone=zone),
         signing=_signing(found, request),
         standing=now,
         knowing="" if now.duties.towards_people else now.fingerprint,

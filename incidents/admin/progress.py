@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any, TypeVar
 
 from django.db import connection
 from django.utils import timezone
 
 from incidents.admin.moments import Shown, shown
 from incidents.admin.pace import Way, ways
-from incidents.dispatch.conservation import count_states
+from incidents.dispatch.conservation import CampaignCheck, check_campaign, count_states
 from incidents.dispatch.forecast import Deadline, Forecast, forecast
 from incidents.models import Campaign, CampaignState, MessageState
 from incidents.models.messages import FINAL_STATES
@@ -30,8 +32,9 @@ PARTS = (
         },
     ),
 )  # fmt: skip
-#: A forecast that took longer than this is kept for so many times as long, so that those who look never keep a server busy.
-LONG_SECONDS, SHARE, MOST_KEPT_SECONDS = 0.25, 20, 30.0
+#: A forecast, or a check, that took longer than this is kept for so many times as long, so that those who look never keep a
+#: server busy.
+LONG_SECONDS, LONG_CHECK_SECONDS, SHARE, MOST_KEPT_SECONDS = 0.25, 1.0, 20, 30.0
 MOVING = frozenset({CampaignState.DISPATCHING, CampaignState.PAUSED})
 
 
@@ -135,22 +138,34 @@ class Progress:
         return ways(campaign=self.campaign)
 
 
-#: Database and campaign -> until when (monotonic) the last forecast is shown again, and the forecast.
-_kept: dict[tuple[str, int], tuple[float, Forecast]] = {}
+T = TypeVar("T")
+#: Database, campaign and what was counted -> until when (monotonic) it is shown again, in which state the campaign was, and it.
+_kept: dict[tuple[str, int, str], tuple[float, str, Any]] = {}
+
+
+def _shown_again(campaign: Campaign, what: str, count: Callable[[], T], *, long: float) -> T:
+    """What takes long to count (of a million letters) is shown again for a while, or until the campaign is in another state."""
+    key, began = (str(connection.settings_dict["NAME"]), campaign.pk, what), time.monotonic()
+    until, state, last = _kept.get(key, (0.0, "", None))
+    if began < until and state == campaign.state:
+        found: T = last
+        return found
+    found = count()
+    took = time.monotonic() - began
+    _kept.pop(key, None)
+    if took > long:
+        _kept[key] = (time.monotonic() + min(SHARE * took, MOST_KEPT_SECONDS), campaign.state, found)
+    return found
 
 
 def kept_forecast(campaign: Campaign) -> Forecast:
-    """The forecast; one that took long to count (a million letters) is shown again for a while, with its own moment."""
-    key, began = (str(connection.settings_dict["NAME"]), campaign.pk), time.monotonic()
-    until, last = _kept.get(key, (0.0, None))
-    if last is not None and began < until and last.state == campaign.state:
-        return last
-    found = forecast(campaign=campaign)
-    took = time.monotonic() - began
-    _kept.pop(key, None)
-    if took > LONG_SECONDS:
-        _kept[key] = (time.monotonic() + min(SHARE * took, MOST_KEPT_SECONDS), found)
-    return found
+    """The forecast, with its own moment."""
+    return _shown_again(campaign, "forecast", lambda: forecast(campaign=campaign), long=LONG_SECONDS)
+
+
+def kept_check(campaign: Campaign) -> tuple[CampaignCheck, datetime]:
+    """The conservation check, and when it was made."""
+    return _shown_again(campaign, "check", lambda: (check_campaign(campaign=campaign), timezone.now()), long=LONG_CHECK_SECONDS)
 
 
 def progress_of(campaign: Campaign) -> Progress:

@@ -64,7 +64,9 @@ def told_twice(*, campaign: Campaign) -> QuerySet[Message]:
     """The letters of a campaign that wait for such a decision."""
     after, elsewhere = undecided().exclude(effect=ELSEWHERE), undecided().filter(effect=ELSEWHERE)
     renamed = _told(elsewhere, (*AGAINST_CAME_BACK, *TAKEN)) & Q(_by_no_known_name())
-    return campaign.messages.filter(_told(after, AGAINST_CAME_BACK) | renamed)
+    # The few of which such a thing was told come first: without them each letter of the campaign would be looked at.
+    letters = campaign.messages.filter(message_ref__in=undecided().values("message_ref"))
+    return letters.filter(_told(after, AGAINST_CAME_BACK) | renamed)
 
 
 def _told(events: QuerySet[ProviderEvent], against_came_back: tuple[str, ...]) -> Q:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from incidents.dispatch.conservation import count_states
 from incidents.dispatch.contradictions import told_twice
@@ -12,7 +12,7 @@ from incidents.letters.standing import MAKE_AGAIN, OVER, Standing, standing
 from incidents.models import AffectedPerson, Amendment, Campaign, Incident, Message, PersonStatus
 from incidents.models import MessageState as S
 from incidents.models.duties import Handling
-from incidents.models.messages import FINAL_STATES, IN_FLIGHT, in_states
+from incidents.models.messages import FINAL_STATES, IN_FLIGHT, LEFT_STATES, in_states
 from incidents.models.people import QueueStatus
 from incidents.people.amending import current_amendment, is_frozen, people_of, waiting_counts
 from incidents.people.deciding import undecided
@@ -169,11 +169,11 @@ def _people_questions(incident: Incident) -> list[str]:
     if inside:
         found.append(f"an amendment is open: {inside} people of amendment {current} wait for its freeze")
     held = incident.people.filter(status=PersonStatus.HELD)
-    on_a_register = Message.objects.filter(in_states(S.HELD), campaign__incident=incident).values("entry__person")
-    number = held.exclude(pk__in=on_a_register).count()
+    on_a_register = Message.objects.filter(in_states(S.HELD), entry__person=OuterRef("pk"))
+    number = held.filter(~Exists(on_a_register)).count()
     found += [f"{number} people are held until a date by a recorded decision"] if number else []
     # A line that is held or quarantined is asked about with its own campaign.
-    waiting = sum(n for was, n in waiting_counts(incident=incident).items() if was not in (S.HELD, S.QUARANTINED))
+    waiting = sum(waiting_counts(incident=incident, standing=("", *LEFT_STATES)).values())
     if waiting:
         found.append(f"{waiting} people stand on no register that counts: let them join an amendment, or exclude them")
     asked = incident.exclusions.filter(confirmed_at=None, withdrawn_at=None).count()
