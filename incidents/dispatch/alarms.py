@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from incidents.dispatch.events.against_us import against_us_lately
 from incidents.dispatch.events.refused import refused_lately
 from incidents.models import Campaign, CampaignState
 
@@ -14,7 +15,7 @@ def alarms_of(*, campaign: Campaign) -> list[str]:
     """The lines, the most urgent first; empty when there is nothing."""
     if campaign.state in OVER:
         return []
-    return [*_came_back_late(campaign), *refused_lately()]
+    return [*against_us_lately(campaign=campaign), *_came_back_late(campaign), *refused_lately()]
 
 
 def _came_back_late(campaign: Campaign) -> list[str]:

@@ -17,6 +17,7 @@ from incidents.dispatch import brake
 from incidents.dispatch.channels.choose import UnknownProvider, provider_for, provider_named
 from incidents.dispatch.channels.contract import SendError
 from incidents.dispatch.conservation import changed_since_freeze, count_states
+from incidents.dispatch.events import against_us
 from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
 from incidents.dispatch.owner import AWAY
 from incidents.dispatch.plan import write_register
@@ -193,6 +194,7 @@ def resume(*, campaign: Campaign, author: User, reason: str) -> Campaign:
     if Campaign.objects.filter(pk=campaign.pk, canary="failed").exists():
         raise CampaignRefused("The first wave, to the staff, failed. Mend what was wrong, then send it again.")
     brake.let_further(campaign=campaign)
+    against_us.let_further(campaign=campaign, at=database_now())
     return _switch(campaign, CampaignState.DISPATCHING, Action.CAMPAIGN_RESUMED, author.username, reason, (CampaignState.PAUSED,))
 
 

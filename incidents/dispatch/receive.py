@@ -24,8 +24,10 @@ from incidents.audit.actions import Action
 from incidents.audit.log import Entry, database_now, record, record_many
 from incidents.dispatch.canary import note_event
 from incidents.dispatch.channels.address import read_mail_setting
+from incidents.dispatch.events.against_us import count_refusals
 from incidents.dispatch.events.bodies import recipient_hash
 from incidents.dispatch.events.deciding import FIRST_WAVE, UNKNOWN, WAITS, Effect, Target, Told, decide
+from incidents.dispatch.events.looking_again import look_again
 from incidents.dispatch.outcomes import backoff
 from incidents.failpoints import reach
 from incidents.letters.in_their_place import address_of
@@ -98,7 +100,7 @@ def body_of_event(*, provider: str, event_key: str) -> str:
 
 def apply_events(*, seconds: float = SECONDS) -> int:
     """Match stored events with their messages and move them, for about `seconds`; returns how many were dealt with."""
-    _look_again()
+    look_again(number=BATCH)
     after: int | None = 0
     total, end = 0, time.monotonic() + seconds
     while after is not None and time.monotonic() < end:
@@ -107,38 +109,6 @@ def apply_events(*, seconds: float = SECONDS) -> int:
         total += done
     _reopen_drained()
     return total
-
-
-# -- what is unknown is looked at again -----------------------------------------------------------------------------------
-
-LOOK_AGAIN = """
-WITH page AS (SELECT id, message_ref, provider, provider_id FROM incidents_providerevent
-              WHERE effect = 'unknown message' AND id > %s ORDER BY id LIMIT %s),
-  known AS (UPDATE incidents_providerevent e SET applied_at = NULL, effect = '' FROM page WHERE e.id = page.id
-            AND (EXISTS (SELECT 1 FROM incidents_message m WHERE m.message_ref = page.message_ref)
-                 OR (page.provider_id <> '' AND EXISTS (SELECT 1 FROM incidents_attempt a WHERE a.provider_id = page.provider_id
-                     AND a.provider_id <> '' AND a.provider NOT IN ('smtp', 'inbox')))
-                 OR (page.provider_id <> '' AND EXISTS (SELECT 1 FROM incidents_canaryletter l
-                     WHERE l.provider_id = page.provider_id AND l.provider NOT IN ('smtp', 'inbox')))))
-SELECT max(id), count(*) FROM page"""
-
-
-@dataclass
-class _Round:
-    """How far this process has looked at unknown events: a page of them at a time, round and round, so that a flood of
-    strangers' events costs a page and not a scan."""
-
-    after: int = 0
-
-
-_ROUND = _Round()
-
-
-def _look_again() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(LOOK_AGAIN, [_ROUND.after, BATCH])
-        last, number = cursor.fetchone()
-    _ROUND.after = last if number == BATCH else 0
 
 
 # -- one page ---------------------------------------------------------------------------------------------------------------
@@ -341,6 +311,8 @@ def _save(page: _Page, campaigns: Mapping[int, Campaign]) -> None:
     moved = [target for target in page.targets.values() if target.state != target.was]
     _write(MOVED, [(one.id, one.state, one.reason, _wait(one, campaigns[one.campaign_id])) for one in moved])
     settled = _settle_doubts(page)
+    sound = [(told, target.campaign_id) for told, effect, target in dealt if target and not effect.word.startswith("conflict")]
+    count_refusals(told=sound)
     entries: dict[int, list[Entry]] = {}
     for told, effect, target in page.effects:
         if target is not None and effect.word != WAITS:

@@ -22,6 +22,7 @@ from incidents.dispatch.channels.contract import Provider
 from incidents.dispatch.channels.inbox import simulated_events
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.doubts import settle_doubts
+from incidents.dispatch.events import against_us
 from incidents.dispatch.outbox import take_over
 from incidents.dispatch.owner import AWAY, Owner, forget_the_dead
 from incidents.dispatch.picking import BY_INDEX
@@ -143,7 +144,8 @@ def _tidy() -> None:
 def _hear_events() -> None:
     with transaction.atomic():
         receive.store_events(provider="inbox", events=simulated_events())
-    receive.apply_events()
+    if receive.apply_events():
+        _heed_refusals()
 
 
 def _end_the_stopped() -> None:
@@ -171,6 +173,13 @@ def _look_after_running() -> None:
         drain_if_done(campaign=campaign)
 
 
+def _heed_refusals() -> None:
+    """A provider that tells of letter after letter that the refusal is about us: the campaign waits for a person."""
+    for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING).order_by("id"):
+        if said := against_us.too_much(campaign=campaign):
+            _pause(campaign, said)
+
+
 def _first_wave(campaign: Campaign) -> None:
     """To the staff by the way that people's letters would take now; where there is none, what was sent is looked after."""
     if campaign.canary != "waiting":
@@ -189,6 +198,7 @@ def _with(states: list[str], *of: str) -> list[Campaign]:
 def check_running_campaigns() -> int:
     """The minute's conservation check: a campaign whose numbers do not add up is paused. Returns how many were."""
     paused = 0
+    _heed_refusals()  # what a process was to see that died with it
     for campaign in Campaign.objects.filter(state=CampaignState.DISPATCHING).select_related("incident"):
         check = check_campaign(campaign=campaign)
         if not check.holds:

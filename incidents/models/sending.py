@@ -34,7 +34,8 @@ class ProviderLimit(models.Model):
     """The token bucket and the circuit breaker of one provider, or of one recipient domain at it (`scope`)."""
 
     provider = models.CharField(max_length=30)
-    #: Empty: the provider as a whole; else a domain key of `Message.domain_key`, or "refused" and a campaign (`brake.py`).
+    #: Empty: the provider as a whole; else a domain key of `Message.domain_key`, or "refused" (`brake.py`)
+    #: or "told" (`events/against_us.py`) and a campaign.
     scope = models.CharField(max_length=16, blank=True)
     #: Letters a second that are allowed now (None: no limit), and how many could leave at once.
     rate = models.FloatField(null=True)

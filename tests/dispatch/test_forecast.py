@@ -248,7 +248,7 @@ def test_no_number_of_people_makes_more_statements_and_the_count_is_one_of_an_in
     released: Campaign, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     due(released, 5, 6, None)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         forecast(campaign=released)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")

@@ -95,9 +95,10 @@ def read_bounce(*, raw: bytes, now: datetime, to: str = "") -> list[dict[str, An
 
 def _event(found: Finding, ref: str, name: str, place: int, now: datetime) -> dict[str, Any]:
     happened_at, mark = moment(_iso(found.happened), now=now) if found.happened else (None, "")
+    refused = kinds.mark_of_refusal(kinds.refused_by_a_server(*found.texts)) if found.kind == kinds.SOFT else ""
     return {
         "event_key": key_of("mail", hashlib.sha256(f"{ref}|{name}|{place}|{found.kind}".encode("utf-8", "replace")).hexdigest()),
-        "message_ref": ref, "kind": found.kind, "detail": harmless(mark, *found.texts), "happened_at": happened_at,
+        "message_ref": ref, "kind": found.kind, "detail": harmless(refused, mark, *found.texts), "happened_at": happened_at,
         "recipient_hash": recipient_hash(found.recipient), "provider_id": "",
     }  # fmt: skip
 

@@ -22,6 +22,48 @@ AGAINST_US = re.compile(
     r"blocked using|block ?list|blacklist|spamhaus|client host|banned sending|unauthenticated|dmarc|reputation|relay \w*denied",
     re.IGNORECASE,
 )
+#: What a refusal may have against us: a word for it, and how people are told. The provider's own words are repeated nowhere.
+HAS_AGAINST_US = {
+    "account": "our account is suspended, spent or may not send",
+    "sender": "our sender or its domain is not verified or not allowed",
+    "blocked": "our reputation is bad, or our address is blocked",
+    "letter": "the letter itself is refused",
+}
+#: How the detail of such an event begins.
+MARK_OF_REFUSAL = re.compile(rf"^\(refuses us: ({'|'.join(HAS_AGAINST_US)})\)")
+#: In words of a server: else it is our reputation.
+_SENDER_OF_A_SERVER = re.compile(r"unauthenticated|dmarc|relay \w*denied", re.IGNORECASE)
+#: In words of the provider's own, where it is the provider who refuses; a recipient's account or quota is never meant there.
+_OWN_WORDS = tuple(
+    (word, re.compile(pattern, re.IGNORECASE))
+    for word, pattern in (
+        (
+            "account",
+            r"suspend|disabled|credit|quota|sandbox|pending approval|not allowed to send|billing|\b405\b|\b412\b",
+        ),
+        ("letter", r"content|template|virus|render|duplicate|header"),
+        ("blocked", r"block|black ?list|spam|reputation|policy|banned"),
+        ("sender", r"sender|signature|verif|domain|dmarc|\bspf\b|\bdkim\b|\bfrom\b|relay.*denied|unauth|\b40[01]\b"),
+    )
+)
+
+
+def refused_by_a_server(*texts: str) -> str:
+    """What a recipient's server has against us: a key of `HAS_AGAINST_US`; empty when it does not speak of us."""
+    if not any(AGAINST_US.search(text) for text in texts):
+        return ""
+    return "sender" if any(_SENDER_OF_A_SERVER.search(text) for text in texts) else "blocked"
+
+
+def refused_by_the_provider(words: str) -> str:
+    """What the provider itself has against us; empty where nobody knows."""
+    return next((word for word, pattern in _OWN_WORDS if pattern.search(words)), "")
+
+
+def mark_of_refusal(against: str) -> str:
+    """What is kept of it, before the words."""
+    return f"(refuses us: {against})" if against else ""
+
 
 #: "Contents of event data that Amazon SES publishes to Amazon SNS". Bounce and Complaint are looked at more closely. Reject: SES
 #: took it for a virus ("EventDestination" of its API); Rendering Failure: a template. Both are about the letter.
@@ -47,6 +89,9 @@ POSTMARK_TYPES = {
     "VirusNotification": NOTICE, "OpenRelayTest": NOTICE, "InboundError": NOTICE,
 }  # fmt: skip
 
+#: What those have against us that say it by their name. Blocked: "ISP block", for content or a block list.
+POSTMARK_AGAINST_US = {"Blocked": "blocked", "DMARCPolicy": "sender", "TemplateRenderingFailed": "letter"}
+
 #: In the words of an SMTPApiError: the address is inactive at Postmark ("API error codes", 406): it bounced or complained before.
 POSTMARK_INACTIVE = re.compile(r"\b406\b|\binactive\b", re.IGNORECASE)
 
@@ -62,6 +107,8 @@ MAILGUN = {
 MAILGUN_SUPPRESSED = frozenset({"605", "606", "607"})
 #: Reasons of a permanent failure that are about us: the server blocks the sender, or Mailgun gave up in time.
 MAILGUN_OURS = frozenset({"espblock", "blacklisted", "old"})
+#: Those of them that block us.
+MAILGUN_BLOCKED = frozenset({"espblock", "blacklisted"})
 
 #: "Event Webhook Reference" of SendGrid; a bounce of type `blocked` is temporary.
 SENDGRID = {

@@ -50,13 +50,16 @@ def parse(*, provider: str, document: Any, source: Source) -> list[Event]:
 
 def _event(
     source: Source, *, key: str, kind: str, at: object, ref: str, recipient: object, provider_id: object,
-    texts: tuple[object, ...], scale: float = 1.0,
+    texts: tuple[object, ...], scale: float = 1.0, against: str = "",
 ) -> Event:  # fmt: skip
-    happened_at, mark = moment(at, now=source.now, scale=scale)
-    if kind == kinds.HARD and any(kinds.AGAINST_US.search(text_of(text)) for text in texts):
+    """`against`: what the provider itself has against us, if it is that (`kinds.HAS_AGAINST_US`)."""
+    happened_at, wrong_clock = moment(at, now=source.now, scale=scale)
+    refused = ""
+    if kind in (kinds.HARD, kinds.SOFT) and (refused := against or kinds.refused_by_a_server(*map(text_of, texts))):
         kind = kinds.SOFT  # whatever the provider made of it, the server spoke of us
     return {
-        "event_key": key, "message_ref": ref, "kind": kind, "detail": harmless(mark, *texts) if mark else harmless(*texts),
+        "event_key": key, "message_ref": ref, "kind": kind,
+        "detail": harmless(kinds.mark_of_refusal(refused), wrong_clock, *texts),
         "happened_at": happened_at, "recipient_hash": recipient_hash(recipient),
         "provider_id": name_of(provider_id) if text_of(provider_id).strip() else "",
     }  # fmt: skip
@@ -96,7 +99,7 @@ def _ses(document: Any, source: Source) -> list[Event]:
         _event(
             source, key=key_of(message_id, place) if place else key_of(message_id), kind=kind, ref=ref,
             at=said.get("timestamp") or document.get("Timestamp"), recipient=one.get("emailAddress"),
-            provider_id=mail.get("messageId"),
+            provider_id=mail.get("messageId"), against="letter" if name in ("Reject", "Rendering Failure") else "",
             texts=(
                 said.get("bounceSubType") or said.get("complaintFeedbackType") or said.get("delayType"), one.get("status"),
                 one.get("diagnosticCode") or said.get("smtpResponse") or said.get("reason") or said.get("errorMessage"),
@@ -124,6 +127,7 @@ def _ses_kind(name: str, said: Mapping[str, Any]) -> str:
 def _postmark(document: Any, source: Source) -> list[Event]:
     found = []
     for one in _objects(document):
+        words = f"{text_of(one.get('Details'))} {text_of(one.get('Description'))}"
         kind = kinds.POSTMARK.get(text_of(one.get("RecordType")), kinds.OTHER)
         if kind == kinds.IGNORED:
             continue
@@ -131,8 +135,8 @@ def _postmark(document: Any, source: Source) -> list[Event]:
             reason = one.get("SuppressionReason") if kind == kinds.UNSUBSCRIBED else one.get("Type")
             unknown = kinds.OTHER if kind == kinds.SOFT and reason else kind  # of what nobody knows no second letter comes
             kind = kinds.POSTMARK_TYPES.get(text_of(reason), unknown)
-            words = f"{text_of(one.get('Details'))} {text_of(one.get('Description'))}"
             kind = kinds.SUPPRESSED if reason == "SMTPApiError" and kinds.POSTMARK_INACTIVE.search(words) else kind
+        of_its_entry = kinds.refused_by_the_provider(words) if text_of(one.get("Type")) == "SMTPApiError" else ""
         bounce = text_of(one.get("ID"))
         at = one.get("DeliveredAt") or one.get("BouncedAt") or one.get("ChangedAt") or one.get("ReceivedAt")
         found.append(
@@ -140,6 +144,7 @@ def _postmark(document: Any, source: Source) -> list[Event]:
                 source, key=key_of("bounce", bounce, one.get("Type")) if bounce else key_of_content(one), kind=kind, at=at,
                 ref=ref_in(part(one, "Metadata")), recipient=one.get("Email") or one.get("Recipient"),
                 provider_id=one.get("MessageID"), texts=(one.get("Type"), one.get("Details") or one.get("Description")),
+                against=of_its_entry or kinds.POSTMARK_AGAINST_US.get(text_of(one.get("Type")), ""),
             )
         )  # fmt: skip
     return found
@@ -159,7 +164,7 @@ def _mailgun(document: Any, source: Source) -> list[Event]:
     event = _event(
         source, key=key_of(part(document, "signature").get("token")), kind=kind, at=said.get("timestamp"),
         ref="" if ignored else ref_in(part(said, "user-variables"), message_id), recipient=said.get("recipient"),
-        provider_id=f"<{message_id}>" if message_id else "",
+        provider_id=f"<{message_id}>" if message_id else "", against=_mailgun_against(said, status),
         texts=(status.get("code"), status.get("message") or status.get("description") or part(said, "reject").get("reason")),
     )  # fmt: skip
     return [event | {"detail": "", "recipient_hash": "", "provider_id": ""}] if ignored else [event]
@@ -177,6 +182,15 @@ def _mailgun_kind(said: Mapping[str, Any], status: Mapping[str, Any]) -> str:
     return kind if code.startswith("5") and reason not in kinds.MAILGUN_OURS else kinds.SOFT
 
 
+def _mailgun_against(said: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    if said.get("event") == "rejected":
+        return kinds.refused_by_the_provider(text_of(part(said, "reject").get("reason"))) or "account"
+    if text_of(said.get("reason")) in kinds.MAILGUN_BLOCKED:
+        return "blocked"
+    words = f"{text_of(status.get('message'))} {text_of(status.get('description'))}"
+    return kinds.refused_by_the_provider(words) if text_of(status.get("code")).startswith("6") else ""
+
+
 # -- SendGrid ----------------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +204,7 @@ def _sendgrid(document: Any, source: Source) -> list[Event]:
             kind = kinds.SOFT
         if one.get("event") == "dropped" and text_of(one.get("reason")).strip().lower() not in kinds.SENDGRID_DROPS:
             kind = kinds.SOFT
+        dropped = one.get("event") == "dropped" and kind == kinds.SOFT
         name = text_of(one.get("sg_event_id"))
         found.append(
             _event(
@@ -197,6 +212,7 @@ def _sendgrid(document: Any, source: Source) -> list[Event]:
                 ref=ref_in(one, one.get("smtp-id")), recipient=one.get("email"),
                 provider_id=one.get("anymail_id") or text_of(one.get("sg_message_id")).partition(".")[0],
                 texts=(one.get("status"), one.get("response") or one.get("reason") or one.get("type")),
+                against=kinds.refused_by_the_provider(text_of(one.get("reason"))) if dropped else "",
             )
         )  # fmt: skip
     return found
@@ -213,13 +229,14 @@ def _brevo(document: Any, source: Source) -> list[Event]:
             continue
         if one.get("reason") and kind == kinds.SUPPRESSED and not kinds.BREVO_PERSONS.search(text_of(one.get("reason"))):
             kind = kinds.SOFT
+        own = kind == kinds.SOFT and text_of(one.get("event")).lower() in ("blocked", "error")
         exact = one.get("ts_epoch")
         found.append(
             _event(
                 source, key=key_of_content(one), kind=kind, at=exact or one.get("ts_event") or one.get("ts"),
                 ref=ref_in(inner_json(one.get("X-Mailin-custom")), one.get("X-Mailin-custom"), one.get("message-id")),
                 recipient=one.get("email"), provider_id=one.get("message-id"), texts=(one.get("reason"),),
-                scale=1000.0 if exact else 1.0,
+                scale=1000.0 if exact else 1.0, against=kinds.refused_by_the_provider(text_of(one.get("reason"))) if own else "",
             )
         )  # fmt: skip
     return found
@@ -249,6 +266,7 @@ def _resend(document: Any, source: Source) -> list[Event]:
             ref=ref_in(named, inner_json(heads.get("x-metadata")), heads.get("message-id"), data.get("message_id")),
             recipient=to[0] if isinstance(to, list) and len(to) == 1 else to, provider_id=data.get("email_id"),
             texts=(bounce.get("subType"), bounce.get("message") or failed),
+            against=kinds.refused_by_the_provider(failed.replace("_", " ")) if kind == kinds.SOFT else "",
         )
     ]  # fmt: skip
 
@@ -259,7 +277,7 @@ def _resend(document: Any, source: Source) -> list[Event]:
 def _mailjet(document: Any, source: Source) -> list[Event]:
     found = []
     for one in _objects(document):
-        kind = _mailjet_kind(one)
+        kind, error = _mailjet_kind(one), text_of(one.get("error")).strip().lower()
         if kind == kinds.IGNORED:
             continue
         found.append(
@@ -268,6 +286,7 @@ def _mailjet(document: Any, source: Source) -> list[Event]:
                 ref=ref_in(inner_json(one.get("Payload")), one.get("CustomID"), one.get("Payload")), recipient=one.get("email"),
                 provider_id=one.get("MessageID"),
                 texts=(one.get("error_related_to"), one.get("error"), one.get("smtp_reply") or one.get("comment")),
+                against=kinds.refused_by_the_provider(error) if error in kinds.MAILJET_OURS else "",
             )
         )  # fmt: skip
     return found

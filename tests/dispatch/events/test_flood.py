@@ -10,6 +10,7 @@ from django.db import connection
 
 from incidents.dispatch import receive
 from incidents.dispatch.conservation import check_campaign
+from incidents.dispatch.events.looking_again import LOOK_AGAIN
 from incidents.dispatch.outbox import finish
 from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import Owner
@@ -97,7 +98,7 @@ def test_no_statement_of_matching_reads_a_large_table_through(large: list[int], 
         "targets": (receive.TARGETS, [large]),
         "tries": (receive.TRIES, {"ids": large}),
         "moved": (receive.MOVED, [large, ["delivered"] * 2000, [""] * 2000, [0.0] * 2000]),
-        "look again": (receive.LOOK_AGAIN, [0, 2000]),
+        "look again": (LOOK_AGAIN, [0, 2000]),
     }
     for name, (query, values) in asked.items():
         plan = explained(query, values)
