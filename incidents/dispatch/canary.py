@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 
@@ -49,13 +48,6 @@ OPEN_TO_EVENTS = {DELIVERED: (SENDING, DOUBT, ACCEPTED), FAILED: (SENDING, DOUBT
 
 class CanaryRefused(CampaignRefused):
     """The first wave cannot be sent again; nothing changed."""
-
-
-def proven_first(*, campaign_id: int, providers: Sequence[str]) -> list[str]:
-    """These providers in the order in which a campaign's letters go by them: first what its first wave has proved, if one did."""
-    taken = CanaryLetter.objects.filter(campaign=campaign_id, state__in=(ACCEPTED, DELIVERED))
-    proven = set(taken.values_list("provider", flat=True)) if len(providers) > 1 else set()
-    return sorted(providers, key=lambda name: name not in proven)
 
 
 def step(*, campaign: Campaign, provider: Provider) -> None:

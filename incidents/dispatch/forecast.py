@@ -1,14 +1,14 @@
 """When the letters will be out, and which deadline will be missed: at the rate of the last minutes, and at the rate allowed.
 
 Letters leave by the earliest legal deadline, then by how long they wait; so the letters of a deadline are out when those of all
-earlier ones are. Nothing is asked of single people: the letters left are counted by deadline on an index.
+earlier ones are. By which provider they go until then is reckoned as dispatch chooses it (`ahead.py`). Nothing is asked of single
+people: the letters left are counted by deadline on an index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -17,32 +17,16 @@ from django.db import connection
 from django.utils import timezone
 
 from incidents.dispatch import limits
+from incidents.dispatch.ahead import Way, end_of
 from incidents.dispatch.alarms import alarms_of
 from incidents.dispatch.channels.choose import UnknownProvider, provider_named, providers
+from incidents.dispatch.measured import WINDOW_SECONDS, Measured, measure
+from incidents.dispatch.order import proven_first
 from incidents.dispatch.pace_shown import Pace, pace_of, rate_in_words
 from incidents.models import Campaign, CampaignState, Obligation
 
-#: The rate is that of the last so many seconds.
-WINDOW_SECONDS = 300
-#: Beyond so many days no end is named.
-HORIZON_DAYS = 400
 UNRELEASED = frozenset({CampaignState.FROZEN, CampaignState.CONTENT_APPROVED})
 OVER = frozenset({CampaignState.STOPPED, CampaignState.CLOSED})
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What was handed over lately."""
-
-    letters: int
-    seconds: float
-    #: The provider of the newest piece of work; empty: nothing was sent yet.
-    provider: str = ""
-
-    @property
-    def per_second(self) -> float:
-        """Letters a second; 0 when nothing was."""
-        return self.letters / self.seconds if self.letters else 0.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +47,8 @@ class Deadline:
     #: The same at the rate and the quotas that are allowed; None: not in sight, or nothing is limited.
     ends_at_allowed: datetime | None
     warning: str = ""
+    #: Whether the providers by which these letters go are limited.
+    is_limited: bool = False
 
     @property
     def missed_by(self) -> timedelta | None:
@@ -110,7 +96,8 @@ class Forecast:
     state: str
     as_of: datetime
     measured: Measured
-    pace: Pace
+    #: The providers in the order in which letters would go by them; the first is `pace`.
+    paces: tuple[Pace, ...]
     deadlines: tuple[Deadline, ...]
     #: Letters that may be doubtful on each connection when a worker is killed, and connections of each worker.
     doubt_bound: int
@@ -119,6 +106,21 @@ class Forecast:
     crash_bound: int
     #: What else a person should know (`alarms.py`).
     alarms: tuple[str, ...] = ()
+
+    @property
+    def pace(self) -> Pace:
+        """What may be done by the first provider."""
+        return self.paces[0]
+
+    @property
+    def goes_by(self) -> Pace | None:
+        """The provider by which a letter would go now; None: all of them wait."""
+        return next((pace for pace in self.paces if Way(pace, None).is_free(pace.as_of)), None)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether a limit says when some of the letters can leave."""
+        return any(one.is_limited for one in self.deadlines)
 
     @property
     def is_paused(self) -> bool:
@@ -149,7 +151,7 @@ class Forecast:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person should know now, the most urgent first."""
-        return tuple(one.warning for one in self.deadlines if one.warning) + tuple(_of_the_provider(self)) + self.alarms
+        return tuple(one.warning for one in self.deadlines if one.warning) + tuple(_of_the_providers(self)) + self.alarms
 
     def to_json(self) -> dict[str, Any]:
         """As `check_campaign --json` prints it."""
@@ -157,6 +159,7 @@ class Forecast:
             "letters_left": self.letters_left, "letters_per_second": round(self.measured.per_second, 3),
             "measured_over_seconds": round(self.measured.seconds, 1), "provider": self.pace.provider,
             "allowed_per_second": self.pace.per_second, "left_today": self.pace.left_today, "breaker": self.pace.breaker,
+            "goes_by": self.goes_by.provider if self.goes_by else "", "fallback": [pace.provider for pace in self.paces[1:]],
             "blocked_until": _iso(self.pace.blocked_until), "doubt_bound_per_connection": self.doubt_bound,
             "doubt_bound_per_connection_when_the_database_crashes": self.crash_bound,
             "deadlines": [one.to_json() for one in self.deadlines], "warnings": list(self.warnings), "as_of": _iso(self.as_of),
@@ -177,25 +180,32 @@ class Forecast:
 
     @property
     def allowed_in_words(self) -> str:
-        """What the provider is allowed to be given."""
-        pace = self.pace
-        if not pace.is_limited:
-            return f"{pace.provider} is not limited"
-        rate = f"{pace.rate_text or 'any rate'}{' (lowered)' if pace.is_lowered else ''}"
-        left = "" if pace.left_today is None else f", {_letters(pace.left_today)} left today"
-        return f"{pace.provider} may be given {rate}{left}{' (warm-up)' if pace.is_warming_up else ''}"
+        """What the providers are allowed to be given, in the order in which letters go by them."""
+        first, *others = map(_allowed, self.paces)
+        now = self.goes_by
+        instead = f"; now letters go by {now.provider}" if others and now and now is not self.pace else ""
+        return "; when it is used up or fails: ".join([first, *others]) + instead
+
+
+def _allowed(pace: Pace) -> str:
+    if not pace.is_limited:
+        return f"{pace.provider} is not limited"
+    rate = f"{pace.rate_text or 'any rate'}{' (lowered)' if pace.is_lowered else ''}"
+    left = "" if pace.left_today is None else f", {_letters(pace.left_today)} left today"
+    return f"{pace.provider} may be given {rate}{left}{' (warm-up)' if pace.is_warming_up else ''}"
 
 
 def forecast(*, campaign: Campaign) -> Forecast:
     """The pace and the deadlines of a campaign now. Reads counts only; changes nothing."""
     measured = measure(campaign=campaign)
-    provider = measured.provider or providers()[0]
-    pace = pace_of(provider=provider)
+    names = proven_first(campaign_id=campaign.pk, providers=providers())
+    paces = tuple(pace_of(provider=name) for name in names)
     left = _letters_left(campaign)
-    bound = settings.MARKER_STEP * _batch(provider)
+    bound = settings.MARKER_STEP * _batch(measured.provider or names[0])
     return Forecast(
-        campaign.reference, campaign.state, pace.as_of, measured, pace, tuple(_deadlines(campaign, left, measured, pace)), bound,
-        settings.LANES, min(settings.CHUNK_SIZE, max(settings.MARKER_FLUSH, bound)), tuple(alarms_of(campaign=campaign)),
+        campaign.reference, campaign.state, paces[0].as_of, measured, paces,
+        tuple(_deadlines(campaign, left, measured, paces)), bound, settings.LANES,
+        min(settings.CHUNK_SIZE, max(settings.MARKER_FLUSH, bound)), tuple(alarms_of(campaign=campaign)),
     )  # fmt: skip
 
 
@@ -204,27 +214,6 @@ def _batch(provider: str) -> int:
         return provider_named(provider).batch
     except (UnknownProvider, ImproperlyConfigured):
         return 1  # it sent lately, but no setting names it any more, or this process has no key for it
-
-
-NEWEST = 500
-MEASURE = """
-WITH newest AS (SELECT id, state, confirmed, claimed_at, ended_at, provider FROM incidents_chunk WHERE campaign_id = %s
-                ORDER BY id DESC LIMIT %s),
-     recent AS (SELECT * FROM newest WHERE state = 'claimed' OR ended_at > clock_timestamp() - make_interval(secs => %s))
-SELECT (SELECT count(*) FROM incidents_attempt a WHERE a.outcome <> 'failed'
-          AND a.chunk_id IN (SELECT id FROM recent WHERE state <> 'claimed')),
-       coalesce(sum(confirmed) FILTER (WHERE state = 'claimed'), 0),
-       extract(epoch FROM clock_timestamp() - min(claimed_at)),
-       (SELECT provider FROM newest ORDER BY id DESC LIMIT 1)
-FROM recent"""
-
-
-def measure(*, campaign: Campaign) -> Measured:
-    """What was handed over in the last minutes: the attempts of the newest pieces of work, and what open ones have answered."""
-    with connection.cursor() as cursor:
-        cursor.execute(MEASURE, [campaign.pk, NEWEST, WINDOW_SECONDS])
-        ended, still, seconds, provider = cursor.fetchone()
-    return Measured(int(ended + still), max(1.0, float(seconds or 0)), provider or "")
 
 
 #: Counts by deadline, on the index `message_ready` alone.
@@ -267,57 +256,52 @@ def _laws(campaign: Campaign) -> _Laws:
     return _Laws({**former, **found}, min(ours, default=None))
 
 
-def _deadlines(campaign: Campaign, left: dict[datetime | None, int], measured: Measured, pace: Pace) -> list[Deadline]:
+def _deadlines(
+    campaign: Campaign, left: dict[datetime | None, int], measured: Measured, paces: tuple[Pace, ...]
+) -> list[Deadline]:
     laws, before, found = _laws(campaign), 0, list[Deadline]()
     far = datetime.max.replace(tzinfo=UTC)
     for due_at in sorted(left, key=lambda due: due or far):
         letters = before + left[due_at]
-        now_rate = end_of(letters=letters, per_second=measured.per_second, pace=pace) if measured.letters else None
-        allowed = end_of(letters=letters, per_second=pace.per_second, pace=pace) if pace.is_limited else None
+        now_rate = end_of(letters=letters, ways=_at_the_rate(measured, paces)).at if measured.letters else None
+        allowed = end_of(letters=letters, ways=[Way(pace, pace.per_second) for pace in paces])
+        is_limited = any(pace.is_limited for pace in allowed.by or paces)
         names = tuple(sorted(laws.of.get(due_at, ())))
         ours_at = laws.ours_at if due_at is None else None
-        one = Deadline(names, due_at, ours_at, left[due_at], before, now_rate, allowed)
-        warned = _warned(one, campaign, measured, pace)
+        one = Deadline(
+            names, due_at, ours_at, left[due_at], before, now_rate, allowed.at if is_limited else None, is_limited=is_limited
+        )
+        warned = _warned(one, campaign, measured, allowed.by or paces, paces[0].as_of)
         # While it is paused nothing leaves at any rate: no end is named.
         found.append(replace(warned, ends_at=None, ends_at_allowed=None) if campaign.state == CampaignState.PAUSED else warned)
         before = letters
     return found
 
 
-def end_of(*, letters: int, per_second: float | None, pace: Pace) -> datetime | None:
-    """When so many letters will be out, at a rate (None: at once) within the quotas of each day; None: not within 400 days."""
-    at = max(pace.as_of, pace.blocked_until or pace.as_of)
-    quota = _quotas(pace)
-    for _ in range(HORIZON_DAYS):
-        midnight = at + timedelta(seconds=limits.until_midnight(at))
-        room = (midnight - at).total_seconds()
-        today = quota(at.astimezone(UTC).date())
-        most = float("inf") if per_second is None else per_second * room
-        if letters <= min(most, float("inf") if today is None else today):
-            return at if per_second is None else at + timedelta(seconds=letters / per_second)
-        letters -= int(min(most, float("inf") if today is None else today))
-        at = midnight
-    return None
+def _at_the_rate(measured: Measured, paces: tuple[Pace, ...]) -> list[Way]:
+    """All at the rate of the last minutes; another provider than that was at no more than it may be given."""
+    most = measured.per_second
+    return [
+        Way(pace, most if pace.provider == measured.provider or pace.per_second is None else min(most, pace.per_second))
+        for pace in paces
+    ]
 
 
-def _quotas(pace: Pace) -> Callable[[date], int | None]:
-    today = pace.as_of.astimezone(UTC).date()
-    return lambda day: pace.left_today if day == today else pace.quota_of(day=day)
+def _warned(one: Deadline, campaign: Campaign, measured: Measured, by: tuple[Pace, ...], now: datetime) -> Deadline:
+    """The deadline with its warning in words. Only the law's deadlines are warned of; our own target is no deadline.
 
-
-def _warned(one: Deadline, campaign: Campaign, measured: Measured, pace: Pace) -> Deadline:
-    """The deadline with its warning in words. Only the law's deadlines are warned of; our own target is no deadline."""
+    `by`: the providers by which its letters go, as fast as is allowed.
+    """
     if one.due_at is None:
         return one
     whose, waiting = f"The deadline of {one.name} ({_moment(one.due_at)})", _letters(one.letters + one.before)
-    if one.due_at <= pace.as_of:
+    if one.due_at <= now:
         has = "has" if one.letters == 1 else "have"
-        text = f"{whose} passed {_short((pace.as_of - one.due_at).total_seconds())} ago; {_letters(one.letters)} {has} not left."
-    elif pace.is_limited and (one.missed_by_allowed or one.ends_at_allowed is None):
-        by = f" by {_short(one.missed_by_allowed.total_seconds())}" if one.missed_by_allowed else ""
-        text = (
-            f"{whose} will be missed{by} even at all that {pace.provider} may be given. Raise the limit, or use another provider."
-        )
+        text = f"{whose} passed {_short((now - one.due_at).total_seconds())} ago; {_letters(one.letters)} {has} not left."
+    elif one.is_limited and (one.missed_by_allowed or one.ends_at_allowed is None):
+        given = " and ".join(pace.provider for pace in by)
+        late = f" by {_short(one.missed_by_allowed.total_seconds())}" if one.missed_by_allowed else ""
+        text = f"{whose} will be missed{late} even at all that {given} may be given. Raise the limit, or use another provider."
     elif campaign.state == CampaignState.PAUSED:
         text = f"{whose} runs on while the campaign is paused: {waiting} must leave before it."
     elif one.missed_by:
@@ -333,18 +317,23 @@ def _stillness(measured: Measured) -> str:
     return "and the end is not in sight" if measured.letters else f"and nothing left in the last {WINDOW_SECONDS // 60} min"
 
 
-def _of_the_provider(now: Forecast) -> list[str]:
-    pace, until = now.pace, now.pace.blocked_until
+def _of_the_providers(now: Forecast) -> list[str]:
     if not now.letters_left:
         return []
+    instead = "" if now.goes_by is None else f" Letters go by {now.goes_by.provider} until then."
+    return [f"{said}.{'' if pace is now.goes_by else instead}" for pace in now.paces if (said := _waits(pace))]
+
+
+def _waits(pace: Pace) -> str:
+    """Why and until when nothing leaves by this provider; empty: letters may."""
+    until, because = pace.blocked_until, f": {pace.row.reason}" if pace.row.reason else ""
     if until is None:
-        return [f"{spent_in_words(pace=pace)}."] if pace.spent_until else []
-    because = f": {pace.row.reason}" if pace.row.reason else ""
+        return spent_in_words(pace=pace) if pace.spent_until else ""
     if pace.breaker == "paused":
-        return [f"{pace.provider} asked us to wait until {_moment(until)}."]
+        return f"{pace.provider} asked us to wait until {_moment(until)}"
     if pace.breaker == limits.HALF_OPEN:
-        return [f"{pace.provider} is being tried with one letter{because}."]
-    return [f"{pace.provider} is not asked until {_moment(until)}{because}."]
+        return f"{pace.provider} is being tried with one letter{because}"
+    return f"{pace.provider} is not asked until {_moment(until)}{because}"
 
 
 def spent_in_words(*, pace: Pace) -> str:

@@ -280,7 +280,7 @@ def _quota(campaign: Campaign) -> Finding:
     except ImproperlyConfigured as error:
         return Finding("quota", WARN, f"Nothing can be forecast: {error}", "Mend that first; then make the preflight again.")
     ahead = [one for one in now.deadlines if one.due_at and one.due_at > now.as_of]
-    missed = [one for one in ahead if now.pace.is_limited and (one.missed_by_allowed or one.ends_at_allowed is None)]
+    missed = [one for one in ahead if one.is_limited and (one.missed_by_allowed or one.ends_at_allowed is None)]
     text = f"{now.letters_left} letters wait; {now.allowed_in_words}."
     if missed:
         text += f" The deadline of {missed[0].name} would be missed even so."

@@ -23,6 +23,7 @@ from incidents.dispatch.channels.inbox import simulated_events
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.doubts import settle_doubts
 from incidents.dispatch.events import against_us
+from incidents.dispatch.order import proven_first
 from incidents.dispatch.outbox import take_over
 from incidents.dispatch.owner import AWAY, Owner, forget_the_dead
 from incidents.dispatch.picking import BY_INDEX
@@ -60,7 +61,7 @@ def send_due(*, owner: Owner, seconds: float) -> Slice:
     end, answered = time.monotonic() + seconds, 0
     while (left := end - time.monotonic()) > 0:
         for campaign_id in urgent_first():
-            name = pacing.choose(providers=canary.proven_first(campaign_id=campaign_id, providers=providers()))
+            name = pacing.choose(providers=proven_first(campaign_id=campaign_id, providers=providers()))
             if name is None:
                 return Slice(answered, False)  # every circuit is open; the next tick looks again
             with closing(provider_named(name)) as provider:
@@ -184,7 +185,7 @@ def _first_wave(campaign: Campaign) -> None:
     """To the staff by the way that people's letters would take now; where there is none, what was sent is looked after."""
     if campaign.canary != "waiting":
         return
-    name = pacing.choose(providers=canary.proven_first(campaign_id=campaign.pk, providers=providers()))
+    name = pacing.choose(providers=proven_first(campaign_id=campaign.pk, providers=providers()))
     with closing(provider_named(name) if name else provider_for()) as provider:
         canary.step(campaign=campaign, provider=provider)
 
@@ -233,7 +234,7 @@ def _round(campaign: Campaign, owner: Owner, progress: Callable[[dict[str, int]]
         owner.stand()
     keep_house()
     seal_if_we_may()
-    name = pacing.choose(providers=canary.proven_first(campaign_id=campaign.pk, providers=providers()))
+    name = pacing.choose(providers=proven_first(campaign_id=campaign.pk, providers=providers()))
     answered = 0
     if name is not None:
         with closing(provider_named(name)) as provider:

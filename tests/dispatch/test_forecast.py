@@ -15,8 +15,10 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 
 from incidents.admin.pace import ways
 from incidents.dispatch import pacing
+from incidents.dispatch.ahead import Way, end_of
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
-from incidents.dispatch.forecast import LEFT, end_of, forecast, measure
+from incidents.dispatch.forecast import LEFT, forecast
+from incidents.dispatch.measured import measure
 from incidents.dispatch.pace_shown import LimitRefused, Pace, close_breaker, domains_aside, pace_of
 from incidents.models import Attempt, AuditEvent, Campaign, Chunk, Cohort, Incident, Message, Obligation, ProviderLimit
 from notifier.drill import Progress
@@ -44,9 +46,9 @@ def limited(settings: Settings) -> Any:
     return set_
 
 
-def pace(limit: Limit, *, at: datetime = NOON, **row: Any) -> Pace:
-    made = ProviderLimit(provider="smtp", **{"day": at.date(), "refilled_at": at, **row})
-    return Pace("smtp", at, limit, made)
+def pace(limit: Limit, *, at: datetime = NOON, name: str = "smtp", **row: Any) -> Pace:
+    made = ProviderLimit(provider=name, **{"day": at.date(), "refilled_at": at, **row})
+    return Pace(name, at, limit, made)
 
 
 def due(campaign: Campaign, *hours: float | None) -> list[datetime | None]:
@@ -84,8 +86,48 @@ def sent(campaign: Campaign, *, letters: int, seconds_ago: float, confirmed: int
 def test_the_end_follows_rate_and_quota_day_by_day(
     limit: Limit, row: dict[str, Any], letters: int, per_second: float | None, ends: datetime | None
 ) -> None:
-    found = end_of(letters=letters, per_second=per_second, pace=pace(limit, **row))
-    assert found == ends
+    found = end_of(letters=letters, ways=[Way(pace(limit, **row), per_second)])
+    assert found.at == ends
+
+
+MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
+SHUT = {"breaker": "open", "open_until": NOON + HOUR}
+ASKED = {"open_until": NOON + HOUR, "reason": "it asked us to wait for 60 min"}
+
+
+@pytest.mark.parametrize(("first", "second", "letters", "ends", "by"), [
+    ((Limit(per_day=100), {"sent_today": 100}, 1.0), (Limit(), {}, 1.0), 600, NOON + timedelta(seconds=600), ["b"]),
+    ((Limit(per_day=100), {}, 1.0), (Limit(), {}, 2.0), 300, NOON + timedelta(seconds=200), ["a", "b"]),
+    ((Limit(), SHUT, 10.0), (Limit(), {}, 1.0), 3600 + 100, NOON + HOUR + timedelta(seconds=10), ["b", "a"]),
+    ((Limit(), ASKED, 10.0), (Limit(), {}, 1.0), 3600 + 100, NOON + HOUR + timedelta(seconds=10), ["b", "a"]),
+    ((Limit(), {"open_until": NOON + timedelta(seconds=8)}, 1.0), (Limit(), {}, 1.0), 2, NOON + timedelta(seconds=10), ["a"]),
+    ((Limit(per_day=100), {}, None), (Limit(per_day=50), {}, None), 250, MIDNIGHT, ["a", "b"]),
+    ((Limit(), SHUT, 1.0), (Limit(), {**SHUT, "open_until": NOON + 2 * HOUR}, 1.0), 60, NOON + HOUR + timedelta(seconds=60), ["a"]),
+], ids=["used up", "used up on the way", "shut", "asked us to wait", "a wait of seconds", "both used up", "both shut"])  # fmt: skip
+def test_the_end_follows_the_second_provider_where_dispatch_takes_it(
+    first: Any, second: Any, letters: int, ends: datetime, by: list[str]
+) -> None:
+    ways = [Way(pace(limit, name=name, **row), rate) for name, (limit, row, rate) in zip("ab", (first, second), strict=True)]
+    found = end_of(letters=letters, ways=ways)
+    assert (found.at, [one.provider for one in found.by]) == (ends, by)
+
+
+def test_a_used_up_quota_with_a_second_provider_misses_no_deadline_and_says_who_carries_on(
+    released: Campaign, limited: Any, settings: Settings
+) -> None:
+    limited("inbox 2/day; second 1000/day")
+    assert pacing.grant(provider="inbox", wanted=5).number == 2
+    due(released, 2 / 60)
+    alone = forecast(campaign=released)
+    assert alone.deadlines[0].warning and "even at all that inbox may be given" in alone.deadlines[0].warning
+    settings.MAIL_FALLBACK = "inbox:?name=second"
+    found = forecast(campaign=released)
+    assert pacing.choose(providers=["inbox", "second"]) == "second"
+    assert found.deadlines[0].missed_by_allowed is None and "even at all" not in found.deadlines[0].warning
+    assert "when it is used up or fails: second may be given any rate, 1,000 letters left today" in found.allowed_in_words
+    assert found.allowed_in_words.endswith("now letters go by second") and found.to_json()["goes_by"] == "second"
+    (line,) = (line for line in found.warnings if "quota" in line)
+    assert line.startswith("Today's quota of inbox is used up") and line.endswith("Letters go by second until then.")
 
 
 def test_letters_left_are_counted_by_deadline_the_earliest_first_and_without_one_last(released: Campaign) -> None:

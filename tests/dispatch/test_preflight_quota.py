@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pytest_django import Settings
 
-from incidents.dispatch import forecast, pacing
+from incidents.dispatch import ahead, pacing
 from incidents.dispatch.gate.findings import OK, WARN, Finding
 from incidents.dispatch.preflight import findings_of
 from incidents.models import Campaign, Message, ProviderLimit
@@ -48,7 +48,7 @@ def test_a_quota_under_which_no_end_is_in_sight_is_a_warning_too(
     five_frozen: Campaign, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert quota(five_frozen, settings, "inbox 1000/s 1/day", hours=400).level == OK
-    monkeypatch.setattr(forecast, "HORIZON_DAYS", 2)
+    monkeypatch.setattr(ahead, "HORIZON_DAYS", 2)
     assert quota(five_frozen, settings, "inbox 1000/s 1/day", hours=400).level == WARN
 
 

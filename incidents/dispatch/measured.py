@@ -1,0 +1,48 @@
+"""How fast letters left in the last minutes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import connection
+
+from incidents.models import Campaign
+
+#: The rate is that of the last so many seconds.
+WINDOW_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was handed over lately."""
+
+    letters: int
+    seconds: float
+    #: The provider of the newest piece of work; empty: nothing was sent yet.
+    provider: str = ""
+
+    @property
+    def per_second(self) -> float:
+        """Letters a second; 0 when nothing was."""
+        return self.letters / self.seconds if self.letters else 0.0
+
+
+NEWEST = 500
+MEASURE = """
+WITH newest AS (SELECT id, state, confirmed, claimed_at, ended_at, provider FROM incidents_chunk WHERE campaign_id = %s
+                ORDER BY id DESC LIMIT %s),
+     recent AS (SELECT * FROM newest WHERE state = 'claimed' OR ended_at > clock_timestamp() - make_interval(secs => %s))
+SELECT (SELECT count(*) FROM incidents_attempt a WHERE a.outcome <> 'failed'
+          AND a.chunk_id IN (SELECT id FROM recent WHERE state <> 'claimed')),
+       coalesce(sum(confirmed) FILTER (WHERE state = 'claimed'), 0),
+       extract(epoch FROM clock_timestamp() - min(claimed_at)),
+       (SELECT provider FROM newest ORDER BY id DESC LIMIT 1)
+FROM recent"""
+
+
+def measure(*, campaign: Campaign) -> Measured:
+    """What was handed over in the last minutes: the attempts of the newest pieces of work, and what open ones have answered."""
+    with connection.cursor() as cursor:
+        cursor.execute(MEASURE, [campaign.pk, NEWEST, WINDOW_SECONDS])
+        ended, still, seconds, provider = cursor.fetchone()
+    return Measured(int(ended + still), max(1.0, float(seconds or 0)), provider or "")
