@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 
 #: As a shell counts a program that wrote into a closed pipe: 128 and SIGPIPE.
 NOBODY_READS = 128 + signal.SIGPIPE
+#: Classes of errors of a database that is not there: connection, sign-in, no such database, shut down or out of something.
+GONE = ("08", "28", "3D", "53", "57")
 
 
 def main() -> int:
@@ -25,9 +27,11 @@ def main() -> int:
 
         from notifier import environment
         from notifier.embedded import ServiceDown
+        from notifier.logs import end_without_words
     except ImportError as error:
         print(f"{error.name} is not installed. Run 'make run' once, then use .venv/bin/python manage.py.", file=sys.stderr)
         return 3
+    end_without_words()
     command = environment.command_of(sys.argv[1:])
     # A plain kill ends as Ctrl-C does: children and servers are stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -38,8 +42,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 3
     except (OperationalError, InterfaceError, psycopg.OperationalError) as error:
-        first = str(error).strip().split("\n")[0]
-        print(f"The database went away: {first}. Nothing half-done was kept; run the command again.", file=sys.stderr)
+        print(f"The database went away: {why_away(error)}. Nothing half-done was kept; run the command again.", file=sys.stderr)
         return 3
     except ImproperlyConfigured as error:
         print(error, file=sys.stderr)
@@ -75,12 +78,22 @@ def nobody_reads() -> bool:
     return gone
 
 
+def why_away(error: Exception) -> str:
+    """The first line of what says that nobody is there; else the type: a statement's error quotes what it was about."""
+    from notifier.logs import named
+
+    code = getattr(error, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
+    return named(error.__cause__ or error) if code and code[:2] not in GONE else str(error).strip().split("\n")[0]
+
+
 def fault(error: Exception) -> int:
-    """A fault of ours: one plain line, the traceback only in a log file of mode 600 (with DEBUG=1 also here)."""
+    """A fault of ours: one plain line with its type and place, the way to it in a log file of mode 600. Its words, which may hold
+    a person's row, are shown with DEBUG=1 alone, and written nowhere."""
     from notifier import environment
     from notifier.embedded import private_folder
+    from notifier.logs import named, place_of, without_words
 
-    trace, folder = "".join(traceback.format_exception(error)), environment.place().var
+    trace, folder = without_words(error), environment.place().var
     try:
         place = private_folder(folder / "log") / "faults.log"
         with os.fdopen(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "a") as out:
@@ -92,8 +105,9 @@ def fault(error: Exception) -> int:
         )
         return 3
     if os.environ.get("DEBUG") == "1":
-        print(trace, file=sys.stderr)
-    print(f"This is a fault of the program ({type(error).__name__}), not of your input; details in {place}.", file=sys.stderr)
+        print("".join(traceback.format_exception(error)), file=sys.stderr)
+    what = " at ".join(filter(None, (named(error).removeprefix("builtins."), place_of(error))))
+    print(f"This is a fault of the program ({what}), not of your input; details in {place}.", file=sys.stderr)
     return 1
 
 

@@ -12,7 +12,9 @@ from celery.signals import worker_ready
 from celery.worker import state
 
 from incidents.checks import refuse_to_serve
+from notifier.logs import end_without_words
 
+end_without_words()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notifier.settings")
 
 

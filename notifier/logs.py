@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import re
+import sys
+import threading
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 ADDRESS = re.compile(r"""[^\s<>"'(),;:=\[\]{}]+(?:@|＠|%40)[^\s<>"'(),;:=\[\]{}]*\.[^\s<>"'(),;:=\[\]{}]+""", re.IGNORECASE)
+ROOT = Path(__file__).resolve().parent.parent
 #: Shorter words are said by chance as well.
 SHORTEST_WORDS = 4
 
@@ -30,19 +35,24 @@ class WithoutWords(logging.Formatter):
 
     def formatException(self, ei: ExcInfo) -> str:  # noqa: N802  (the base's name)
         """The chain, what was first at the top."""
-        parts = []
-        for error, why in reversed(list(chain(ei[1]))):
-            frames = "".join(traceback.format_tb(error.__traceback__)).rstrip("\n")
-            parts.append("\n".join(line for line in ("Traceback:", frames, _named(error), why) if line))
-        return "\n".join(parts)
+        return without_words(ei[1])
 
     def _message(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
         for error, _ in chain(record.exc_info[1] if isinstance(record.exc_info, tuple) else None):
             for words in sorted((repr(error), str(error)), key=len, reverse=True):
                 if len(words) >= SHORTEST_WORDS:
-                    message = message.replace(words, _named(error))
+                    message = message.replace(words, named(error))
         return ADDRESS.sub("[address]", message)
+
+
+def without_words(error: BaseException | None) -> str:
+    """The types and places of an exception and of what it was raised from, what was first at the top."""
+    parts = []
+    for one, why in reversed(list(chain(error))):
+        frames = "".join(traceback.format_tb(one.__traceback__)).rstrip("\n")
+        parts.append("\n".join(line for line in ("Traceback:", frames, named(one), why) if line))
+    return "\n".join(parts)
 
 
 def chain(error: BaseException | None) -> Iterator[tuple[BaseException, str]]:
@@ -62,8 +72,30 @@ def chain(error: BaseException | None) -> Iterator[tuple[BaseException, str]]:
             waiting.append((one.__context__, "(while it was handled came)"))
 
 
-def _named(error: BaseException) -> str:
+def named(error: BaseException) -> str:
     """The type, and the number of what happened where a database or a system gives one."""
     kind = type(error)
     code = getattr(error, "sqlstate", None) or getattr(error, "errno", None)
     return f"{kind.__module__}.{kind.__qualname__}{f' ({code})' if isinstance(code, int | str) else ''}"
+
+
+def place_of(error: BaseException) -> str:
+    """Where in the project it was raised: module and line, of the innermost call that is ours; empty: nowhere."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_relative_to(ROOT) and ".venv" not in path.parts:
+            return f"{'.'.join(path.relative_to(ROOT).with_suffix('').parts)}:{frame.lineno}"
+    return ""
+
+
+def end_without_words() -> None:
+    """What nobody catches, in this process or one of its threads, ends with types and places; with DEBUG=1 as Python has it."""
+    if os.environ.get("DEBUG") != "1":
+        sys.excepthook = lambda _, error, __: _tell(error)
+        threading.excepthook = lambda told: _tell(told.exc_value)
+
+
+def _tell(error: BaseException | None) -> None:
+    if isinstance(error, KeyboardInterrupt | SystemExit) or error is None:
+        return
+    print(f"{without_words(error)}\nNobody caught this; its words are shown with DEBUG=1 alone.", file=sys.stderr)

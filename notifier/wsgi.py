@@ -7,7 +7,9 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from incidents.checks import refuse_to_serve
+from notifier.logs import end_without_words
 
+end_without_words()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notifier.settings")
 application = get_wsgi_application()
 refuse_to_serve()

@@ -5,15 +5,21 @@ from __future__ import annotations
 import io
 import logging
 import logging.config
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import psycopg
 import pytest
 from django.conf import settings
 
+import manage
 from incidents.dispatch import campaign as campaigns
 from incidents.dispatch.campaign import anchor
 from incidents.models import Campaign
 
+ROOT = Path(__file__).resolve().parents[2]
 WORDS = "claire@example.org has no mailbox, says Claire Cartier"
 
 
@@ -82,3 +88,42 @@ def test_a_head_that_cannot_be_mailed_is_logged_without_the_address(
     monkeypatch.setattr(campaigns, "provider_for", fails)
     anchor(campaign=released)
     assert "could not be mailed: ValueError" in caplog.text and "claire" not in caplog.text.lower()
+
+
+# -- what nobody catches ----------------------------------------------------------------------------------------------------
+
+HOOKED = "from notifier.logs import end_without_words\nend_without_words()\n"
+IN_A_THREAD = "import threading\ndef fails(): raise ValueError(%r)\nthread = threading.Thread(target=fails)\nthread.start()\nthread.join()\n"
+
+
+@pytest.mark.parametrize("code", [f"raise ValueError({WORDS!r})", IN_A_THREAD % WORDS], ids=["the process", "a thread"])
+def test_what_nobody_catches_ends_with_its_type_and_place_and_with_words_on_demand_only(code: str) -> None:
+    def said(**more: str) -> str:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
+        done = subprocess.run([sys.executable, "-c", HOOKED + code], check=False, capture_output=True, text=True, env=environment)
+        return done.stderr
+
+    quiet = said(DEBUG="")
+    assert "builtins.ValueError" in quiet and "line" in quiet and "claire" not in quiet.lower()
+    assert WORDS in said(DEBUG="1")
+
+
+def test_a_command_that_fails_names_type_and_place_and_writes_the_words_nowhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BREACH_VAR", str(tmp_path))
+    monkeypatch.delenv("DEBUG", raising=False)
+    assert manage.fault(raised("from")) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("This is a fault of the program (psycopg.errors.UniqueViolation (23505) at tests.project.test_logs:")
+    kept = (tmp_path / "log" / "faults.log").read_text()
+    assert "in raised" in kept and "builtins.ValueError" in kept
+    assert "claire" not in (said + kept).lower()
+
+
+def test_a_database_that_is_away_says_why_and_a_statement_that_failed_says_its_type() -> None:
+    assert "refused" in manage.why_away(psycopg.OperationalError("connection refused\nIs the server running?"))
+    stopped = psycopg.errors.AdminShutdown("terminating connection")
+    assert manage.why_away(stopped) == "terminating connection"
+    row = psycopg.errors.ProgramLimitExceeded(f"index row of {WORDS} is too large")
+    assert manage.why_away(row) == "psycopg.errors.ProgramLimitExceeded (54000)"
