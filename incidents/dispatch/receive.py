@@ -100,7 +100,7 @@ def body_of_event(*, provider: str, event_key: str) -> str:
 
 def apply_events(*, seconds: float = SECONDS) -> int:
     """Match stored events with their messages and move them, for about `seconds`; returns how many were dealt with."""
-    look_again(number=BATCH)
+    look_again(number=BATCH, kinds=_kinds())
     after: int | None = 0
     total, end = 0, time.monotonic() + seconds
     while after is not None and time.monotonic() < end:

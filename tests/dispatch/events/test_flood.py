@@ -98,7 +98,7 @@ def test_no_statement_of_matching_reads_a_large_table_through(large: list[int], 
         "targets": (receive.TARGETS, [large]),
         "tries": (receive.TRIES, {"ids": large}),
         "moved": (receive.MOVED, [large, ["delivered"] * 2000, [""] * 2000, [0.0] * 2000]),
-        "look again": (LOOK_AGAIN, [0, 2000]),
+        "look again": (LOOK_AGAIN, {"after": 0, "number": 2000, "names": ["one"], "kinds": ["postmark"]}),
     }
     for name, (query, values) in asked.items():
         plan = explained(query, values)

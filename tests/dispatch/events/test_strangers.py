@@ -15,7 +15,9 @@ from incidents.dispatch.receive import apply_events, store_events
 from incidents.models import Campaign, Message, ProviderEvent
 from incidents.people.erasing import lift_hold, place_hold
 from incidents.tasks import keep_retention
-from tests.dispatch.campaigns import person, sql, state_of
+from tests.dispatch.campaigns import person, sql, state_of, superuser
+from tests.dispatch.events.conftest import handed_over
+from tests.dispatch.events.posted import NAMES
 
 REF = "f" * 32
 
@@ -81,3 +83,26 @@ def test_more_than_a_page_goes_too_and_what_is_known_stays(
 def test_housekeeping_s_own_role_may_give_them_up(database: None) -> None:
     store_events(provider="postmark", events=[{"event_key": "e", "message_ref": REF, "kind": "delivered"}])
     assert forget_strangers() == 0
+
+
+def test_a_name_that_another_provider_gave_is_not_looked_at_again_and_the_own_one_is(five: Campaign) -> None:
+    store_events(provider="sendgrid", events=[{"event_key": "s", "kind": "delivered", "provider_id": NAMES["postmark"]}])
+    store_events(provider="postmark", events=[{"event_key": "p", "kind": "delivered", "provider_id": NAMES["postmark"]}])
+    assert apply_events() == 2
+    claire = handed_over(five, "postmark")
+    assert apply_events() == 1, "Postmark's own"
+    assert state_of(claire) == "delivered"
+    before = list(ProviderEvent.objects.order_by("id").values_list("provider", "effect", "applied_at"))
+    assert apply_events() == 0
+    assert [effect for _, effect, _ in before] == ["unknown message", "moved to delivered"]
+    assert list(ProviderEvent.objects.order_by("id").values_list("provider", "effect", "applied_at")) == before
+
+
+def test_a_name_is_found_whatever_our_settings_call_the_account(five: Campaign, settings: Settings, admin_url: str) -> None:
+    settings.MAIL = "postmark:?name=second"
+    store_events(provider="postmark", events=[{"event_key": "p", "kind": "delivered", "provider_id": NAMES["postmark"]}])
+    assert apply_events() == 1
+    claire = handed_over(five, "second")
+    with superuser(admin_url) as server:
+        server.execute("UPDATE incidents_attempt SET provider_id = %s", [NAMES["postmark"]])
+    assert apply_events() == 1 and state_of(claire) == "delivered"
