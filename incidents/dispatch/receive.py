@@ -41,6 +41,7 @@ BATCH, SECONDS = 2000, 10.0
 CODE = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
 logger = logging.getLogger(__name__)
 
+STORE_LOCK = 0x62_6E_5F_74_6F_6C_64  # "bn_told"
 STORE = """
 INSERT INTO incidents_providerevent (provider, event_key, message_ref, kind, detail, happened_at, recipient_hash, provider_id,
   strength, signed_at, raw_sha256, received_at, applied_at, effect)
@@ -50,6 +51,11 @@ SELECT %(provider)s, u.event_key, u.message_ref, u.kind, u.detail, u.happened_at
 FROM json_to_recordset(%(events)s) AS u(event_key text, message_ref text, kind text, detail text, happened_at timestamptz,
   recipient_hash text, provider_id text)
 ON CONFLICT (provider, event_key) DO NOTHING"""
+#: Of several: an event that another request is storing is waited for, and two that hold the same in opposite order would wait for
+#: each other. So they store one after the other, each in its provider's order, which matching goes by.
+STORE_MANY = f"WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock({STORE_LOCK})) {STORE}".replace(
+    "provider_id text)", "provider_id text), turn"
+)
 WIDTHS = {"event_key": 100, "message_ref": 32, "kind": 20, "detail": 200, "recipient_hash": 64, "provider_id": 200}
 
 
@@ -68,11 +74,11 @@ def store_events(
     ]
     more = {"provider": provider, "strength": strength, "signed_at": signed_at, "raw_sha256": raw_sha256}
     if given:
-        _store({"events": json.dumps(given, default=datetime.isoformat), **more})
+        _store(STORE if len(given) == 1 else STORE_MANY, {"events": json.dumps(given, default=datetime.isoformat), **more})
     return len(given)
 
 
-def _store(row: Mapping[str, Any]) -> None:
+def _store(statement: str, row: Mapping[str, Any]) -> None:
     """One statement of its own, prepared once on each connection; committed when this returns, but inside a transaction."""
     # The connection is not asked beforehand whether it still stands: where it does not, all is said again on a new one.
     for last in (connection.in_atomic_block, True):
@@ -80,7 +86,7 @@ def _store(row: Mapping[str, Any]) -> None:
             connection.ensure_connection()
             with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
                 reach("mid_event_store")
-                cursor.execute(STORE, row, prepare=True)
+                cursor.execute(statement, row, prepare=True)
             return
         except OperationalError:
             if last:

@@ -117,9 +117,14 @@ def five(admin_url: str) -> Campaign:
 
 
 @pytest.fixture
-def crowd(copy: Callable[[str], str]) -> Campaign:
+def crowd_url(copy: Callable[[str], str]) -> str:
+    """Two hundred people, released, for a test that also acts as the superuser: the address."""
+    return copy("crowd")
+
+
+@pytest.fixture
+def crowd(crowd_url: str) -> Campaign:
     """Two hundred people, released."""
-    copy("crowd")
     return Campaign.objects.select_related("incident").get()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,15 +27,8 @@ WORDS = "(refuses us: sender): 550 5.7.26 claire@example.org is not welcome"
 
 
 @pytest.fixture
-def crowd_url(copy: Callable[[str], str]) -> str:
-    """Where two hundred people are released, for a superuser."""
-    return copy("crowd")
-
-
-@pytest.fixture
-def accepted(crowd_url: str) -> Campaign:
+def accepted(crowd: Campaign) -> Campaign:
     """Two hundred letters that Postmark has taken."""
-    crowd = Campaign.objects.select_related("incident").get()
     with Owner() as owner:
         claimed = taken(crowd, owner, size=200, provider="postmark")
         finish(claimed=claimed, outcomes=[Outcome("accepted", f"p{n}") for n in range(200)])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from incidents.dispatch import receive
 from incidents.dispatch.conservation import check_campaign
@@ -30,6 +32,11 @@ FROM (SELECT * FROM incidents_message ORDER BY id LIMIT 1) one, generate_series(
 INSERT INTO incidents_attempt (message_id, number, chunk_id, outcome, provider, provider_id, detail, content_sha256)
 SELECT id, 1, 1, 'accepted', 'postmark', provider_id, '', content_sha256 FROM incidents_message WHERE entry_id > 1000000;
 ANALYZE incidents_message; ANALYZE incidents_attempt; ANALYZE incidents_registerentry;"""
+
+#: Somebody else's event, not committed.
+HALF = """
+INSERT INTO incidents_providerevent (provider, event_key, message_ref, kind, detail, received_at, effect)
+VALUES ('sendgrid', %s, '', 'delivered', '', now(), '')"""
 
 
 @pytest.fixture
@@ -62,6 +69,26 @@ def test_a_flood_is_applied_by_two_at_once_who_meet_the_same_letters_in_opposite
         left += apply_events()
     assert sum(results) + left == stored == AuditEvent.objects.filter(action="event.received").count()
     assert states(accepted) == {"delivered": 200} and check_campaign(campaign=accepted).holds
+
+
+def test_two_requests_that_hold_the_same_events_in_opposite_order_are_stored_without_a_circle(
+    accepted: Campaign, crowd_url: str
+) -> None:
+    refs = list(accepted.messages.order_by("id").values_list("message_ref", flat=True))[:3]
+
+    def store(order: list[str]) -> int:
+        with transaction.atomic():  # in which nothing is tried a second time
+            return store_events(provider="sendgrid", events=flood(order, times=1, kind="delivered"))
+
+    with psycopg.connect(crowd_url) as other:
+        # Both have stored their first event, and wait for the second, which somebody else is storing.
+        other.execute(HALF, [f"0-{refs[1]}-delivered"])
+        release = threading.Timer(2.0, other.rollback)
+        release.start()
+        results = together(lambda: store(refs), lambda: store(refs[::-1]))
+        release.join()
+    assert results == [3, 3]
+    assert ProviderEvent.objects.count() == 3
 
 
 def test_what_is_known_already_is_neither_written_nor_applied_again(accepted: Campaign) -> None:
