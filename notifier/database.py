@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from notifier.connecting import connect
 from notifier.embedded import ServiceDown
 from notifier.privileges import ROLES, RUNTIME_ROLES, TEMPORARY, fingerprint, grants
 
@@ -63,7 +64,7 @@ def prepare_database(url: str, *, passwords: Mapping[str, str], again: bool = Fa
     try:
         if again or not _is_set_up(found["owner"], database_name(url)):
             _create_database(url, database_name(url))
-            with psycopg.connect(url, connect_timeout=5) as connection:
+            with connect(url) as connection:
                 _set_up(connection, database_name(url), passwords)
     except psycopg.errors.InsufficientPrivilege as error:
         raise ServiceDown(
@@ -89,7 +90,7 @@ def unreachable(url: str, error: Exception) -> DatabaseAway:
 def _is_set_up(owner_url: str, name: str) -> bool:
     """Whether the owner's password is ours, all roles are there and the former one is gone."""
     try:
-        with psycopg.connect(owner_url, connect_timeout=5) as connection:
+        with connect(owner_url) as connection:
             known = connection.execute("SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", [f"{name}_"]).fetchall()
     except psycopg.OperationalError as error:
         if any(sign in str(error) for sign in NOT_SET_UP):
@@ -101,13 +102,13 @@ def _is_set_up(owner_url: str, name: str) -> bool:
 
 def _create_database(url: str, name: str) -> None:
     try:
-        psycopg.connect(url, connect_timeout=5).close()
+        connect(url).close()
     except psycopg.OperationalError as error:
         if "does not exist" not in str(error):
             raise
         parts = urlsplit(url)
         faster = suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)  # another start may be
-        with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as connection, faster:
+        with connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as connection, faster:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
@@ -163,7 +164,7 @@ def _retire(connection: psycopg.Connection, former: str, *, powerful: bool) -> N
 
 def grant_rights(owner_url: str, *, prefix: str = "") -> None:
     """Give every role its rights on the tables and take all others, as the owner. Run after every migration."""
-    with psycopg.connect(owner_url, connect_timeout=5) as connection:
+    with connect(owner_url) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [SETUP_LOCK])
         existing = relations_of(connection)
         for statement in grants(prefix=prefix or database_name(owner_url), existing=existing):
@@ -181,7 +182,7 @@ def relations_of(connection: psycopg.Connection) -> frozenset[str]:
 
 def erase_schema(owner_url: str) -> None:
     """Drop everything in the database: only for `--fresh`, on a database that holds nothing but drills."""
-    with psycopg.connect(owner_url, autocommit=True, connect_timeout=5) as connection:
+    with connect(owner_url, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '20s'")
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")

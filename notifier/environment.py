@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 
 from notifier import acts, database, embedded, schema
+from notifier.connecting import connect
 from notifier.embedded import Place, ServiceDown
 from notifier.privileges import ROLES
 
@@ -187,7 +188,7 @@ def wait_for_database(url: str, *, seconds: float) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
-            psycopg.connect(url, connect_timeout=5).close()
+            connect(url).close()
             return
         except psycopg.OperationalError as error:
             if time.monotonic() > end:

@@ -17,6 +17,7 @@ import psycopg
 
 from incidents.checks import ROLE, Fault, faults_of_role
 from notifier import acts, database
+from notifier.connecting import connect
 from notifier.embedded import Place, ServiceDown
 from notifier.privileges import ROLES, fingerprint
 
@@ -60,7 +61,7 @@ def known_migrations() -> set[tuple[str, str]]:
 def look(url: str) -> Sight:
     """See who we are there, and how far the schema is. Raises ServiceDown with the remedy."""
     try:
-        with psycopg.connect(url, connect_timeout=5, autocommit=True) as connection:
+        with connect(url, autocommit=True) as connection:
             role = connection.execute(ROLE).fetchone()
             rights = connection.execute("SELECT obj_description('public'::regnamespace)").fetchone()
             assert role is not None and rights is not None

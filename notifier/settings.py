@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from incidents.dispatch.channels.address import read_mail_setting
 from notifier.acts import given_addresses
 from notifier.addresses import bounce_address, events_path, proxy, public_url
+from notifier.connecting import TIMES
 from notifier.rates import domain_limits, provider_limits
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,12 +42,6 @@ def yes(name: str) -> bool:
     return os.environ.get(name, "").lower() in {"1", "true", "yes", "on"}
 
 
-#: A host that vanishes says nothing: without these a process waits for it as long as the system does, two hours. Silence is
-#: looked into after 15 s and given up 15 s later; so is what was said and not acknowledged (milliseconds). A long query is no
-#: silence: the other host's system answers. All of it is below LEASE_SECONDS, and matters to no socket of this machine.
-VANISHED = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
-
-
 def database(url: str) -> dict[str, Any]:
     """Django's form of a PostgreSQL address; there is no other database. What the address itself says (`?name=value`) counts."""
     parts = urlsplit(url)
@@ -63,7 +58,7 @@ def database(url: str) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "CONN_MAX_AGE": 60,
         # What is asked with `prepare=True` is prepared; Django's own queries never are.
-        "OPTIONS": {"connect_timeout": 5, "application_name": "breach-notifier", "prepare_threshold": 5, **VANISHED, **options},
+        "OPTIONS": {**TIMES, "application_name": "breach-notifier", "prepare_threshold": 5, **options},
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,9 +15,11 @@ from pytest_django import Settings
 
 from incidents import checks
 from incidents.acting import acting_as
-from notifier import acts, database, schema
+from notifier import acts, connecting, database, schema
+from notifier import environment as started
 from notifier.embedded import ServiceDown
 from notifier.privileges import ROLES, rights
+from notifier.settings import database as settings_of_database
 from tests.conftest import with_database
 
 PASSWORDS = {role: f"{role}-password" for role in ROLES}
@@ -56,6 +59,25 @@ def test_a_second_time_nothing_changes_and_new_passwords_are_set_where_others_ar
         psycopg.connect(known["web"])
     assert database.prepare_database(admin, passwords=PASSWORDS) == known
     psycopg.connect(known["web"]).close()
+
+
+def test_what_sets_up_gives_a_silent_server_up_as_soon_as_everything_else_does(
+    admin: str, known: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[dict[str, Any]] = []
+    real = psycopg.connect
+    monkeypatch.setattr(psycopg, "connect", lambda url, **options: said.append(options) or real(url, **options))
+    database.prepare_database(admin, passwords=PASSWORDS, again=True)
+    database.grant_rights(known["owner"], prefix=database.database_name(known["owner"]))
+    schema.look(known["web"])
+    started.wait_for_database(known["web"], seconds=1)
+    expected = settings_of_database(known["web"])["OPTIONS"]
+    assert len(said) >= 5
+    for options in said:
+        assert {name: options.get(name) for name in connecting.TIMES} == {name: expected[name] for name in connecting.TIMES}
+    said.clear()
+    connecting.connect(f"{known['web']}{'&' if '?' in known['web'] else '?'}tcp_user_timeout=7000").close()
+    assert "tcp_user_timeout" not in said[0] and "keepalives_idle" in said[0]
 
 
 def test_the_server_is_never_told_a_password(admin: str, known: dict[str, str]) -> None:
