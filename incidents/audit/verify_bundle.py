@@ -280,7 +280,7 @@ class Campaign:
         self.state[subject] = sys.intern(data["state"]) or self.state[subject]
         if action == "doubt.resolved":
             self.doubts.pop(subject, None)
-        elif action == "attempt.doubt":
+        elif data["state"] == "in_doubt":
             self.doubts[subject] = place
         if action.startswith("attempt."):
             require(str(data.get("chunk")) in self.chunks, "comes before release.approved and chunk.claimed")

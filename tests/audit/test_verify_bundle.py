@@ -451,8 +451,10 @@ def test_a_doubt_may_stay_open_at_the_end_if_it_is_counted(tmp_path: Path) -> No
     assert found(draft, tmp_path) == ""
 
 
-def test_a_doubt_that_an_event_hid_but_nobody_resolved_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("made", ["attempt.doubt", "message.moved"], ids=["by a try", "after a restored backup"])
+def test_a_doubt_that_an_event_hid_but_nobody_resolved_is_named(tmp_path: Path, made: str) -> None:
     draft = without_resolution()
+    next(each for each in draft.entries if each["action"] == "attempt.doubt")["action"] = made
     draft.entries[-3]["data"]["state"] = "refused"
     event = next(each for each in draft.entries if each["action"] == "event.received" and each["subject"] == subject(1))
     event["data"]["state"] = "accepted"

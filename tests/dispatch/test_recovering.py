@@ -27,11 +27,12 @@ from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.doubts import settle_doubts
 from incidents.dispatch.outbox import claim
 from incidents.dispatch.owner import Owner
+from incidents.dispatch.receive import apply_events, store_events
 from incidents.dispatch.recovering import MAY_HAVE_LEFT, pause_older, recover, recover_log
 from incidents.models import AuditCheckpoint, AuditEvent, Campaign, Doubt, InboxMessage, Incident
 from incidents.models import MessageState as S
 from tests.conftest import copy_database
-from tests.dispatch.campaigns import Mute, person, sql, state_of, states
+from tests.dispatch.campaigns import Mute, person, sql, state_of, states, unguarded
 
 Restore = Callable[[], None]
 
@@ -184,6 +185,27 @@ def test_every_letter_that_may_have_left_is_listed_and_settled_as_any_doubt(rest
     asked = type("Asked", (Mute,), {"look_up": lambda self, *, message_ref: message_ref == claire.message_ref})
     assert settle_doubts(provider_of=lambda _: asked()) == 5
     assert states(campaign) == {S.ACCEPTED: 1, S.READY: 4} and state_of(claire) == S.ACCEPTED
+
+
+def test_a_letter_that_had_left_before_the_restore_has_no_attempt_and_stops_nothing(restored: Campaign, tmp_path: Path) -> None:
+    campaign = recovered(restored)
+    resume(campaign=campaign, author=user(), reason="looked at")
+    claire, carl = person(campaign, "claire"), person(campaign, "carl")
+    store_events(provider="inbox", events=[{"event_key": "a", "message_ref": carl.message_ref, "kind": "delivered"}])
+    apply_events()
+    asked = type("Asked", (Mute,), {"look_up": lambda self, *, message_ref: message_ref == claire.message_ref})
+    assert settle_doubts(provider_of=lambda _: asked()) == 4
+    assert (state_of(claire), state_of(carl)) == (S.ACCEPTED, S.DELIVERED)
+    assert check_campaign(campaign=campaign).violations == [] and work.check_running_campaigns() == 0
+    assert the_campaign().state == "dispatching" and not claire.tries.exists(), "nothing is made up for what was lost"
+    out = export_evidence(incident=campaign.incident, out=tmp_path / "evidence.zip", actor="officer")
+    assert verify_bundle.verify(path=str(out), fingerprint=log.fingerprint_of_key()).faults == 0
+
+
+def test_a_letter_taken_without_an_attempt_or_a_doubt_of_a_restore_is_still_amiss(five: Campaign, admin_url: str) -> None:
+    with unguarded(admin_url) as server:
+        server.execute("UPDATE incidents_message SET state = 'accepted', attempts = 1")
+    assert check_campaign(campaign=five).violations == ["messages sent without an attempt: 5"]
 
 
 def test_with_two_ways_out_no_look_up_at_one_of_them_settles_it(restored: Campaign, settings: Settings) -> None:
