@@ -26,13 +26,14 @@ from incidents.dispatch.canary import note_event
 from incidents.dispatch.channels.address import read_mail_setting
 from incidents.dispatch.events.against_us import count_refusals
 from incidents.dispatch.events.bodies import recipient_hash
-from incidents.dispatch.events.deciding import FIRST_WAVE, UNKNOWN, WAITS, Effect, Target, Told, decide
+from incidents.dispatch.events.deciding import COMES_BACK, FIRST_WAVE, UNKNOWN, WAITS, Effect, Target, Told, decide
 from incidents.dispatch.events.looking_again import look_again
 from incidents.dispatch.outcomes import backoff
 from incidents.failpoints import reach
 from incidents.letters.in_their_place import address_of
 from incidents.models import AffectedPerson, Campaign, CampaignState, CanaryLetter, PersonVersion
 from incidents.models import MessageState as S
+from incidents.people.deadlines import renewed_of
 from incidents.record import PersonFields
 from incidents.vault import CannotOpen, MasterKeyUnreachable, MasterKeyWrong, Vault
 
@@ -187,12 +188,21 @@ def _find_targets(page: _Page) -> None:
     if found:
         _rows(CAMPAIGNS, [list({campaign for _, _, campaign in found})])
     page.targets = {row[0]: Target(*row) for row in _rows(TARGETS, [list(page.ids.values())])}
+    _renew_deadlines(page)
     for message_id, number, provider, provider_id, claimed_at in _rows(TRIES, {"ids": list(page.targets)}):
         target = page.targets[message_id]
         target.providers.add(kinds.get(provider, provider))
         target.began_at = claimed_at if number == target.attempts else target.began_at
         if provider_id:
             (target.newest_ids if number is None or number == target.attempts else target.earlier_ids).add(provider_id)
+
+
+def _renew_deadlines(page: _Page) -> None:
+    """New deadlines pass by what a provider has taken: what comes back follows them before anything is decided by its own."""
+    back = {_named(page, told) for told in page.told if told.kind in COMES_BACK}
+    if taken := [pk for pk, target in page.targets.items() if pk in back and target.state == S.ACCEPTED]:
+        for pk, due_at in renewed_of(messages=taken).items():
+            page.targets[pk].due_at = due_at
 
 
 def _kinds() -> dict[str, str]:

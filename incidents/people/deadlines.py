@@ -19,7 +19,8 @@ WITH due AS (SELECT * FROM unnest(%s::bigint[], %s::timestamptz[]) AS d(cohort_i
     WHERE c.incident_id = %s AND {which} AND m.due_at IS DISTINCT FROM due.due_at
     ORDER BY m.id FOR UPDATE OF m {wait})
 UPDATE incidents_message m SET due_at = old.due_at FROM old WHERE m.id = old.id"""
-SETTLED = sorted(FINAL_STATES | {MessageState.SENDING})
+#: What a provider has taken waits for nothing: only if it comes back is it sent once more (`renewed_of`).
+SETTLED = sorted(FINAL_STATES | {MessageState.SENDING, MessageState.ACCEPTED})
 WAYS = (("m.state <> ALL (%s::text[])", ""), ("m.state = ANY (%s::text[])", "SKIP LOCKED"))
 
 
@@ -41,3 +42,20 @@ def renew_deadlines(*, incident: Incident) -> int:
             cursor.execute(RENEW.format(which=which, wait=wait), [list(due), list(due.values()), incident.pk, list(states)])
             renewed += cursor.rowcount
     return renewed
+
+
+RENEW_THESE = """
+UPDATE incidents_message m SET due_at = due.at FROM (
+  SELECT t.id, (SELECT min(o.due_at) FROM incidents_obligation o WHERE o.cohort_id = p.cohort_id AND o.addressee = 'person'
+    AND o.owed = 'yes' AND NOT o.superseded) AS at
+  FROM incidents_message t JOIN incidents_registerentry e ON e.id = t.entry_id
+    JOIN incidents_affectedperson p ON p.id = e.person_id WHERE t.id = ANY (%s)) due
+WHERE m.id = due.id AND m.due_at IS DISTINCT FROM due.at RETURNING m.id, m.due_at"""
+
+
+def renewed_of(*, messages: list[int]) -> dict[int, datetime | None]:
+    """Letters that come back from a provider follow the deadlines of today; returns those that changed. The caller has locked
+    them."""
+    with connection.cursor() as cursor:
+        cursor.execute(RENEW_THESE, [messages])
+        return dict(cursor.fetchall())

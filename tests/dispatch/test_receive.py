@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from incidents.dispatch import receive
 from incidents.dispatch.conservation import check_campaign
@@ -16,8 +18,9 @@ from incidents.dispatch.outbox import finish
 from incidents.dispatch.outcomes import MOST_ATTEMPTS, Outcome
 from incidents.dispatch.owner import Owner
 from incidents.dispatch.receive import apply_events, store_events
-from incidents.models import AuditEvent, Campaign, Chunk, Doubt, Message, ProviderEvent
+from incidents.models import AuditEvent, Campaign, Chunk, Doubt, Message, Obligation, ProviderEvent
 from incidents.models import MessageState as S
+from incidents.people.deadlines import renew_deadlines
 from tests.dispatch.campaigns import person, sql, state_of, taken, together
 from tests.dispatch.events.conftest import attempt, handed_over
 from tests.dispatch.events.posted import NAMES
@@ -331,13 +334,39 @@ def test_nobody_is_moved_by_an_event_after_the_campaign_was_closed(claire: Messa
     assert tell(claire, "delivered") == ["moved to delivered"]
 
 
+def due_in(message: Message, hours: float) -> datetime:
+    """Each law names this moment for everybody's letter."""
+    at = timezone.now() + timedelta(hours=hours)
+    duties = Obligation.objects.filter(incident=message.campaign.incident, addressee="person", superseded=False)
+    assert duties.update(owed="yes", due_at=at)
+    return at
+
+
 def test_near_its_deadline_a_soft_bounce_goes_to_another_channel_on_the_same_clock(claire: Message) -> None:
-    sql("UPDATE incidents_message SET due_at = now() + interval '3 hours' WHERE id = %s", claire.pk)
+    due = due_in(claire, 3)
+    sql("UPDATE incidents_message SET due_at = %s WHERE id = %s", due, claire.pk)
     sql("UPDATE incidents_campaign SET released_at = now() - interval '2 days'")
-    due = Message.objects.get(pk=claire.pk).due_at
     assert tell(claire, "bounced_soft", detail="452 4.2.2 mailbox full") == ["moved to needs_other_channel"]
     claire.refresh_from_db()
     assert (claire.due_at, claire.state_reason) == (due, "inbox: bounced_soft (4.2.2)")
+
+
+@pytest.mark.parametrize(("hours", "kind", "state"), [
+    (3, "bounced_soft", S.NEEDS_OTHER_CHANNEL), (300, "bounced_soft", S.READY), (300, "bounced_hard", S.NEEDS_OTHER_CHANNEL),
+    (300, "delivered", S.DELIVERED),
+])  # fmt: skip
+def test_a_new_deadline_passes_by_what_was_taken_and_what_comes_back_follows_it(
+    claire: Message, hours: float, kind: str, state: str
+) -> None:
+    sql("UPDATE incidents_campaign SET released_at = now() - interval '2 days'")
+    before, due = Message.objects.get(pk=claire.pk).due_at, due_in(claire, hours)
+    assert state_of(claire) == S.ACCEPTED
+    renew_deadlines(incident=claire.campaign.incident)
+    claire.refresh_from_db()
+    assert claire.due_at == before != due
+    tell(claire, kind)
+    claire.refresh_from_db()
+    assert (claire.state, claire.due_at) == (state, before if kind == "delivered" else due)
 
 
 def test_more_events_than_one_page_wait_without_holding_up_the_others(crowd: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ PROVES: dict[str, str] = {
 }  # fmt: skip
 #: These say no more than that the provider has the letter: that ends a doubt, and nothing else.
 TAKEN = frozenset({ACCEPTED, DEFERRED})
+COMES_BACK = frozenset({SOFT, HARD, SUPPRESSED})
 #: States from which an event may still move a message on.
 OPEN_TO_EVENTS = frozenset({S.ACCEPTED, S.ACCEPTED_UNCONFIRMED, S.IN_DOUBT, S.READY})
 WAITS, NOTED, UNKNOWN, FIRST_WAVE = "waits", "noted", "unknown message", "letter of the first wave"
@@ -102,7 +103,7 @@ def decide(*, told: Told, target: Target, same_recipient: bool, owners: set[int]
         return conflict(doubt)
     if told.kind in TAKEN:
         return _taken(told, target)
-    if told.kind in (SOFT, HARD, SUPPRESSED) and target.state != S.NEEDS_OTHER_CHANNEL and _about_an_earlier_try(told, target):
+    if told.kind in COMES_BACK and target.state != S.NEEDS_OTHER_CHANNEL and _about_an_earlier_try(told, target):
         return Effect(EARLIER)
     return _moved(told, target, to, now)
 
