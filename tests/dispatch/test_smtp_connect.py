@@ -14,7 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from incidents.dispatch import pacing
 from incidents.dispatch.channels.contract import SendErrorKind
+from incidents.dispatch.pace_shown import pace_of
+from incidents.models import Incident
 from tests.dispatch.relays import Act, Relay, Step, handed_over, lanes_to, large_letter_to, letters
 from tests.dispatch.test_smtp import kinds, told
 
@@ -184,14 +187,26 @@ def test_a_relay_from_before_1995_is_greeted_its_way() -> None:
         assert [line.split(b" ")[0] for line in relay.heard[:2]] == [b"EHLO", b"HELO"]
 
 
-@pytest.mark.parametrize(
-    ("words", "throttled"), [(b"554 5.7.1 go away", False), (b"421 4.7.0 too many connections", True), (b"250 hm", False)]
-)
-def test_a_relay_that_does_not_greet_us_gets_nothing(words: bytes, throttled: bool) -> None:
+@pytest.mark.parametrize(("words", "throttled", "unreached"), [
+    (b"554 5.7.1 go away", False, False), (b"250 hm", False, False), (b"421 4.7.0 too many connections", True, False),
+    (b"421 Too many concurrent connections", True, False), (b"450 4.7.28 unusual rate", True, False),
+    (b"421 4.3.2 service not available", False, True), (b"421 relay.example closing", False, True),
+])  # fmt: skip
+def test_a_relay_that_does_not_greet_us_gets_nothing(words: bytes, throttled: bool, unreached: bool) -> None:
     with Relay(steps={"greeting": [words]}) as relay, lanes_to(relay) as lanes:
         [answer] = handed_over(lanes, letters(1))
-        assert (answer.error, answer.throttled) == (K.NOT_SENT, throttled)
+        assert (answer.error, answer.throttled, answer.unreached) == (K.NOT_SENT, throttled, unreached)
         assert relay.taken == []
+
+
+def test_a_relay_that_is_not_available_is_left_alone_and_the_pace_stays(incident: Incident) -> None:
+    pacing.forget()
+    with Relay(steps={"greeting": [b"421 4.3.2 service not available"] * 5}) as relay, lanes_to(relay) as lanes:
+        answers = [answer for each in letters(5) for answer in handed_over(lanes, [each])]
+    pacing.told(provider="smtp", results=[("d" * 16, answer) for answer in answers])
+    now = pace_of(provider="smtp")
+    assert (now.breaker, now.is_lowered) == ("open", False) and now.blocked_until is not None
+    assert now.row.reason == "the relay did not greet us (421 4.3.2)"
 
 
 def test_a_name_that_is_not_found_is_said() -> None:

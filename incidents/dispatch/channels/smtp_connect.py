@@ -12,7 +12,7 @@ from typing import Final
 
 from incidents.dispatch.channels.address import MailAddress
 from incidents.dispatch.channels.contract import SendError, SendErrorKind
-from incidents.dispatch.channels.smtp_replies import CLOSING, GarbledReply, Reply, ReplyReader
+from incidents.dispatch.channels.smtp_replies import CLOSING, GarbledReply, Reply, ReplyReader, speaks_of_pace
 
 _READY, _DONE, _SIGNED_IN, _GO_ON = 220, 250, 235, 334
 _CHUNK: Final = 65_536
@@ -147,7 +147,11 @@ class _Attempt:
 
     def _need(self, reply: Reply, code: int, what: str, kind: SendErrorKind = SendErrorKind.NOT_SENT) -> None:
         if reply.code != code:
-            raise SendError(kind=kind, detail=f"the relay {what} ({reply.named})", throttled=reply.code == CLOSING)
+            # "Service not available" (RFC 5321, 3.8 and 4.2.3) is as if nobody were there: it is left alone for a while, and the
+            # pace of what it takes afterwards is what it was. Many relays say "too many connections" by it, too.
+            too_fast = speaks_of_pace(reply=reply)
+            away = reply.code == CLOSING and not too_fast
+            raise SendError(kind=kind, detail=f"the relay {what} ({reply.named})", throttled=too_fast, unreached=away)
 
 
 @lru_cache(maxsize=1)

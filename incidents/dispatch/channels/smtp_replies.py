@@ -129,6 +129,12 @@ def taken_as(*, reply: Reply) -> str:
     return words[:LONGEST_PROVIDER_ID]
 
 
+def speaks_of_pace(*, reply: Reply) -> bool:
+    """Whether what is said before any letter means that we are too fast: in words, or by closing for a policy (4.7.x)."""
+    closing_by_policy = reply.code == CLOSING and reply.named.partition(" ")[2].startswith("4.7.")
+    return 400 <= reply.code < 500 and (closing_by_policy or _TOO_FAST.search(b" ".join(reply.lines)) is not None)
+
+
 def refusal(*, stage: str, reply: Reply, special: bool = False) -> Answer:
     """What a 4xx or 5xx means. `stage`: MAIL, RCPT, DATA, DOT; `special`: MAIL asked for SMTPUTF8, for this letter alone."""
     what = {"MAIL": "our sender", "RCPT": "the recipient"}.get(stage, "the letter")
