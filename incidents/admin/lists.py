@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_POST
 
@@ -23,8 +25,8 @@ from incidents.models.refusal import Refused
 from incidents.people import uploads
 from incidents.people.amending import current_amendment
 from incidents.people.comparing import earlier_version
-from incidents.people.importing import account, cancel, confirm, look
-from incidents.people.reading import FileAsked
+from incidents.people.importing import account, cancel, confirm, look, look_and_keep
+from incidents.people.reading import FileAsked, FileRefused
 from incidents.people.reading.encodings import IN_USE
 from incidents.people.rejected_again import Again, rejected_again
 from incidents.tasks import wake_import
@@ -71,11 +73,23 @@ def _upload(request: HttpRequest, incident_id: int) -> HttpResponse:
 
     def step() -> str:
         source, author = posted(request, "source"), officer(request)
-        taken.append(uploads.receive(incident=incident, chunks=file.chunks(), author=author, source=source))
-        return "The list is here, sealed. Nothing is imported before its columns are confirmed."
+        batch = uploads.receive(incident=incident, chunks=file.chunks(), author=author, source=source)
+        taken.append(batch)
+        return _arrived(batch)
 
     attempt(request, step)
     return redirect("admin:list", incident_id, taken[0].pk) if taken else redirect("admin:lists", incident_id)
+
+
+def _arrived(batch: ImportBatch) -> str:
+    """What can be read in no way is refused now, by whoever brought it; what is only asked about, its page asks."""
+    if batch.state == BatchState.UPLOADED and not batch.columns:
+        try:
+            look_and_keep(batch=batch)
+        except FileRefused as refusal:
+            if refusal.for_good:
+                raise Refused(*map(on_the_page, refusal.lines)) from None
+    return "The list is here, sealed. Nothing is imported before its columns are confirmed."
 
 
 def list_of(incident_id: int, batch_id: int) -> ImportBatch:
@@ -107,7 +121,9 @@ def list_reveal(request: HttpRequest, incident_id: int, batch_id: int) -> HttpRe
     except Refused as refusal:
         messages.error(request, str(refusal))
         return redirect("admin:list", incident_id, batch_id)
-    return redirect("admin:list_open", incident_id, batch_id, pass_)
+    # The rows are shown as they are read at this moment; nothing remembers that before the columns are confirmed.
+    asked = urlencode({name: said for name in ASKED if (said := posted_raw(request, name))})
+    return redirect(reverse("admin:list_open", args=(incident_id, batch_id, pass_)) + (f"?{asked}" if asked else ""))
 
 
 def _list_page(request: HttpRequest, batch: ImportBatch, *, clear: bool) -> HttpResponse:
@@ -193,7 +209,7 @@ def _to_compare(batch: ImportBatch) -> bool:
 
 
 def _compared(batch: ImportBatch, request: HttpRequest, said: dict[str, str | None]) -> str:
-    look(batch=batch, mapping=_mapping(request), **said)
+    look_and_keep(batch=batch, mapping=_mapping(request), **said)
     if not wake_import(batch.pk, compare=True):
         raise Refused("The importer cannot be woken: the broker does not answer. Try again when it does.")
     return "A list of this source was imported before. What this one changes is being found out; confirm it then."

@@ -23,7 +23,7 @@ from incidents.people import looking
 from incidents.people.accounting import Accounting, account
 from incidents.people.confined import OpenFile, Reader
 from incidents.people.erasing import open_pending
-from incidents.people.looking import Look, confirm, difference, look
+from incidents.people.looking import Look, confirm, difference, look, look_and_keep
 from incidents.people.reading import FileRefused, ListFile
 from incidents.people.rejected_again import NOBODY, Again, rejected_again
 from incidents.people.settling import settle
@@ -32,7 +32,7 @@ from incidents.people.uploads import GONE, SealedParts, author_of, give_up_parts
 
 __all__ = [
     "Accounting", "Busy", "ImportReport", "Look", "account", "cancel", "carry_on", "confirm", "difference", "import_people",
-    "look", "preview", "unfinished",
+    "look", "look_and_keep", "preview", "unfinished",
 ]  # fmt: skip
 #: "bnim": with the incident's number the lock of its one import.
 LOCK = 0x626E_696D

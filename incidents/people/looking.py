@@ -48,11 +48,19 @@ def look(
     sheet: str | None = None,
     mapping: Mapping[str, str] | None = None,
 ) -> Look:
-    """Look at an uploaded list; what is said is remembered. Raises FileAsked, and FileRefused: for good, the list is refused."""
+    """Look at an uploaded list; nothing of it is changed. Raises FileAsked, FileRefused."""
     said = {"encoding": encoding, "delimiter": delimiter, "sheet": sheet}
+    with Reader(source=SealedParts(batch=batch)) as reader:
+        return look_into(reader=reader, batch=batch, mapping=mapping, **said)
+
+
+def look_and_keep(*, batch: ImportBatch, mapping: Mapping[str, str] | None = None, **said: str | None) -> Look:
+    """The same for whoever acts: what is said is remembered. Raises FileAsked, and FileRefused: for good, the list is refused.
+
+    Not for a page that is only asked for: loading it again, or ahead of a click, would end a list and delete its parts.
+    """
     try:
-        with Reader(source=SealedParts(batch=batch)) as reader:
-            seen = look_into(reader=reader, batch=batch, mapping=mapping, **said)
+        seen = look(batch=batch, mapping=mapping, **said)
     except FileRefused as refusal:
         if refusal.for_good and batch.state == BatchState.UPLOADED:
             refuse(batch=batch, refusal=refusal)
@@ -140,7 +148,7 @@ def confirm(
     """Settle how an uploaded list is read; from here on the importer may begin. Raises Refused."""
     if batch.state != BatchState.UPLOADED:
         raise Refused(f"This list is {batch.get_state_display()}: its columns can no longer be confirmed.")
-    seen = look(batch=batch, encoding=encoding, delimiter=delimiter, sheet=sheet, mapping=mapping)
+    seen = look_and_keep(batch=batch, encoding=encoding, delimiter=delimiter, sheet=sheet, mapping=mapping)
     if not any(seen.file.columns):
         raise FileRefused("No column is read. Say at least which one is the name and which the e-mail or postal address.")
     with transaction.atomic():

@@ -19,6 +19,7 @@ from incidents.people.amending import open_amendment
 from incidents.people.confined import ReaderBroken
 from incidents.people.importing import carry_on
 from incidents.people.reading.encodings import OFFERED
+from incidents.people.uploads import receive
 from incidents.vault.master import MasterKeyWrong
 from tests.admin.case import PERSONAL, at, posted, said
 from tests.conftest import NOW
@@ -142,6 +143,34 @@ def test_a_bomb_is_refused_for_good_with_the_reason_on_its_page_and_no_part_is_k
     assert "more than 100 times its size" in batch.refusal and "more than 100 times its size" in shown
     assert '<span class="pill bad">refused</span>' in shown and "Read the file in another way" not in shown
     assert AuditEvent.objects.filter(action="source.refused").count() == 1
+
+
+def test_loading_the_page_of_a_list_changes_nothing_of_it(desk: Client, opened: Incident, officer: User) -> None:
+    listed = receive(incident=opened, chunks=["full_name;email\nZoë;zoe@example.org\n".encode("cp1252")], author=officer)
+    # As if it came before lists were looked at on arrival: no reading of it would help.
+    hopeless = receive(incident=opened, chunks=[b"%PDF-1.7 not a list"], author=officer)
+    before, parts = list(opened.imports.order_by("id").values()), ImportPart.objects.count()
+    for batch in (listed, hopeless):
+        for asked in ({}, {"encoding": "cp1252"}, {"encoding": "koi8-r", "delimiter": "|"}):
+            assert desk.get(at("list", opened.pk, batch.pk), asked).status_code == 200
+    assert "PDF" in desk.get(at("list", opened.pk, hopeless.pk)).content.decode()
+    assert list(opened.imports.order_by("id").values()) == before and ImportPart.objects.count() == parts
+    assert not AuditEvent.objects.filter(action="source.refused").exists()
+    assert "PDF" in posted(desk, "list_confirm", opened.pk, hopeless.pk)
+    assert (newest(opened).state, ImportPart.objects.count()) == (BatchState.REFUSED, parts - 1)
+
+
+def test_a_list_that_cannot_be_read_in_any_way_is_refused_as_it_arrives(desk: Client, opened: Incident) -> None:
+    assert "PDF" in sent(desk, opened, b"%PDF-1.7 not a list")
+    assert (newest(opened).state, ImportPart.objects.exists()) == (BatchState.REFUSED, False)
+
+
+def test_unmasked_rows_are_read_as_the_page_reads_them(desk: Client, opened: Incident) -> None:
+    sent(desk, opened, "full_name;email\nZoë Müller;zoe@example.org\n".encode("cp1252"))
+    where, asked = (opened.pk, newest(opened).pk), {"encoding": "cp1252"}
+    assert 'name="encoding" value="cp1252"' in desk.get(at("list", *where), asked).content.decode()
+    shown = desk.post(at("list_reveal", *where), {"purpose": "to check the columns", **asked}, follow=True)
+    assert "Zoë Müller" in shown.content.decode()
 
 
 @pytest.mark.parametrize("asked", ["--encoding utf-16-le", "--delimiter ';'", "--sheet 'Kunden 2'"])

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from incidents.models import AuditEvent, ImportBatch, ImportPart, Incident
 from incidents.models.refusal import Refused
 from incidents.people import uploads
-from incidents.people.importing import cancel, carry_on, confirm, difference, look, unfinished
+from incidents.people.importing import cancel, carry_on, confirm, difference, look, look_and_keep, unfinished
 from incidents.people.looking import remembered_columns
 from incidents.people.reading import FileRefused
 from incidents.people.uploads import PART, SealedParts, receive
@@ -200,7 +200,7 @@ def test_a_newer_version_shows_what_it_changes_and_stores_nobody(incident: Incid
         incident=incident, chunks=[as_csv(CLAIRE, moved, {**new, "full_name": "New", "email": "n@example.org"})], author=officer,
         source="shop",
     )  # fmt: skip
-    look(batch=newer)
+    look_and_keep(batch=newer)
     before = list(incident.people.order_by("id").values())
     assert difference(batch=newer) == {
         "rows": 3, "new": 1, "unchanged": 1, "changed": 1, "language": 0, "missing": 1, "rejected": 0,
@@ -219,7 +219,7 @@ def test_a_newer_version_counts_people_once_and_a_language_that_stays_by_itself(
     silent = {**YUKI, "language": "", "stated_country": ""}
     rows = [{**CLAIRE, "language": "de"}, {**CLAIRE, "language": "de"}, moved, moved, CARL, silent, {"person_id": "x"}]
     newer = receive(incident=incident, chunks=[as_csv(*rows)], author=officer, source="shop")
-    look(batch=newer)
+    look_and_keep(batch=newer)
     found = difference(batch=newer)
     assert found == {"rows": 7, "new": 0, "unchanged": 1, "changed": 1, "language": 1, "missing": 0, "rejected": 1}
     confirm(batch=newer, mapping=look(batch=newer).mapping, author=officer)
@@ -257,7 +257,7 @@ def test_what_was_staged_for_the_difference_is_not_shown_in_clear(incident: Inci
     brought(incident, officer, *CAST)
     planted = {**CARL, "person_id": "p", "full_name": "Planted Name", "email": "planted@example.org", "customer_number": "PLANT9"}
     newer = receive(incident=incident, chunks=[as_csv(planted)], author=officer, source="shop")
-    look(batch=newer)
+    look_and_keep(batch=newer)
     assert difference(batch=newer)["new"] == 1
     stored = everything_stored().lower()
     assert "plant" not in stored and b"plant".hex() not in stored
