@@ -29,9 +29,11 @@ from incidents.people.deciding import (
     hold,
     propose_rejection,
 )
+from incidents.people.decisions import AGAIN
 from incidents.people.importing import account
 from incidents.people.merging import keep_apart, merge_people
 from incidents.people.possible_laws import alike, possible_laws, waits
+from incidents.people.rejected_again import earlier_rejections, propose_again
 from incidents.people.representing import confirm_safe, name_representative
 
 ADDRESS_KINDS = (QueueKind.ADDRESS, QueueKind.NO_CHANNEL)
@@ -47,6 +49,7 @@ ANSWERS = {
     "address": frozenset(ADDRESS_KINDS),
     "hold": frozenset(QueueKind) - {QueueKind.ROW},
     "propose": frozenset(QueueKind),
+    "again": frozenset({QueueKind.DATA}),
     "confirm": frozenset(QueueKind),
 }
 
@@ -84,6 +87,7 @@ def queue(request: HttpRequest, incident_id: int, kind: str) -> HttpResponse:
         newer=newer,
         here=counts.get(status, 0),
         answers=_answers(known, status),
+        rejected_before=known == QueueKind.DATA and entries.filter(reason=AGAIN).exists(),
         words=_words(incident, known, status),
         fields=CORRECTABLE.items(),
     )
@@ -114,11 +118,13 @@ def _answers(kind: QueueKind, status: str) -> set[str]:
 def _shown(incident: Incident, entries: list[QueueEntry]) -> list[dict[str, Any]]:
     people = [entry.person for entry in entries if entry.person]
     named, laws = iter(masked(incident=incident, people=people)), _laws(incident, entries)
+    rejections = earlier_rejections(entries=entries)
     return [
         {
             "entry": entry, "person": (shown := next(named) if entry.person else None), "row": _row(entry),
             "evidence": shown.evidence if shown and entry.kind in RESIDENCE_KINDS else (),
             "places": (places := laws.get(entry.person_id or 0, [])), "alike": alike(places), "waits": waits(entries=[entry]),
+            "before": rejections.get(entry.pk),
         }
         for entry in entries
     ]  # fmt: skip
@@ -252,6 +258,11 @@ def _propose(incident: Incident, entries: QuerySet[QueueEntry], request: HttpReq
     return f"{count(done, 'rejection')} proposed; a second person has to confirm."
 
 
+def _again(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    done = propose_again(incident=incident, entries=entries, author=officer(request))
+    return f"{count(done, 'rejection')} proposed for the reason that was given before; a second person has to confirm."
+
+
 def _confirm(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
     done = confirm_rejection(incident=incident, entries=entries, author=officer(request))
     return f"{count(done, 'rejection')} confirmed by you as the second person."
@@ -268,5 +279,6 @@ STEPS: dict[str, Callable[[Incident, QuerySet[QueueEntry], HttpRequest], str]] =
     "representative": _representative,
     "safe": _safe,
     "propose": _propose,
+    "again": _again,
     "confirm": _confirm,
 }

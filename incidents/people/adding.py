@@ -18,7 +18,7 @@ from incidents.models.people import QueueKind
 from incidents.people import joining
 from incidents.people.amending import on_standing_register
 from incidents.people.by_hand import OTHERWISE, corrected_by_hand, standing
-from incidents.people.decisions import EXCLUDED, FOLLOW, LATER, WAITING, note
+from incidents.people.decisions import ABOUT_REJECTED, FOLLOW, LATER, WAITING, note
 from incidents.people.kept import KeptRow, open_row, seal_row
 from incidents.people.matching import copy_rows, record_of
 from incidents.people.questions import DATA
@@ -83,7 +83,7 @@ PROBLEMS = 13
 #: Questions that the rows of a list raise, so that a corrected row can answer them.
 RAISED = frozenset(QueueKind) - {QueueKind.MATCH_CONFLICT, QueueKind.ROW}
 #: How those begin that weighing two sources raised: only the queue answers them.
-WEIGHED = (EXCLUDED, OTHERWISE, joining.TWO_READERS["reason"])
+WEIGHED = (*ABOUT_REJECTED, OTHERWISE, joining.TWO_READERS["reason"])
 
 
 class _Person(NamedTuple):

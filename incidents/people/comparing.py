@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import connection, transaction
 
 from incidents.models import BatchState, ImportBatch
-from incidents.people.decisions import EXCLUDED
-from incidents.people.rejected_again import LIKE_REJECTED, anybody
+from incidents.people.decisions import AGAIN, EXCLUDED
 from incidents.people.residence import UNKNOWN
 from incidents.people.settling import match
 from incidents.people.staged import NEW, STAGED
@@ -19,7 +16,7 @@ WORDS = {
     "language": "people known with another language (the one they have stays)", "unchanged": "people known and unchanged",
     "missing": "people of the earlier list not on this one", "rejected": "rows that cannot be people",
     "excluded": "people who seem to be somebody excluded by two",
-    "rejected_again": "people new who seem to be somebody rejected by two (they are taken up, and not asked about)",
+    "rejected_again": "people new who seem to be somebody rejected by two (each is asked about)",
 }  # fmt: skip
 
 #: What is compared: a change of these changes who is told, where, by which law or of what. An empty cell changes nothing.
@@ -46,8 +43,7 @@ FROM (
 MISSING = """
 SELECT count(DISTINCT r.person_id) FROM incidents_importrow r WHERE r.batch_id = %(earlier)s AND r.person_id IS NOT NULL
 AND NOT EXISTS (SELECT 1 FROM staging s WHERE s.known_person = r.person_id)"""
-REJECTED_AGAIN = f"SELECT count(*) FROM {STAGED} s WHERE {NEW} AND {LIKE_REJECTED.format(one='s')}"  # noqa: S608
-EXCLUDED_AGAIN = f"SELECT count(*) FROM question WHERE reason = '{EXCLUDED}'"  # noqa: S608
+ASKED = "SELECT count(*) FILTER (WHERE reason = %s), count(*) FILTER (WHERE reason = %s) FROM question"
 
 
 def earlier_version(*, batch: ImportBatch) -> ImportBatch | None:
@@ -71,18 +67,10 @@ def compare(*, batch: ImportBatch, earlier: ImportBatch) -> dict[str, int]:
         counts = [int(number or 0) for number in cursor.fetchone()]
         cursor.execute(MISSING, {"earlier": earlier.pk})
         (missing,) = cursor.fetchone()
-        cursor.execute(EXCLUDED_AGAIN)
-        (excluded,) = cursor.fetchone()
-        rejected_again = _rejected_again(cursor, batch)
+        cursor.execute(ASKED, [EXCLUDED, AGAIN])
+        excluded, rejected_again = cursor.fetchone()
         transaction.set_rollback(True)
     found = dict(zip(("rows", "new", "unchanged", "changed", "language", "rejected"), counts, strict=True)) | {"missing": missing}
     # Said only where there are any: nearly no list names one.
     found |= {"excluded": excluded} if excluded else {}
     return found | ({"rejected_again": rejected_again} if rejected_again else {})
-
-
-def _rejected_again(cursor: Any, batch: ImportBatch) -> int:
-    if not anybody(cursor, incident_id=batch.incident_id):
-        return 0
-    cursor.execute(REJECTED_AGAIN, {"batch": batch.pk, "incident": batch.incident_id})
-    return int(cursor.fetchone()[0])

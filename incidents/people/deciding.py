@@ -21,7 +21,7 @@ from incidents.models.people import Confidence, QueueKind, QueueStatus
 from incidents.people.addresses import check_address
 from incidents.people.cohorts import refresh_cohorts
 from incidents.people.correcting import correct_person
-from incidents.people.decisions import UNDECIDED, WAITING, DecisionRefused, follow, log, reason_of, take, write
+from incidents.people.decisions import ABOUT_REJECTED, UNDECIDED, WAITING, DecisionRefused, follow, log, reason_of, take, write
 from incidents.people.joining import answered_kinds
 from incidents.people.residence import is_residence
 from incidents.people.reviewing import key, still_asked
@@ -124,7 +124,7 @@ def correct_fields(*, incident: Incident, entry: QueueEntry, changes: Mapping[st
     waiting = incident.queue.filter(person=person, status__in=WAITING).select_related("person").select_for_update(of=("self",))
     done = [
         one
-        for one in waiting.order_by("id")
+        for one in waiting.exclude(reason__in=ABOUT_REJECTED).order_by("id")
         if one.kind in answered
         or ((one.pk == entry.pk or one.column in changes) and one.kind not in BY_SOMEBODY and key(one) not in asked)
     ]

@@ -30,6 +30,10 @@ NOTES = frozenset({LATER, LEFT})
 OF_FLAGS = frozenset(kind for kind, _, _ in FLAG_QUESTIONS.values())
 #: Somebody of a list who would be written to although two people excluded them.
 EXCLUDED = "seems to be somebody whom two people excluded"
+#: Somebody of a list who would be written to although two people rejected them as nobody of the incident.
+AGAIN = "seems to be somebody whom two people rejected"
+#: Both are answered by somebody's word alone: no correction of the record takes back what two people said.
+ABOUT_REJECTED = (EXCLUDED, AGAIN)
 #: SQL: the exclusions that stand.
 EXCLUSIONS = "SELECT person_id FROM incidents_exclusion WHERE confirmed_at IS NOT NULL AND withdrawn_at IS NULL"
 #: A person's status follows from their entries, in this order of weight. Who was merged stays with their keeper, and whoever two

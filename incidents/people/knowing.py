@@ -2,15 +2,17 @@
 
 A group of rows goes to one person at most: the one whom the best evidence names. Two people whom one row ties together stay two
 until somebody says otherwise, and so does whoever contradicts the group in customer number or birth date. To somebody whom two
-people excluded goes no row: it is asked whether it may be written to.
+people excluded, or rejected, goes no row: it is asked whether it may be written to.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from incidents.people.decisions import EXCLUDED, EXCLUSIONS
+from incidents.people.decisions import ABOUT_REJECTED, AGAIN, EXCLUDED, EXCLUSIONS
 from incidents.people.likeness import COMMON, FREE, NAMES, NAMESAKES, OTHER_NAME, OTHER_REFERENCE, PLACE, TIERS, TORN
+from incidents.people.rejected_again import ASK as ASK_AGAIN
+from incidents.people.rejected_again import set_aside
 from incidents.people.staged import OF_KIND, STAGED
 
 TIED = "a row of a list fits two people"
@@ -18,8 +20,13 @@ TIED = "a row of a list fits two people"
 COLUMN = f"""CASE reason WHEN '{OTHER_NAME}' THEN 'customer_number' WHEN '{OTHER_REFERENCE}' THEN 'person_id'
   WHEN '{NAMESAKES}' THEN 'date_of_birth' ELSE '' END"""
 REMEDY = "say whether they are one person"
-ABOUT_EXCLUDED = "exclude again, by two; or accept with the reason why a letter is right now"
-#: Whoever was rejected as nobody of this incident is nobody's match; whoever two people excluded is known, and asked about.
+#: What to do about somebody whom two people wrote off, by the reason of the question.
+REMEDIES = {
+    EXCLUDED: "exclude again, by two; or accept with the reason why a letter is right now",
+    AGAIN: "reject again, by two, for the reason given before or another; or accept: a person after all",
+}
+#: Whoever was rejected as nobody of this incident is nobody's match; whoever two people excluded is known, and asked about;
+#: so is a row that fits somebody rejected (see `rejected_again`).
 KNOWN = f"(p.status <> 'rejected' OR p.id IN ({EXCLUSIONS}))"
 
 #: Whether anybody is known, and whether the list is long. People who came a moment ago are no statistics yet: a nested loop would
@@ -27,7 +34,8 @@ KNOWN = f"(p.status <> 'rejected' OR p.id IN ({EXCLUSIONS}))"
 ANYBODY = """
 SELECT EXISTS (SELECT FROM incidents_affectedperson WHERE incident_id = %(incident)s), (SELECT count(*) > 1000 FROM staging)"""
 TABLES = """
-DROP TABLE IF EXISTS pg_temp.tie, pg_temp.chosen, pg_temp.apart, pg_temp.namesake, pg_temp.common, pg_temp.question;
+DROP TABLE IF EXISTS pg_temp.tie, pg_temp.chosen, pg_temp.apart, pg_temp.namesake, pg_temp.common, pg_temp.question, pg_temp.back;
+CREATE TEMP TABLE back (number int, person bigint) ON COMMIT DROP;
 CREATE TEMP TABLE tie (tier int, number int, person bigint) ON COMMIT DROP"""
 SAME_NAME = "coalesce(p.name_index, '') = coalesce(s.name_index, '')"
 #: Neither two customer numbers nor, under one name, two birth dates.
@@ -130,8 +138,9 @@ ASK = f"""
 INSERT INTO kind (kind, minors, {", ".join(OF_KIND)})
 SELECT -s.number, k.minors, {", ".join(f"k.{name}" for name in OF_KIND[:-1])}, k.problems || q.asked FROM (
   SELECT number, jsonb_agg(jsonb_build_object('column', {COLUMN}, 'reason', reason,
-      'kind', CASE reason WHEN '{EXCLUDED}' THEN 'data' ELSE 'match_conflict' END,
-      'remedy', CASE reason WHEN '{EXCLUDED}' THEN '{ABOUT_EXCLUDED}' ELSE '{REMEDY}' END) ORDER BY reason) AS asked
+      'kind', CASE WHEN reason IN {ABOUT_REJECTED} THEN 'data' ELSE 'match_conflict' END,
+      'remedy', CASE reason {" ".join(f"WHEN '{reason}' THEN '{remedy}'" for reason, remedy in REMEDIES.items())}
+        ELSE '{REMEDY}' END) ORDER BY reason) AS asked
   FROM question GROUP BY 1) q
 JOIN staging s USING (number) JOIN kind k USING (kind);
 UPDATE staging s SET kind = -number WHERE number IN (SELECT number FROM question)"""  # noqa: S608
@@ -148,6 +157,7 @@ def tie_to_people(cursor: Any, ids: dict[str, int]) -> None:
         cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")
     cursor.execute("ANALYZE doubt")
     cursor.execute(SETTLE_DOUBTS)
+    cursor.execute(ASK_AGAIN)
     cursor.execute(ASK)
 
 
@@ -165,6 +175,7 @@ def _tie(cursor: Any, ids: dict[str, int]) -> None:
         while _moved(cursor, FOLLOW.format(table=table)):
             pass
     cursor.execute(ASIDE)
+    set_aside(cursor, ids)
     for statement in (FITS, APART, FITS, CHOOSE):
         cursor.execute(statement, ids)
     cursor.execute(JOIN_KNOWN)

@@ -13,6 +13,7 @@ from typing import Any
 
 from incidents.models import ImportBatch
 from incidents.people import joining
+from incidents.people.decisions import AGAIN
 from incidents.people.knowing import tie_to_people
 from incidents.people.likeness import TIERS, link_rows
 from incidents.people.returned import replace_corrected, take_corrections
@@ -70,11 +71,11 @@ WHERE p.id = s.person_id AND j.others <> '{}'"""),
 )  # fmt: skip
 #: The other side of each question. Questions may be many: no nested loop may hold each against every entry of the queue.
 BY_HASH, BY_ANY = "SET LOCAL enable_nestloop = off", "SET LOCAL enable_nestloop TO DEFAULT"
-OTHER_SIDE = """
+OTHER_SIDE = f"""
 UPDATE incidents_queueentry q SET other_id = coalesce(d.person, o.known_person, o.person_id)
 FROM question d JOIN staging s ON s.number = d.number LEFT JOIN staging o ON o.number = d.other
-WHERE q.person_id = coalesce(s.known_person, s.person_id) AND q.kind = 'match_conflict' AND q.reason = d.reason
-  AND q.status = 'open' AND q.other_id IS NULL"""
+WHERE q.person_id = coalesce(s.known_person, s.person_id) AND (q.kind = 'match_conflict' OR q.reason = '{AGAIN}')
+  AND q.reason = d.reason AND q.status = 'open' AND q.other_id IS NULL"""  # noqa: S608
 
 
 def mark_merges(cursor: Any, *, batch: ImportBatch) -> None:

@@ -13,11 +13,11 @@ from django.urls import reverse
 
 from incidents.models import AffectedPerson, Incident, PersonStatus
 from incidents.people import deciding
-from incidents.people.decisions import EXCLUDED
+from incidents.people.decisions import AGAIN, EXCLUDED
 from incidents.people.excluding import confirm_exclusion, propose_exclusion
 from incidents.people.importing import import_people
 from incidents.people.merging import merge_people
-from incidents.people.rejected_again import rejected_again
+from incidents.people.rejected_again import propose_again, rejected_again
 from tests.conftest import CARL, CLAIRE
 from tests.people.conftest import Importer, Row
 
@@ -93,44 +93,108 @@ def test_somebody_rejected_as_nobody_of_the_incident_is_not_asked_about(
     assert not incident.queue.filter(reason=EXCLUDED).exists()
 
 
+@pytest.fixture
+def rejected(incident: Incident, officer: User, counsel: User, write_list: Callable[..., Path]) -> AffectedPerson:
+    """Claire, whom officer and counsel rejected as a test account."""
+    people = ({**CLAIRE, "flags": "deceased"}, {**CARL, "flags": "do_not_contact"})
+    import_people(incident=incident, path=write_list(*people), author=officer, source="shop")
+    reject(incident, officer, counsel)
+    return incident.people.get(reference="claire")
+
+
+def reject(incident: Incident, officer: User, counsel: User) -> None:
+    entries = incident.queue.filter(kind="next_of_kin")
+    deciding.propose_rejection(incident=incident, entries=entries, reason="a test account", author=officer)
+    deciding.confirm_rejection(incident=incident, entries=incident.queue.filter(kind="next_of_kin"), author=counsel)
+
+
 @pytest.mark.parametrize(
     ("row", "number"),
     [
         (CLAIRE, 1), ({**CLAIRE, "person_id": "", "customer_number": ""}, 1), ({**CLAIRE, "email": "new@example.org"}, 1),
-        ({**CLAIRE, "full_name": "Claude Dubois"}, 0), ({**CLAIRE, "customer_number": "C77", "email": "new@example.org"}, 0),
+        ({**CLAIRE, "customer_number": "C77", "email": "new@example.org"}, 1), ({**CLAIRE, "full_name": "Claude Dubois"}, 0),
+        ({**CLAIRE, "person_id": "x", "customer_number": "C77", "email": "new@example.org"}, 0),
     ],
 )  # fmt: skip
-def test_somebody_rejected_whom_a_later_list_names_is_said_in_its_report(
-    incident: Incident, officer: User, counsel: User, write_list: Callable[..., Path], row: Row, number: int
+def test_somebody_rejected_whom_a_later_list_names_waits_for_a_decision(
+    incident: Incident, officer: User, write_list: Callable[..., Path], rejected: AffectedPerson, row: Row, number: int
 ) -> None:
     given: Any = {"incident": incident, "author": officer, "source": "shop"}
-    import_people(path=write_list({**CLAIRE, "flags": "deceased"}, {**CARL, "flags": "do_not_contact"}), **given)
-    entries = incident.queue.filter(kind="next_of_kin")
-    deciding.propose_rejection(incident=incident, entries=entries, reason="a test account", author=officer)
-    deciding.confirm_rejection(incident=incident, entries=incident.queue.filter(kind="next_of_kin"), author=counsel)
     seen: list[dict[str, int]] = []
     report = import_people(path=write_list(row, CARL), judge=lambda found: not seen.append(found), **given)
     assert (report.again.number, seen[0].get("rejected_again", 0)) == (number, number)
-    again = incident.people.filter(pk__in=[pk for pk, _ in report.again.people])
-    assert [one.status for one in again] == [PersonStatus.CLEAR] * number
-    for one in again:
-        confirm_exclusion(exclusion=propose_exclusion(person=one, reason="as before", author=officer), author=counsel)
-    assert rejected_again(batch=incident.imports.latest("pk")).number == 0
+    again = incident.queue.filter(reason=AGAIN)
+    assert [(one.other, one.person.status if one.person else "") for one in again] == [(rejected, "attention")] * number
+    assert set(again) <= set(deciding.undecided(incident=incident))
+    rejected.refresh_from_db()
+    assert rejected.status == PersonStatus.REJECTED
 
 
-def test_the_report_of_a_list_leads_to_who_was_rejected_before(
+def test_a_row_joined_to_another_that_fits_somebody_rejected_waits_with_it(
+    bring: Importer, incident: Incident, rejected: AffectedPerson
+) -> None:
+    other = {**CLAIRE, "person_id": "x", "customer_number": "", "email": "new@example.org", "date_of_birth": "1980-02-03"}
+    bring(other, {**other, "person_id": "y", "email": "claire@example.org"})
+    assert incident.queue.filter(reason=AGAIN, person__reference="x").count() == 1
+    assert not incident.people.filter(status=PersonStatus.CLEAR).exists()
+
+
+def test_a_row_that_fits_somebody_merged_into_somebody_rejected_joins_nobody_unasked(
     bring: Importer, incident: Incident, officer: User, counsel: User
 ) -> None:
-    bring({**CLAIRE, "flags": "deceased"})
-    deciding.propose_rejection(incident=incident, entries=incident.queue.all(), reason="a test account", author=officer)
-    deciding.confirm_rejection(incident=incident, entries=incident.queue.all(), author=counsel)
-    bring(CLAIRE, CARL)
+    other = {**CLAIRE, "person_id": "b", "full_name": "Clara Du Bois", "email": "clara@example.org"}
+    bring({**CLAIRE, "flags": "deceased"}, other)
+    merge_people(incident=incident, entries=incident.queue.filter(kind="match_conflict"), reason="one person", author=officer)
+    reject(incident, officer, counsel)
+    bring({**other, "elements": "name;email"})
+    assert incident.queue.get(reason=AGAIN).other == incident.people.get(reference="claire")
+
+
+def test_somebody_who_is_a_person_after_all_is_not_asked_about_again(
+    bring: Importer, incident: Incident, officer: User, rejected: AffectedPerson
+) -> None:
+    bring(CLAIRE)
+    asked = incident.queue.filter(reason=AGAIN)
+    deciding.correct_fields(
+        incident=incident, entry=asked.get(), changes={"phone": "+33 1 23 45 67 89"}, reason="she wrote", author=officer
+    )
+    assert asked.get().status == "open"
+    assert deciding.accept(incident=incident, entries=asked, reason="she wrote to us", author=officer) == 1
+    bring({**CLAIRE, "language": "de"})
+    assert asked.count() == 1 and incident.people.get(status=PersonStatus.CLEAR).reference.startswith("claire")
+
+
+def test_many_are_rejected_again_for_the_reason_given_before_and_asked_about_if_they_come_back(
+    bring: Importer, incident: Incident, officer: User, counsel: User, rejected: AffectedPerson
+) -> None:
+    bring(CLAIRE)
+    asked = incident.queue.filter(reason=AGAIN)
+    assert propose_again(incident=incident, entries=incident.queue.all(), author=counsel) == 1
+    assert asked.get().decision_reason == "a test account"
+    with pytest.raises(deciding.DecisionRefused, match="a second person"):
+        deciding.confirm_rejection(incident=incident, entries=asked, author=counsel)
+    assert deciding.confirm_rejection(incident=incident, entries=asked, author=officer) == 1
+    assert rejected_again(batch=incident.imports.latest("pk")).number == 0
+    bring({**CLAIRE, "language": "de"})
+    assert asked.count() == 2 and asked.filter(status="open").count() == 1
+
+
+def test_the_desk_shows_who_rejected_somebody_before_and_why_and_takes_it_again(
+    bring: Importer, incident: Incident, officer: User, rejected: AffectedPerson
+) -> None:
+    bring(CLAIRE)
     client = Client()
     client.force_login(officer)
-    again = incident.people.get(status=PersonStatus.CLEAR, reference__startswith="claire")
+    again = incident.queue.get(reason=AGAIN)
     page = client.get(reverse("admin:list", args=[incident.pk, incident.imports.latest("pk").pk])).content.decode()
     assert "seem to be somebody whom two people rejected before" in page and "Dubois" not in page
-    assert f'<a href="{reverse("admin:person", args=[incident.pk, again.pk])}">{again.reference}</a>' in page
+    assert f'<a href="{reverse("admin:person", args=[incident.pk, again.person_id])}">' in page
+    queue = reverse("admin:queue", args=[incident.pk, "data"])
+    assert "Rejected by officer and counsel, proposed " in (shown := client.get(queue).content.decode())
+    assert ": a test account" in shown and 'value="again"' in shown
+    client.post(reverse("admin:decide", args=[incident.pk, "data"]), {"do": "again", "scope": "all", "status": "open"})
+    again.refresh_from_db()
+    assert (again.status, again.decision_reason) == ("rejection_proposed", "a test account")
 
 
 def test_a_list_that_names_one_of_two_merged_people_takes_their_exclusion_not_back(
