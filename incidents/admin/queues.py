@@ -32,7 +32,7 @@ from incidents.people.deciding import (
 from incidents.people.decisions import AGAIN
 from incidents.people.importing import account
 from incidents.people.merging import keep_apart, merge_people
-from incidents.people.possible_laws import alike, possible_laws, waits
+from incidents.people.possible_laws import alike, depends, possible_laws, waits
 from incidents.people.rejected_again import earlier_rejections, propose_again
 from incidents.people.representing import confirm_safe, name_representative
 
@@ -123,7 +123,8 @@ def _shown(incident: Incident, entries: list[QueueEntry]) -> list[dict[str, Any]
         {
             "entry": entry, "person": (shown := next(named) if entry.person else None), "row": _row(entry),
             "evidence": shown.evidence if shown and entry.kind in RESIDENCE_KINDS else (),
-            "places": (places := laws.get(entry.person_id or 0, [])), "alike": alike(places), "waits": waits(entries=[entry]),
+            "places": (places := laws.get(entry.person_id or 0, [])), "alike": alike(places),
+            "depends": depends(places), "waits": waits(entries=[entry]),
             "before": rejections.get(entry.pk),
         }
         for entry in entries

@@ -90,8 +90,11 @@ def _place(found: Assessment, group: int, place: str, person: AffectedPerson, fi
     own = [duty for duty in found.duties if duty.group == group]
     laws = {duty.jurisdiction for duty in own}
     others = [duty for duty in found.duties if duty.group is None and duty.jurisdiction in laws and duty.owed != Owed.NO]
+    named = places_of(person=person)
     return {
         "place": place,
+        # A country whose law is that of its parts is no law that somebody could look up: which ones are in question is told.
+        "parts": [] if any(one.startswith(f"{place}-") for one in named) else [_of_part(part) for part in _parts_of(place)],
         "assumed": place == person.residence,
         "duties": [_duty(duty, findings) for duty in own],
         "others_told": [_duty(duty, findings) for duty in others if duty.addressee != Addressee.CONTROLLER],
@@ -107,9 +110,24 @@ def alike(places: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for one in places if len(places) > MANY else ():
         duty = min(one["duties"], key=_strictness, default=None)
         if not one["assumed"] or any(each["law"] for each in one["duties"]):
-            group = groups.setdefault(_strictness(duty), {"duty": duty, "places": []})
+            group = groups.setdefault(_strictness(duty), {"duty": duty, "places": [], "laws": [], "questions": []})
             group["places"].append(one["place"])
+            group["laws"].append(_of_part(one["place"]))
+            asked = duty["questions"] if duty and duty["owed"] == Owed.ASK.value else []
+            group["questions"] += [question for question in asked if question not in group["questions"]]
     return [groups[key] for key in sorted(groups)]
+
+
+def depends(places: Sequence[dict[str, Any]]) -> list[str]:
+    """What is asked of the assumed place where it has no law but that of its parts: on what the choice among many turns."""
+    assumed = [duty for one in places if one["assumed"] for duty in one["duties"] if not duty["law"]]
+    return list(dict.fromkeys(question for duty in assumed for question in duty["questions"]))
+
+
+def _of_part(part: str) -> str:
+    """A state or province with its law: 'US-AK (Alaska: Alaska Stat. ...)'."""
+    name = law_name(jurisdiction=part)
+    return f"{part} ({name})" if name else part
 
 
 def _strictness(duty: Mapping[str, Any] | None) -> tuple[Any, ...]:
@@ -156,7 +174,9 @@ def waits(*, entries: Sequence[QueueEntry]) -> str:
 def in_doubt(*, person: AffectedPerson) -> dict[str, Any]:
     """One person's possible places with their laws, and until when the assumed one is only assumed."""
     places = possible_laws(incident=person.incident, people=[person]).get(person.pk, [])
-    return {"waits": waits(entries=list(person.queue.all())), "places": places, "alike": alike(places)}
+    return {
+        "waits": waits(entries=list(person.queue.all())), "places": places, "alike": alike(places), "depends": depends(places),
+    }  # fmt: skip
 
 
 def possible_in_words(found: Mapping[str, Any]) -> Iterator[str]:
@@ -174,15 +194,19 @@ def possible_in_words(found: Mapping[str, Any]) -> Iterator[str]:
             told = "letter" if duty["addressee"] == "person" else f"notice to the {duty['addressee']}"
             yield f"    {duty['jurisdiction']} ({duty['law'] or 'no law pack'}): {told} owed: {duty['owed']}{_when(duty)}"
             yield from (f"      asked: {question}" for question in duty["questions"])
+        if one["parts"]:
+            yield f"    {len(one['parts'])} laws of its parts might apply: {'; '.join(one['parts'])}"
 
 
 def _alike_in_words(found: Mapping[str, Any]) -> Iterator[str]:
     assumed = found["places"][0]["place"]
     yield f"Lives in {assumed}, which part is unknown: {found['waits']}"
+    yield from (f"  depends on: {question}" for question in found["depends"])
     for group in found["alike"]:
         duty = group["duty"]
         owed = f"letter owed: {duty['owed']}{_when(duty) if duty['owed'] != 'no' else ''}" if duty else "no law pack"
-        yield f"  {owed}, in {', '.join(group['places'])}"
+        yield f"  {owed}, in {'; '.join(group['laws'])}"
+        yield from (f"    asked: {question}" for question in group["questions"])
 
 
 def _when(duty: Mapping[str, Any]) -> str:

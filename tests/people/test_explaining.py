@@ -194,6 +194,36 @@ def test_of_whom_no_state_is_known_the_laws_of_all_states_might_apply_the_strict
     for address in pages:
         page = browser.get(address).content.decode()
         assert "might apply" in page and "US-CA" in page and "letter owed</span> by" in page, address
+        assert "Laws of 54 states" in page or address != pages[0]
+        for words in (
+            "US-CA (California: Cal. Civ. Code 1798.82)",
+            "Alaska: Alaska Stat. 45.48.010",
+            "US law depends on the state",
+        ):
+            assert words in page, (address, words)
+
+
+def test_beside_another_country_the_united_states_stand_for_the_laws_of_their_states(
+    incident: Incident, officer: User, write_list: Any
+) -> None:
+    columns = tuple(dict.fromkeys((*CLAIRE, *DORA)))
+    dan = {**DORA, "person_id": "dan", "billing_country": "US", "loyalty_home_store": ""}
+    import_people(incident=incident, path=write_list(CLAIRE, dan, columns=columns), author=officer)
+    assess_incident(incident=incident, author=officer)
+    places = explain(incident=incident, reference="dan")["might_apply"]["places"]
+    states = [pack for pack in load_packs() if pack.id.startswith("US-")]
+    assert [(one["place"], len(one["parts"])) for one in places] == [("FR", 0), ("US", len(states))]
+    text = "\n".join(in_words(explain(incident=incident, reference="dan")))
+    assert f"    {len(states)} laws of its parts might apply: US-AK (Alaska: Alaska Stat." in text
+    browser = Client()
+    browser.force_login(officer)
+    page = browser.get(reverse("admin:queue", args=[incident.pk, "residence_conflict"])).content.decode()
+    for words in (
+        f"{len(states)} laws of its states or provinces",
+        "US-CA (California: Cal. Civ. Code 1798.82)",
+        "depends on the state",
+    ):
+        assert words in page, words
 
 
 def test_what_the_law_says_of_a_possible_place_is_what_it_says_once_that_place_is_decided(
