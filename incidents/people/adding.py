@@ -338,6 +338,7 @@ def _answered(queue: list[_Entry], whole: joining.Whole, *, corrected: bool) -> 
         entry
         for entry in waiting
         if entry.kind in answered
+        or joining.replaced_question(reason=entry.reason, has_post=whole.has_post)
         or (
             entry.kind in raised
             and not entry.reason.startswith(WEIGHED)

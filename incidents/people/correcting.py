@@ -34,7 +34,7 @@ from incidents.people.moving import move_all, standing_messages
 from incidents.people.person_facts import birth_date
 from incidents.people.questions import FLAGS
 from incidents.people.residence import is_residence
-from incidents.people.reviewing import RAISING, ask_anew, flags_with_age, raised
+from incidents.people.reviewing import RAISING, ask_anew, ask_for_other_way, flags_with_age, raised
 from incidents.people.rows import can_be_posted
 from incidents.record import PersonFields
 from incidents.vault import CannotOpen, Vault
@@ -93,6 +93,7 @@ def correct_person(*, person: AffectedPerson, changes: Mapping[str, str], reason
         refresh_cohorts(incident=incident)
     if set(corrected.changed) & RAISING:
         ask_anew(person=found, fields=corrected.fields, before=asked)
+    ask_for_other_way(person=found, reason=reason.strip(), author=author)
     if set(corrected.changed) - OF_NO_LETTER:
         _leave_register(found, messages, reason.strip(), author)
     return version

@@ -36,6 +36,11 @@ TWO_READERS: Question = asdict(
 BY_POST: Mapping[str, Question] = {ONLY_POST.reason: asdict(NO_ADDRESS)}
 
 
+def replaced_question(*, reason: str, has_post: bool) -> bool:
+    """Whether an open question is one that must not be acted on any more: to write by post to whom a later row protects."""
+    return reason in BY_POST and not has_post
+
+
 @dataclass(frozen=True)
 class Whole:
     """One person of several rows: the record, what the law sees, and the questions that are open."""

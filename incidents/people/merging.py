@@ -176,7 +176,11 @@ def _become(work: _Work, person: AffectedPerson, before: KeptRow, whole: Whole, 
         person.save(update_fields=["sealed", "wrapped_key", "key_version", *columns])
     answered = joining.answered_kinds(whole.fields, whole.residence)
     gone = [
-        entry.pk for entry in person.queue.filter(status__in=WAITING) if entry.kind in answered or question(entry) in (stop or ())
+        entry.pk
+        for entry in person.queue.filter(status__in=WAITING)
+        if entry.kind in answered
+        or question(entry) in (stop or ())
+        or joining.replaced_question(reason=entry.reason, has_post=whole.has_post)
     ]
     _close(work, person.queue.filter(pk__in=gone), ANSWERED)
     _ask(work, person, whole.problems)

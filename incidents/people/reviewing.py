@@ -6,15 +6,18 @@ What a list would ask about somebody, a correction asks too: a flag, an age or a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+
+from django.contrib.auth.models import User
 
 from incidents.audit.log import database_now
 from incidents.models import AffectedPerson, ImportBatch, QueueEntry
 from incidents.models.people import QueueStatus
-from incidents.people.decisions import follow
+from incidents.people.decisions import WAITING, follow, write
 from incidents.people.person_facts import Expected, minor_by_age, read_birth, read_flags
 from incidents.people.questions import FLAG_QUESTIONS, GUARDIAN, Problem
 from incidents.people.reading import KNOWN_COLUMNS
-from incidents.people.rows import Prepared, prepare
+from incidents.people.rows import NO_ADDRESS, ONLY_POST, Prepared, prepare
 from incidents.people.staging import expected_of
 from incidents.record import PersonFields
 from incidents.vault import Vault
@@ -84,6 +87,19 @@ def ask_anew(*, person: AffectedPerson, fields: PersonFields, before: Sequence[P
         )  # fmt: skip
         follow([person.pk])
         person.refresh_from_db(fields=["status"])
+
+
+def ask_for_other_way(*, person: AffectedPerson, reason: str, author: User) -> None:
+    """Somebody who cannot be written to by post any more is not asked about post: that question becomes the one for a channel."""
+    waiting = list(person.queue.filter(status__in=WAITING))
+    by_post = [entry for entry in waiting if entry.reason == ONLY_POST.reason]
+    if person.has_post or not by_post:
+        return
+    write(by_post, status=QueueStatus.CORRECTED, reason=reason, author=author)
+    if not person.has_email and not any(key(entry) == key(NO_ADDRESS) for entry in waiting):
+        QueueEntry.objects.create(incident_id=person.incident_id, person=person, **asdict(NO_ADDRESS))
+        follow([person.pk])
+    person.refresh_from_db(fields=["status"])
 
 
 def flags_with_age(*, person: AffectedPerson, flags: Sequence[str], born: str, born_before: str) -> list[str]:

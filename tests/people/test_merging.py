@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from incidents.dispatch.campaign import freeze
 from incidents.models import AffectedPerson, AuditEvent, Campaign, Incident, Merge, PersonStatus, QueueEntry
 from incidents.people import deciding
 from incidents.people.amending import open_amendment
+from incidents.people.correcting import correct_person
 from incidents.people.decisions import LATER, LEFT, DecisionRefused
 from incidents.people.importing import account, import_people
 from incidents.people.merging import keep_apart, merge_people, undo_merge
+from incidents.people.rows import ONLY_POST
 from incidents.vault import PersonFields, Vault
 from tests.conftest import COLUMNS
 from tests.people.conftest import Importer, Row, kinds
@@ -125,6 +128,45 @@ def test_whom_one_row_protects_is_not_said_to_be_reachable_by_post(bring: Import
     bring({**silent, **IN_PARIS}, {**silent, "stated_country": "FR", "flags": "safe_address"}, columns=HOME)
     (asked,) = incident.queue.filter(kind="no_channel")
     assert "postal" not in asked.reason and "post" not in asked.remedy
+
+
+SILENT = {**ANNA, "email": ""}
+PROTECTED = {**SILENT, "stated_country": "FR", "flags": "safe_address"}
+
+
+def ways_asked(incident: Incident) -> dict[str, str]:
+    """The questions for a channel, those about post apart, with what became of each."""
+    asked = incident.queue.filter(kind="no_channel").exclude(person__status=PersonStatus.MERGED)
+    return {"post" if "post" in one.remedy else "channel": one.status for one in asked}
+
+
+def test_the_question_to_write_by_post_ends_with_a_later_list_that_protects_the_address(
+    bring: Importer, incident: Incident, officer: User
+) -> None:
+    bring({**SILENT, **IN_PARIS}, columns=HOME)
+    waiting = incident.queue.filter(kind="no_channel")
+    deciding.hold(incident=incident, entries=waiting, until=date(2099, 5, 1), reason="written by post", author=officer)
+    assert ways_asked(incident) == {"post": "held"}
+    bring(PROTECTED, columns=HOME)
+    assert ways_asked(incident) == {"post": "corrected", "channel": "open"}
+    undo_merge(merge=incident.merges.get(), reason="somebody else", author=officer)
+    assert incident.queue.get(reason=ONLY_POST.reason, status="open").person == living(incident)[0]
+
+
+def test_the_question_to_write_by_post_ends_with_a_merge_that_protects_the_address(
+    bring: Importer, incident: Incident, officer: User
+) -> None:
+    bring({**SILENT, **IN_PARIS}, {**PROTECTED, "full_name": "Ben Holt"}, columns=HOME)
+    merge_people(incident=incident, entries=conflicts(incident), reason="one person", author=officer)
+    assert ways_asked(incident) == {"post": "corrected", "channel": "open"}
+
+
+def test_the_question_to_write_by_post_ends_with_a_correction_that_protects_the_address(
+    bring: Importer, incident: Incident, officer: User
+) -> None:
+    bring({**SILENT, **IN_PARIS}, columns=HOME)
+    correct_person(person=incident.people.get(), changes={"flags": "safe_address"}, reason="she said so", author=officer)
+    assert ways_asked(incident) == {"post": "corrected", "channel": "open"}
 
 
 def test_somebody_whose_protected_row_is_taken_out_again_can_be_written_to(
