@@ -24,7 +24,7 @@ from incidents.letters.staleness import letter_lines
 from incidents.models import AffectedPerson, BatchState, Incident, PersonStatus
 from incidents.models.duties import Handling
 from incidents.models.refusal import Refused
-from incidents.people.addresses import normal_address
+from incidents.people.addresses import as_indexed_before, normal_address
 from incidents.people.asking import told_by
 from incidents.people.erasing import refuse_to_show
 from incidents.people.explaining import explain
@@ -158,8 +158,9 @@ def find_person(request: HttpRequest, incident_id: int) -> HttpResponse:
 
 def by_address(*, incident: Incident, address: str) -> AffectedPerson | None:
     """Whose address this is, through the blind index."""
-    index = Vault(incident=incident).blind(kind="email", value=normal_address(address))
-    return incident.people.filter(email_index=index).first() if address else None
+    vault, forms = Vault(incident=incident), {normal_address(address), as_indexed_before(address)}
+    indexes = [vault.blind(kind="email", value=form) for form in sorted(forms)]
+    return incident.people.filter(email_index__in=indexes).first() if address else None
 
 
 def by_code(*, incident: Incident, code: str) -> AffectedPerson | None:

@@ -243,7 +243,9 @@ class Blockwise:
             references = lines([text if REFERENCE.fullmatch(text) else "" for text in cells["person_id"]])
         customers = cells.get("customer_number", empty)
         customers = [text if not text or SURE(text) or not is_filler_number(text) else "" for text in customers]
-        return references, "", self._records(cells), *map(lines, (customers, cells["emails"], names, births, homes))
+        # As `normal_address` has them; they are ASCII.
+        emails = lines(cells["emails"]).lower()
+        return references, "", self._records(cells), lines(customers), emails, *map(lines, (names, births, homes))
 
     def _records(self, cells: Cells) -> str:
         """What is sealed of each row: canonical JSON, as `PersonFields.encode` writes it."""

@@ -26,7 +26,7 @@ class Tier(NamedTuple):
 TIERS = (
     Tier("customer", "customer_index", "customer_key", "same customer number and name"),
     Tier("reference", "reference", "reference_key", "same reference and name", "s.reference NOT LIKE 'p-____________'"),
-    Tier("email", "email_index", "email_key", "same e-mail address and name"),
+    Tier("email", "email_index", "email_key", "same e-mail address (capitals apart) and name"),
     Tier("address", "address_index", "address_key", "same name, postal address and birth date"),
     Tier("birth", "name_birth_index", "name_birth_key", "same name and birth date"),
 )

@@ -365,4 +365,4 @@ def match_values(fields: PersonFields) -> dict[str, str]:
 
 def match_addresses(fields: PersonFields) -> tuple[str, ...]:
     """All e-mail addresses of a person as they are matched."""
-    return tuple(normal_address(address) for address in fields.emails)
+    return tuple(dict.fromkeys(normal_address(address) for address in fields.emails))

@@ -177,10 +177,10 @@ def test_the_quick_check_says_to_the_letter_what_the_full_one_says(local: str, d
     assert check_address(raw) == check_fully(raw.strip(" "))
 
 
-def test_dots_plus_tags_and_case_of_the_local_part_are_never_normalised_away() -> None:
+def test_dots_and_plus_tags_are_never_normalised_away_and_capitals_only_to_compare() -> None:
     given = ["Claire@example.org", "claire@example.org", "c.laire@example.org", "claire+x@example.org"]
-    assert len({normal_address(address) for address in given}) == 4
-    assert normal_address("claire@EXAMPLE.org") == "claire@example.org"
+    assert len({normal_address(address) for address in given}) == 3
+    assert check_address(given[0]) == (given[0], None) and normal_address("claire@EXAMPLE.org") == "claire@example.org"
 
 
 @pytest.mark.parametrize(

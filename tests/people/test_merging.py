@@ -223,7 +223,7 @@ def test_every_merge_is_kept_with_its_evidence(bring: Importer, incident: Incide
     bring(ANNA, {**ANNA, "email": EMAILS[1]}, NO_NUMBER)
     found = Merge.objects.filter(incident=incident).order_by("id")
     assert [(merge.tier, merge.reason, merge.author) for merge in found] == [
-        ("customer", "same customer number and name", None), ("email", "same e-mail address and name", None),
+        ("customer", "same customer number and name", None), ("email", "same e-mail address (capitals apart) and name", None),
     ]  # fmt: skip
     assert [merge.row.number for merge in found if merge.row] == [3, 4] and {merge.person for merge in found} == set(
         living(incident)
