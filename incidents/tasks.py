@@ -25,6 +25,7 @@ from incidents.models import BatchState, ImportBatch
 from incidents.people import retention
 from incidents.people.importing import Busy, carry_on, difference, unfinished
 from incidents.refusal import Refused
+from incidents.vault import KeyAway
 
 logger = logging.getLogger(__name__)
 #: Short: a worker that is asked to end does so after its slice; and the most urgent campaign is looked for anew.
@@ -111,6 +112,10 @@ def import_list(batch_id: int) -> None:
         carry_on(batch=batch, wait=False)
     except Busy:
         pass  # another process has it, or another list of this incident; the next tick looks again
+    except KeyAway as away:
+        logger.error("list %s waits: %s", batch_id, away)
+        words = f"{away} This list is tried again by itself; nothing is lost."
+        ImportBatch.objects.filter(pk=batch_id).exclude(state=BatchState.DONE).update(refusal=words)
     except Refused:
         # The refusal stands with the list, for the desk; its text is for people and not for a log.
         logger.warning("list %s was not imported; its page says why", batch_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from incidents.dispatch.preflight import fresh_report, preflight
 from incidents.dispatch.staff import add_staff, brand_of, opened, remove_staff
 from incidents.models import Campaign, CampaignState, CanaryLetter, Incident, PreflightReport, StaffRecipient
 from incidents.tasks import wake_campaign
-from incidents.vault import CannotOpen, mask
+from incidents.vault import CannotOpen, KeyAway, mask
 
 WORDS = {
     "asked": "What was asked about",
@@ -47,31 +48,37 @@ class MaskedStaff:
     email: str
 
 
-def masked_staff(staff: StaffRecipient) -> MaskedStaff:
-    """First letters only; what was destroyed says so."""
-    try:
-        fields = opened(staff=staff)
-    except CannotOpen:
-        return MaskedStaff(staff, "(removed)" if staff.removed_at else "(cannot be opened)", "")
-    return MaskedStaff(staff, mask(fields.name), mask(fields.email))
+def masked_staff(staff: Iterable[StaffRecipient]) -> Iterator[MaskedStaff]:
+    """First letters only; what was destroyed says so. The page is there without a KMS, which is then asked once: the button
+    that pauses is on it."""
+    away = False
+    for one in staff:
+        try:
+            fields = None if away else opened(staff=one)
+        except CannotOpen:
+            yield MaskedStaff(one, "(removed)" if one.removed_at else "(cannot be opened)", "")
+            continue
+        except KeyAway:
+            away, fields = True, None
+        yield MaskedStaff(one, mask(fields.name), mask(fields.email)) if fields else MaskedStaff(one, "(no key now)", "")
 
 
 def gate_of(campaign: Campaign) -> dict[str, Any]:
     """What the campaign's page shows of the gate and of the first wave."""
     waits = campaign.state in (CampaignState.FROZEN, CampaignState.CONTENT_APPROVED)
-    letters = campaign.canaries.select_related("staff", "letter__cohort").defer("letter__compiled").order_by("id")
+    letters = list(campaign.canaries.select_related("staff", "letter__cohort").defer("letter__compiled").order_by("id"))
     return {
         "report": fresh_report(campaign=campaign) if waits else None,
         "newest": campaign.preflights.order_by("-id").first(),
         "waits": waits,
-        "letters": [_letter(letter) for letter in letters],
+        "letters": list(map(_letter, letters, masked_staff(letter.staff for letter in letters))),
         "brand": brand_of(incident=campaign.incident),
     }
 
 
-def _letter(letter: CanaryLetter) -> dict[str, Any]:
+def _letter(letter: CanaryLetter, to: MaskedStaff) -> dict[str, Any]:
     return {
-        "letter": letter, "to": masked_staff(letter.staff), "word": LETTER_WORDS[letter.state],
+        "letter": letter, "to": to, "word": LETTER_WORDS[letter.state],
         "pill": LETTER_PILLS.get(letter.state, "quiet"),
     }  # fmt: skip
 
@@ -133,8 +140,8 @@ def staff(request: HttpRequest) -> HttpResponse:
     """Everyone who is entered, by brand, masked; and the form."""
     entered = StaffRecipient.objects.filter(removed_at=None).select_related("added_by").order_by("brand", "id")
     brands: dict[str, list[MaskedStaff]] = {}
-    for one in entered:
-        brands.setdefault(one.brand, []).append(masked_staff(one))
+    for one in masked_staff(entered):
+        brands.setdefault(one.staff.brand, []).append(one)
     known = dict.fromkeys(brand_of(incident=incident) for incident in Incident.objects.order_by("-id")[:50])
     return page(
         request, "staff", title="Staff recipients", brands=list(brands.items()), known=[*known],

@@ -158,7 +158,7 @@ def find_person(request: HttpRequest, incident_id: int) -> HttpResponse:
 
 def by_address(*, incident: Incident, address: str) -> AffectedPerson | None:
     """Whose address this is, through the blind index."""
-    vault, forms = Vault(incident=incident), {normal_address(address), as_indexed_before(address)}
+    vault, forms = Vault(incident=incident, people=False), {normal_address(address), as_indexed_before(address)}
     indexes = [vault.blind(kind="email", value=form) for form in sorted(forms)]
     return incident.people.filter(email_index__in=indexes).first() if address else None
 
@@ -288,7 +288,7 @@ def _clear(found: AffectedPerson) -> list[tuple[str, str]]:
 def _not_taken(found: AffectedPerson) -> list[tuple[str, str]]:
     """Cells that are asked about, as the list had them: what could not be taken stands in no other place."""
     asked = {entry.column for entry in found.queue.all() if entry.column}
-    vault, shown = Vault(incident=found.incident), []
+    vault, shown = Vault(incident=found.incident, people=False), []
     for row in found.import_rows.filter(sealed__isnull=False).select_related("batch"):
         cells = open_row(sealed=row.sealed, vault=vault, incident=found.incident.reference).cells
         named = zip(row.batch.columns, cells, strict=False)

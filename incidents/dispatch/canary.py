@@ -54,9 +54,11 @@ def step(*, campaign: Campaign, provider: Provider) -> None:
     """Send what is planned of the first wave, and decide when all of it is known. Costs nothing when no wave waits.
 
     For about a second, one letter at least; the next step goes on with those that were tried least, and asks about doubts last.
+    Raises KeyAway before anything of it is begun.
     """
     if campaign.canary != "waiting" or campaign.state != CampaignState.DISPATCHING:
         return
+    Vault(incident=campaign.incident)  # without its key nobody's letter leaves: the wave waits for it too
     now, end = database_now(), time.monotonic() + SECONDS
     _find_left_behind(campaign, now)
     for letter in sorted(_newest(campaign), key=lambda letter: (letter.state == DOUBT, letter.tries)):
@@ -151,7 +153,7 @@ def _hand_over(letter: CanaryLetter, mail: OutgoingMail, provider: Provider) -> 
 
 def _tell(letter: CanaryLetter, mail: OutgoingMail, provider: Provider, said: Answer) -> None:
     """So that its wish to wait holds here too, and another provider takes over from one that is not there."""
-    key = domain_key(vault=Vault(incident=letter.campaign.incident), domain=mail.to.rpartition("@")[2])
+    key = domain_key(vault=Vault(incident=letter.campaign.incident, people=False), domain=mail.to.rpartition("@")[2])
     pacing.told(provider=provider.name, results=[(key, said)])
 
 

@@ -25,7 +25,7 @@ from incidents.dispatch.limits import CLOSED, DOMAIN_FUSE, PROVIDER_FUSE, Allowa
 from incidents.dispatch.outcomes import NotLeft
 from incidents.dispatch.verdicts import Verdict, judge
 from incidents.models import Incident, ProviderLimit
-from incidents.vault import CannotOpen, MasterKeyUnreachable, MasterKeyWrong, Vault
+from incidents.vault import CannotOpen, KeyAway, Vault
 
 logger = logging.getLogger(__name__)
 CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
@@ -141,7 +141,7 @@ def _limited_domains(provider: str, incident: Incident | None) -> dict[str, tupl
     found = _domain_limits(provider) if incident is not None else {}
     if incident is None or not found:
         return {}
-    vault = Vault(incident=incident)
+    vault = Vault(incident=incident, people=False)
     return {domain_key(vault=vault, domain=name): (shared_scope(domain=name), limit) for name, limit in found.items()}
 
 
@@ -257,7 +257,7 @@ def _scopes(provider: str, incident: Incident) -> dict[str, str]:
     """Domain key -> scope of its row; none while the incident's key is away, when only the provider's quota is put right."""
     try:
         return {key: scope for key, (scope, _) in _limited_domains(provider, incident).items()}
-    except (MasterKeyUnreachable, MasterKeyWrong, CannotOpen) as away:
+    except (KeyAway, CannotOpen) as away:
         logger.warning("what a limited domain gets back is not known (%s)", type(away).__name__)
         return {}
 

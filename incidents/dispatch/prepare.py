@@ -21,7 +21,7 @@ from incidents.letters.mime import Skeleton, skeleton_for
 from incidents.letters.ready import Built, Filled
 from incidents.letters.render import compiled, personal_values
 from incidents.models import Campaign, Letter
-from incidents.vault import CannotOpen, PersonFields, Vault
+from incidents.vault import CannotOpen, KeyAway, PersonFields, Vault
 
 
 class Frozen(NamedTuple):
@@ -46,22 +46,31 @@ class Letters:
         self._headers, self._vault = campaign.headers, Vault(incident=campaign.incident)
         self._frozen: dict[int, Frozen] = {}
         self._dated, self._dated_until = "", 0.0
+        #: Chunk -> why nobody of it could be opened; none of its letters is made.
+        self._away: dict[int, KeyAway] = {}
 
     def open(self, *, claimed: Claim) -> list[PersonFields | CannotOpen]:
         """The records of a chunk's people, opened together."""
-        return self._vault.open_many([(one.subject, one.sealed, one.wrapped_key, one.key_version) for one in claimed.letters])
+        try:
+            return self._vault.open_many([(one.subject, one.sealed, one.wrapped_key, one.key_version) for one in claimed.letters])
+        except KeyAway as away:
+            # Told by `make`: by then every chunk of the claim is in hand, and is given back.
+            self._away[claimed.chunk_id] = away
+            return [CannotOpen("the incident's key is away")] * len(claimed.letters)
 
     def make(self, *, claimed: Claim, letter: Taken, fields: PersonFields | CannotOpen) -> Prepared | Outcome:
-        """One person's letter, or why it is set aside for a person to look at."""
+        """One person's letter, or why it is set aside for a person to look at. Raises KeyAway, which is about no letter."""
         failpoints.reach("mid_render")
+        if claimed.chunk_id in self._away:
+            raise self._away[claimed.chunk_id]
         if isinstance(fields, CannotOpen):
             return Outcome("quarantined", detail=str(fields)[:200])
         try:
             return self._make(claimed, letter, fields)
         except CannotOpen as error:
             return Outcome("quarantined", detail=str(error)[:200])
-        except AWAY:
-            raise
+        except (*AWAY, KeyAway):
+            raise  # it says nothing of this letter
         except Exception as error:
             # Whatever it is, it is about this letter and holds up nobody else. Its words could hold what is personal.
             return Outcome("quarantined", detail=f"the letter cannot be made as it is stored: {type(error).__name__}")

@@ -34,7 +34,7 @@ from incidents.models import Campaign, CampaignState, Message
 from incidents.models import MessageState as S
 from incidents.models.messages import in_states
 from incidents.people.erasing import NotReplayed, refuse_returned
-from incidents.vault import MasterKeyUnreachable, MasterKeyWrong, Vault
+from incidents.vault import KeyAway, MasterKeyUnreachable, Vault
 
 logger = logging.getLogger(__name__)
 HOUSE_LOCK = 0x62_6E_5F_68_6F_75  # "bn_hou"
@@ -79,8 +79,12 @@ def send_ready(*, campaign_id: int, owner: Owner, provider: Provider, seconds: f
     campaign = Campaign.objects.select_related("incident").filter(pk=campaign_id, state=CampaignState.DISPATCHING).first()
     if campaign is None or not _may_send(campaign):
         return Slice(0, False)
-    with closing(provider.lanes(incident=campaign.incident, number=settings.LANES)) as lanes:
-        done = Shift(campaign=campaign, owner=owner, provider=provider, lanes=lanes, seconds=seconds).run()
+    try:
+        with closing(provider.lanes(incident=campaign.incident, number=settings.LANES)) as lanes:
+            done = Shift(campaign=campaign, owner=owner, provider=provider, lanes=lanes, seconds=seconds).run()
+    except KeyAway as away:  # of a version that came meanwhile; what was claimed is given back
+        _without_key(campaign, away)
+        return Slice(0, False)
     if done.account_refused:
         _pause(campaign, f"the provider refuses us: {done.account_refused}")
     return done
@@ -93,13 +97,21 @@ def _may_send(campaign: Campaign) -> bool:
         refuse_older(campaign=campaign)
         refuse_returned(incident=campaign.incident)
         Vault(incident=campaign.incident)
-    except MasterKeyUnreachable as down:
-        logger.error("%s", down)  # it may come back: the next tick asks again
-    except (DatabaseOlder, NotReplayed, MasterKeyWrong) as refused:
+    except KeyAway as away:
+        _without_key(campaign, away)
+    except (DatabaseOlder, NotReplayed) as refused:
         _pause(campaign, str(refused))
     else:
         return True
     return False
+
+
+def _without_key(campaign: Campaign, away: KeyAway) -> None:
+    """A KMS that does not answer may come back: the next tick asks again. A wrong key has to be put right by somebody."""
+    if isinstance(away, MasterKeyUnreachable):
+        logger.error("%s waits: %s", campaign, away)
+    else:
+        _pause(campaign, str(away))
 
 
 def _pause(campaign: Campaign, reason: str) -> None:
@@ -187,7 +199,10 @@ def _first_wave(campaign: Campaign) -> None:
         return
     name = pacing.choose(providers=proven_first(campaign_id=campaign.pk, providers=providers()))
     with closing(provider_named(name) if name else provider_for()) as provider:
-        canary.step(campaign=campaign, provider=provider)
+        try:
+            canary.step(campaign=campaign, provider=provider)
+        except KeyAway as away:  # the other campaigns go on
+            _without_key(campaign, away)
 
 
 def _with(states: list[str], *of: str) -> list[Campaign]:

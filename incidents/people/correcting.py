@@ -75,6 +75,7 @@ class Corrected:
 def correct_person(*, person: AffectedPerson, changes: Mapping[str, str], reason: str, author: User) -> PersonVersion:
     """Correct fields of one person (names of FIELDS -> new value); returns the version that was. Raises CorrectionRefused."""
     incident = person.incident
+    vault = Vault(incident=incident)  # before any lock: a KMS may take its time, or not answer
     beside_freezes(incident)
     refuse_to_show(person=person)
     if not visible(reason):
@@ -82,7 +83,6 @@ def correct_person(*, person: AffectedPerson, changes: Mapping[str, str], reason
     [found] = locked_people(keys=[person.pk])
     messages = locked_messages(of=standing_messages(people=AffectedPerson.objects.filter(pk=person.pk)))
     _refuse(found, messages)
-    vault = Vault(incident=incident)
     corrected = _corrected(found, changes, vault)
     version = keep_version(person=found, changed=corrected.changed, reason=reason.strip(), author=author)
     asked = raised(person=found, fields=corrected.before)

@@ -192,7 +192,7 @@ def _bound_to(source: ImportSource) -> str:
 def _sealed(source: ImportSource, mapping: dict[str, str]) -> dict[str, str]:
     """The names of a file's columns, sealed as its rows are: where a file has no header, they are somebody's data."""
     plain = json.dumps(mapping, ensure_ascii=False).encode()
-    sealed = Vault(incident=source.incident).seal_blob(plain=plain, bound_to=_bound_to(source))
+    sealed = Vault(incident=source.incident, people=False).seal_blob(plain=plain, bound_to=_bound_to(source))
     return {SEALED: base64.b64encode(sealed).decode()}
 
 
@@ -202,7 +202,7 @@ def remembered_columns(*, source: ImportSource) -> dict[str, str] | None:
         return None
     try:
         sealed = base64.b64decode(source.mapping[SEALED])
-        plain = Vault(incident=source.incident).open_blob(sealed=sealed, bound_to=_bound_to(source))
+        plain = Vault(incident=source.incident, people=False).open_blob(sealed=sealed, bound_to=_bound_to(source))
     except (CannotOpen, ValueError):
         return None
     found: dict[str, str] = json.loads(plain)

@@ -19,7 +19,7 @@ from incidents.audit.log import database_now, record
 from incidents.models import AffectedPerson, BatchState, Incident, IncidentKey, PersonStatus, QueueEntry, StaffRecipient
 from incidents.models.people import QueueKind
 from incidents.models.refusal import Refused
-from incidents.vault import CannotOpen, Vault
+from incidents.vault import CannotOpen, MasterKeyWrong, Vault
 from incidents.vault.master import MasterKeyUnreachable, former, is_an_example, present, unwrap
 from incidents.vault.own_key import wrap_row_again
 from incidents.vault.sealing import (
@@ -149,7 +149,7 @@ def faults_of_keys() -> list[tuple[str, str]]:
             Vault(incident=incident).prove()
         except MasterKeyUnreachable as down:
             return [(down.lines[0], "")]
-        except CannotOpen:
+        except (CannotOpen, MasterKeyWrong):
             closed.append(incident.reference)
     what = f"The master key does not open the keys of {len(closed)} of {len(tried)} incidents ({', '.join(closed[:3])})."
     if closed and len(closed) < len(tried):

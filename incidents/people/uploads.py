@@ -39,7 +39,7 @@ def receive(*, incident: Incident, chunks: Iterable[bytes], author: User, source
 
 
 def _keep(batch: ImportBatch, chunks: Iterable[bytes]) -> tuple[str, int]:
-    vault, digest, size, parts = Vault(incident=batch.incident), hashlib.sha256(), 0, list[ImportPart]()
+    vault, digest, size, parts = Vault(incident=batch.incident, people=False), hashlib.sha256(), 0, list[ImportPart]()
     for number, part in enumerate(_of_one_size(chunks)):
         digest.update(part)
         size += len(part)
@@ -111,7 +111,7 @@ class SealedParts:
     """An uploaded list as a source for its reader: the piece asked for is opened, the last one is kept at hand."""
 
     def __init__(self, *, batch: ImportBatch) -> None:
-        self.size, self._batch, self._vault = batch.size, batch, Vault(incident=batch.incident)
+        self.size, self._batch, self._vault = batch.size, batch, Vault(incident=batch.incident, people=False)
         self._at_hand: tuple[int, bytes] = (-1, b"")
 
     def descriptor(self) -> int | None:

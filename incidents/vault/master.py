@@ -32,11 +32,16 @@ class CannotOpen(Exception):
     """A sealed record does not open: wrong key, swapped or damaged. Nothing is sent for this person."""
 
 
-class MasterKeyWrong(CannotOpen, Refused):
+class KeyAway(Refused):
+    """The incident's key cannot be had: no record can be opened now, and nothing is said of any. So it is no CannotOpen, which a
+    caller takes for one person's damaged record."""
+
+
+class MasterKeyWrong(KeyAway):
     """No master key that was given opens an incident's key: the wrong one, or a rotation that is only half done."""
 
 
-class MasterKeyUnreachable(CannotOpen, Refused):
+class MasterKeyUnreachable(KeyAway):
     """The program that asks the KMS does not answer as it should; says what it did, and what to look at."""
 
 
@@ -95,8 +100,6 @@ class ProgramMasterKey:
         # What the caller stores may be the only copy: a rotation destroys the one before.
         try:
             given_back = self.unwrap(wrapped=wrapped, context=context)
-        except MasterKeyUnreachable:
-            raise
         except CannotOpen:
             given_back = b""
         if given_back != key:
@@ -189,8 +192,6 @@ def unwrap(*, wrapped: bytes, context: str) -> Unwrapped:
             continue
         try:
             return Unwrapped(master.unwrap(wrapped=wrapped, context=context), master == present())
-        except (MasterKeyWrong, MasterKeyUnreachable):
-            raise
         except CannotOpen:
             continue
     name = context.split("|")[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from incidents.vault.master import CannotOpen, MasterKeyUnreachable, MasterKeyWrong, decrypt, encrypt, present, unwrap
+from incidents.vault.master import CannotOpen, MasterKeyWrong, decrypt, encrypt, present, unwrap
 
 KEY_BYTES, LENGTH_BYTES = 32, 2
 
@@ -26,8 +26,6 @@ def open_row(*, sealed: bytes, table: str, row: int) -> bytes:
     context = _context(table, row)
     try:
         return decrypt(unwrap(wrapped=wrapped, context=context).key, record, context)
-    except MasterKeyUnreachable:
-        raise
     except MasterKeyWrong:
         raise CannotOpen(f"{table} does not open with this master key") from None
 

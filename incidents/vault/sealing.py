@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from django.conf import settings
 
 from incidents.models import AffectedPerson, Incident, IncidentKey, PersonVersion
 from incidents.record import PersonFields
-from incidents.vault.master import NONCE_BYTES, CannotOpen, MasterKeyWrong, decrypt, encrypt, present, unwrap
+from incidents.vault.master import NONCE_BYTES, CannotOpen, KeyAway, MasterKeyWrong, decrypt, encrypt, present, unwrap
 
 #: The version of a person's own key (it is never changed, only replaced with the record), and of an incident's first key.
 FIRST_VERSION = 1
@@ -34,6 +35,10 @@ _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5
 _INNER_REST, _OUTER_REST = b"\x36" * 32, b"\x5c" * 32
 #: So many people are tried before a key counts as the wrong one: a single damaged record says nothing about it.
 TRIED = 5
+#: For so many seconds a key that could not be had is not asked for again: each time is a call of a KMS that may hang.
+AWAY_SECONDS = 5.0
+#: What was asked -> when it may be asked again, and what was refused.
+_away: dict[tuple[object, ...], tuple[float, type[KeyAway], tuple[str, ...]]] = {}
 #: Digests of the keys that this process has seen open somebody whom they had sealed.
 _proven: set[bytes] = set()
 _COMMITMENT = b"commitment\x01"
@@ -102,10 +107,20 @@ def has_first_version(*, incident: Incident) -> bool:
 def _unwrap(wrapped: bytes, context: str) -> bytes:
     # Which keys were given is part of the question: a rotation or a test may change them under a running process.
     old = settings.MASTER_KEY_OLD, tuple(settings.MASTER_KEY_OLD_PROGRAM)
-    return _unwrap_once(wrapped, context, (settings.MASTER_KEY, tuple(settings.MASTER_KEY_PROGRAM), *old))
+    asked = wrapped, context, (settings.MASTER_KEY, tuple(settings.MASTER_KEY_PROGRAM), *old)
+    until, kind, lines = _away.get(asked, (0.0, KeyAway, ()))
+    if time.monotonic() < until:
+        raise kind(*lines)
+    try:
+        return _unwrap_once(*asked)
+    except KeyAway as away:
+        for past in [one for one, (end, *_) in list(_away.items()) if end <= time.monotonic()]:
+            _away.pop(past, None)
+        _away[asked] = time.monotonic() + AWAY_SECONDS, type(away), away.lines
+        raise
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _unwrap_once(wrapped: bytes, context: str, _given: tuple[object, ...]) -> bytes:
     return unwrap(wrapped=wrapped, context=context).key
 
@@ -134,9 +149,10 @@ def _commitment(key: bytes, plain: bytes, sha256: Callable[..., Any] = hashlib.s
 
 
 class Vault:
-    """The keys of one incident, held for the time of one piece of work."""
+    """The keys of one incident, held for the time of one piece of work. Raises KeyAway here, where nothing is begun yet."""
 
-    def __init__(self, *, incident: Incident) -> None:
+    def __init__(self, *, incident: Incident, people: bool = True) -> None:
+        """`people`: their records will be opened or sealed, so all versions of the key are read now; else index and blobs."""
         self._incident, secrets = incident, _secrets(incident)
         self._wraps, self._digests = dict[int, AESGCM](), dict[int, bytes]()
         if secrets.wrap:
@@ -145,19 +161,19 @@ class Vault:
         self._asked = not incident.pk
         self._blob, padded = secrets.blob, secrets.blind.ljust(64, b"\0")
         self._inner, self._outer = (hashlib.sha256(padded.translate(pad)) for pad in (_INNER, _OUTER))
+        if people and incident.pk:
+            self._read_versions()
 
     def _take(self, version: int, key: bytes) -> None:
         self._wraps[version], self._digests[version] = AESGCM(key), hashlib.sha256(key).digest()
 
     def _read_versions(self) -> None:
-        """Unwrap the later versions of the incident's wrapping key; the newest seals."""
+        """Unwrap the later versions of the incident's wrapping key; the newest seals. Raises KeyAway."""
         for later in IncidentKey.objects.filter(incident=self._incident, wrapped_key__isnull=False):
             if later.version not in self._wraps:
                 context = later_context(reference=self._incident.reference, version=later.version)
                 self._take(later.version, _unwrap(bytes(later.wrapped_key or b""), context))
         self._newest = max(self._wraps, default=0)
-        if not self._newest:
-            raise CannotOpen("this incident has no key that can seal")
 
     def prove(self) -> None:
         """Raises MasterKeyWrong when the key that seals opens nobody whom it sealed before: then it is not this incident's.
@@ -288,6 +304,8 @@ class Vault:
         """The version of the incident's key that seals. Raises CannotOpen."""
         if not self._newest:
             self._read_versions()
+        if not self._newest:
+            raise CannotOpen("this incident has no key that can seal")
         return self._newest
 
     def commitment(self, *, person: AffectedPerson, fields: PersonFields) -> str:

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from incidents.models import AffectedPerson, Incident
-from incidents.vault import CannotOpen, PersonFields, Vault, mask, new_incident_key, sealing
+from incidents.vault import CannotOpen, MasterKeyWrong, PersonFields, Vault, mask, new_incident_key, sealing
 from incidents.vault.sealing import quick_hmac
 
 ANNA = PersonFields(full_name="Anna Berg", emails=("anna@example.org",), evidence=(("stated_country", "FR"),))
@@ -75,14 +75,14 @@ def test_another_master_key_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     incident = an_incident()
     Vault(incident=incident)
     monkeypatch.setattr(settings, "MASTER_KEY", bytes(32))
-    with pytest.raises(CannotOpen):
+    with pytest.raises(MasterKeyWrong):
         Vault(incident=incident)
 
 
 def test_an_incidents_key_does_not_open_under_another_name() -> None:
     incident = an_incident()
     incident.reference = "other-2026"
-    with pytest.raises(CannotOpen):
+    with pytest.raises(MasterKeyWrong):
         Vault(incident=incident)
 
 

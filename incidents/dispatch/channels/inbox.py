@@ -39,7 +39,7 @@ class InboxProvider:
 
     def keep(self, *, mail: OutgoingMail, raw: bytes, incident: Incident, test: bool = False) -> str:
         """Take one mail: single mails and letters from lanes end here. Raises SendError where a provider would."""
-        sealed = Vault(incident=incident).seal_blob(plain=raw, bound_to=f"inbox|{mail.message_ref}")
+        sealed = Vault(incident=incident, people=False).seal_blob(plain=raw, bound_to=f"inbox|{mail.message_ref}")
         stored = InboxMessage.objects.create(
             incident=incident, message_ref=mail.message_ref, is_test=test, sealed=sealed, received_at=database_now(),
             pending_event="" if test else self._event_of(mail),
@@ -102,7 +102,7 @@ class InboxLanes:
 
 def read_inbox_message(*, message: InboxMessage) -> EmailMessage:
     """A stored mail, opened. Raises vault.CannotOpen."""
-    raw = Vault(incident=message.incident).open_blob(sealed=message.sealed, bound_to=f"inbox|{message.message_ref}")
+    raw = Vault(incident=message.incident, people=False).open_blob(sealed=message.sealed, bound_to=f"inbox|{message.message_ref}")
     found = email.message_from_bytes(raw, policy=default)
     assert isinstance(found, EmailMessage)
     return found
