@@ -25,17 +25,14 @@ from incidents.audit.log import Entry, database_now, record, record_many
 from incidents.dispatch.canary import note_event
 from incidents.dispatch.channels.address import read_mail_setting
 from incidents.dispatch.events.against_us import count_refusals
-from incidents.dispatch.events.bodies import recipient_hash
 from incidents.dispatch.events.deciding import COMES_BACK, FIRST_WAVE, UNKNOWN, WAITS, Effect, Target, Told, decide
 from incidents.dispatch.events.looking_again import look_again
 from incidents.dispatch.outcomes import backoff
+from incidents.dispatch.recipients import Recipients
 from incidents.failpoints import reach
-from incidents.letters.in_their_place import address_of
-from incidents.models import AffectedPerson, Campaign, CampaignState, CanaryLetter, PersonVersion
+from incidents.models import Campaign, CampaignState, CanaryLetter
 from incidents.models import MessageState as S
 from incidents.people.deadlines import renewed_of
-from incidents.record import PersonFields
-from incidents.vault import CannotOpen, MasterKeyUnreachable, MasterKeyWrong, Vault
 
 #: Events in one transaction; and how long one call goes on with a flood before the house is kept again.
 BATCH, SECONDS = 2000, 10.0
@@ -109,10 +106,11 @@ def apply_events(*, seconds: float = SECONDS) -> int:
     """Match stored events with their messages and move them, for about `seconds`; returns how many were dealt with."""
     look_again(number=BATCH, kinds=_kinds())
     after: int | None = 0
-    total, end = 0, time.monotonic() + seconds
+    total, end, recipients = 0, time.monotonic() + seconds, Recipients()
     while after is not None and time.monotonic() < end:
+        recipients.open_for(after=after, limit=BATCH)
         with transaction.atomic():
-            done, after = _apply_page(after)
+            done, after = _apply_page(after, recipients)
         total += done
     _reopen_drained()
     return total
@@ -162,14 +160,14 @@ def _rows(query: str, parameters: Any) -> list[Any]:
         return list(cursor.fetchall())
 
 
-def _apply_page(after: int) -> tuple[int, int | None]:
+def _apply_page(after: int, recipients: Recipients) -> tuple[int, int | None]:
     """Deal with the next events behind an id; returns how many, and the last id, or None at the end."""
     page = _Page([Told(*row) for row in _rows(PAGE, [after, BATCH])])
     if not page.told:
         return 0, None
     _find_targets(page)
     campaigns = Campaign.objects.select_related("incident").in_bulk({one.campaign_id for one in page.targets.values()})
-    elsewhere, now = _other_recipients(page, campaigns), database_now()
+    elsewhere, now = _other_recipients(page, campaigns, recipients), database_now()
     waves = _first_wave(page)
     for told in page.told:
         page.effects.append(_effect(page, told, elsewhere, waves, now))
@@ -264,42 +262,15 @@ def _first_wave(page: _Page) -> dict[int, str]:
 # -- whether it reached whom we wrote to --------------------------------------------------------------------------------
 
 
-def _other_recipients(page: _Page, campaigns: Mapping[int, Campaign]) -> set[int]:
-    """Events that name a recipient to whom the message never went. Where nobody can tell any more, it is taken as the same."""
+def _other_recipients(page: _Page, campaigns: Mapping[int, Campaign], recipients: Recipients) -> set[int]:
+    """Events that name somebody else. What is about a message of which nobody can tell now waits as a whole."""
     hashed = [told for told in page.told if told.recipient_hash]
     asked = [(told, target) for told in hashed if (target := page.targets.get(_named(page, told) or 0))]
-    if not asked:
-        return set()
-    people = AffectedPerson.objects.in_bulk({target.person_id for _, target in asked})
-    vaults: dict[int, Vault] = {}
-    found = set()
-    for told, target in asked:
-        incident = campaigns[target.campaign_id].incident
-        try:
-            vault = vaults.get(incident.pk) or vaults.setdefault(incident.pk, Vault(incident=incident))
-            if not _same(told.recipient_hash, people[target.person_id], vault):
-                found.add(told.id)
-        except (MasterKeyUnreachable, MasterKeyWrong) as down:
-            logger.error("events wait: %s", down)
-            page.targets.pop(target.id, None)  # what is about this message waits until its key is back
+    waits = set[int]()
+    found = recipients.elsewhere(asked, campaigns=campaigns, waits=waits)
+    for message_id in waits:
+        page.targets.pop(message_id, None)
     return found
-
-
-def _same(hashed: str, person: AffectedPerson, vault: Vault) -> bool:
-    try:
-        if _hash_of(vault.open(person=person)) == hashed:
-            return True
-        # Their record was corrected since: the letter went where it stood then.
-        earlier = PersonVersion.objects.filter(person=person).select_related("person")
-        return any(_hash_of(vault.open_version(version=version)) == hashed for version in earlier)
-    except (MasterKeyUnreachable, MasterKeyWrong):
-        raise
-    except CannotOpen:
-        return True  # erased: nobody can tell any more
-
-
-def _hash_of(fields: PersonFields) -> str:
-    return recipient_hash(address_of(fields=fields))
 
 
 # -- writing it down ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -14,7 +15,9 @@ from django.urls import reverse
 from incidents.dispatch import shift
 from incidents.dispatch.campaign import freeze
 from incidents.dispatch.channels.inbox import InboxProvider
+from incidents.dispatch.events.bodies import recipient_hash
 from incidents.dispatch.owner import Owner
+from incidents.dispatch.receive import apply_events, store_events
 from incidents.dispatch.work import keep_house, send_ready
 from incidents.models import (
     AffectedPerson,
@@ -23,6 +26,7 @@ from incidents.models import (
     ImportBatch,
     Incident,
     PersonVersion,
+    ProviderEvent,
     QueueEntry,
     StaffRecipient,
 )
@@ -34,7 +38,7 @@ from incidents.people.uploads import receive
 from incidents.tasks import import_list
 from incidents.vault import KeyAway, MasterKeyUnreachable, MasterKeyWrong, Vault, own_key, sealing
 from tests.conftest import CAST, CLAIRE
-from tests.dispatch.campaigns import states
+from tests.dispatch.campaigns import sql, states, superuser
 from tests.dispatch.test_canary import ADA, BO, entered, let_go
 
 SAID = "The program of MASTER_KEY_PROGRAM (kms) ended with code 1."
@@ -221,3 +225,33 @@ def test_a_campaigns_page_with_its_buttons_is_there_without_the_kms(five_frozen:
     shown = client.get(reverse("admin:campaign", args=(campaign.incident_id, campaign.pk)))
     assert shown.status_code == 200 and "(no key now)" in shown.content.decode()
     assert kms.asked == [StaffRecipient._meta.db_table], "asked once for all of the staff"
+
+
+def test_a_page_of_events_asks_the_kms_once_and_holds_up_nobody_who_pauses(
+    five: Campaign, admin_url: str, kms: Kms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotated(five.incident)
+    sql("UPDATE incidents_message SET state = 'sending', attempts = 1")
+    sql("UPDATE incidents_message SET state = 'accepted'")
+    for message in five.messages.select_related("entry__person"):
+        address = Vault(incident=five.incident).open(person=message.entry.person).emails[0]
+        told = {"message_ref": message.message_ref, "kind": "delivered", "recipient_hash": recipient_hash(address)}
+        store_events(provider="ses", events=[{"event_key": f"{message.pk}-{n}", **told} for n in range(20)])
+    locked = []
+
+    def pausing(**said: Any) -> Any:
+        with superuser(admin_url) as other:
+            try:
+                other.execute("SELECT 1 FROM incidents_campaign FOR UPDATE NOWAIT")
+            except psycopg.errors.LockNotAvailable:
+                locked.append(said)
+        return kms.unwrap(**said)
+
+    monkeypatch.setattr(sealing, "unwrap", pausing)
+    for context in (LATER, OWN):
+        sealing._away.clear()
+        kms.off(context)
+        assert apply_events() == 0 and kms.asked.count(context) == 1 and not locked
+    assert ProviderEvent.objects.filter(applied_at=None).count() == 100, "kept, and applied later"
+    kms.on()
+    assert apply_events() == 100 and states(five) == {"delivered": 5}
