@@ -18,8 +18,12 @@ from pathlib import Path
 from types import TracebackType
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
-ADDRESS = re.compile(r"""[^\s<>"'(),;:=\[\]{}]+(?:@|＠|%40)[^\s<>"'(),;:=\[\]{}]*\.[^\s<>"'(),;:=\[\]{}]+""", re.IGNORECASE)
 ROOT = Path(__file__).resolve().parent.parent
+#: What an address stands in as a whole: read once, so that a stranger's long path or host costs no more than its length.
+RUN = re.compile(r"""[^\s<>"'(),;:=\[\]{}]+""")
+AT = re.compile("@|＠|%40")
+#: A message is written as far as this.
+LONGEST = 10_000
 #: Shorter words are said by chance as well.
 SHORTEST_WORDS = 4
 
@@ -43,7 +47,8 @@ class WithoutWords(logging.Formatter):
             for words in sorted((repr(error), str(error)), key=len, reverse=True):
                 if len(words) >= SHORTEST_WORDS:
                     message = message.replace(words, named(error))
-        return ADDRESS.sub("[address]", message)
+        told = RUN.sub(_without_address, message) if AT.search(message) else message
+        return told if len(told) <= LONGEST else f"{told[:LONGEST]}... ({len(told) - LONGEST} characters more)"
 
 
 def without_words(error: BaseException | None) -> str:
@@ -70,6 +75,13 @@ def chain(error: BaseException | None) -> Iterator[tuple[BaseException, str]]:
             waiting.append((one.__cause__, "(of which came)"))
         elif not one.__suppress_context__:
             waiting.append((one.__context__, "(while it was handled came)"))
+
+
+def _without_address(run: re.Match[str]) -> str:
+    """A run of signs with something before the at and a dot in what follows it is an address, with whatever stands around."""
+    said = run[0]
+    at = AT.search(said, 1)
+    return "[address]" if at and "." in said[at.end() : -1] else said
 
 
 def named(error: BaseException) -> str:

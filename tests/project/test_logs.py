@@ -6,18 +6,23 @@ import io
 import logging
 import logging.config
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psycopg
 import pytest
 from django.conf import settings
+from hypothesis import given
+from hypothesis.strategies import text
 
 import manage
 from incidents.dispatch import campaign as campaigns
 from incidents.dispatch.campaign import anchor
 from incidents.models import Campaign
+from notifier.logs import LONGEST, WithoutWords
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = "claire@example.org has no mailbox, says Claire Cartier"
@@ -70,6 +75,43 @@ def test_a_message_that_repeats_the_exception_as_a_task_queue_does_is_cut(writte
     text = written.getvalue()
     assert "claire" not in text.lower() and "Task tick raised unexpected: builtins.RuntimeError" in text
     assert "no mailbox: [address] or [address]" in text
+
+
+def told(message: str) -> str:
+    """A message as the log writes it."""
+    return WithoutWords("%(message)s").format(logging.makeLogRecord({"msg": "%s", "args": (message,)}))
+
+
+#: What an address is, as one expression: right, and of quadratic cost in a long run of signs without one.
+SIGN = r"""[^\s<>"'(),;:=\[\]{}]"""
+ADDRESS = re.compile(f"{SIGN}+(?:@|＠|%40){SIGN}*\\.{SIGN}+")
+
+
+@given(text(alphabet="aä@＠%40. <,", max_size=40))
+def test_every_address_in_a_message_is_left_out_and_nothing_else(message: str) -> None:
+    assert told(message) == ADDRESS.sub("[address]", message)
+
+
+def test_an_address_of_any_length_is_left_out_as_a_whole() -> None:
+    assert told(f"for <{'clairecartier' * 100}@{'mail.' * 100}example.org>: refused") == "for <[address]>: refused"
+
+
+@pytest.mark.parametrize("signs", ["a", "a@", "@a", "a.", "a%40"])
+def test_ten_times_the_length_of_what_a_stranger_asks_for_is_ten_times_the_work(signs: str) -> None:
+    def cost(length: int) -> float:
+        message, costs = f"Not Found: /{signs * (length // len(signs))}", []
+        for _ in range(5):
+            began = time.process_time_ns()
+            told(message)
+            costs.append(time.process_time_ns() - began)
+        return min(costs)
+
+    assert cost(20_000) < 40 * max(cost(2_000), 10_000), "a hundred times where it is quadratic"
+
+
+def test_a_very_long_message_is_cut_behind_its_addresses() -> None:
+    assert told("claire@example.org " * 10_000).startswith("[address] [address] ")
+    assert told("a" * 12_000) == f"{'a' * LONGEST}... (2000 characters more)"
 
 
 def test_what_another_handler_wrote_down_first_is_not_repeated(written: io.StringIO) -> None:
