@@ -113,7 +113,7 @@ def correct(request: HttpRequest, incident_id: int, person_id: int) -> HttpRespo
         was = correct_person(person=found, changes=changes, reason=posted(request, "reason"), author=officer(request))
         return f"Corrected; version {was.number} is kept. A letter that was not sent yet is replaced by an amendment."
 
-    attempt(request, step)
+    attempt(request, step, again=True)
     return redirect("admin:person", incident_id, person_id)
 
 

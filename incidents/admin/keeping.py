@@ -41,7 +41,7 @@ def ask_erasure(request: HttpRequest, incident_id: int, person_id: int) -> HttpR
         made = request_erasure(person=found, reason=posted(request, "reason"), author=officer(request))
         return f"Recorded. It waits for {made.waits_for}." if made.waits_for else "Recorded. The next run erases."
 
-    attempt(request, step)
+    attempt(request, step, again=True)
     return redirect("admin:person", incident_id, person_id)
 
 
@@ -54,7 +54,7 @@ def end_erasure(request: HttpRequest, incident_id: int, erasure_id: int) -> Http
         end_request(erasure=found, state=posted(request, "state"), reason=posted(request, "reason"), author=officer(request))
         return "The request is ended; the reason is kept."
 
-    attempt(request, step)
+    attempt(request, step, again=True)
     return redirect("admin:keeping", incident_id)
 
 

@@ -50,5 +50,5 @@ def undo(request: HttpRequest, incident_id: int, merge_id: int) -> HttpResponse:
         alone = undo_merge(merge=merge, reason=posted(request, "reason"), author=officer(request))
         return f"Taken back: {alone.reference} is a person of their own again."
 
-    attempt(request, step)
+    attempt(request, step, again=True)
     return redirect("admin:merges", incident_id)

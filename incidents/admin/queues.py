@@ -157,7 +157,7 @@ def decide(request: HttpRequest, incident_id: int, kind: str) -> HttpResponse:
         entries = entries.filter(pk__in=entries_of(incident=incident, entries=entries, key=word))
     elif scope != "all":
         entries = entries.filter(pk__in=[whole(pk) for pk in request.POST.getlist("entry")])
-    attempt(request, lambda: _decide(incident, entries, request))
+    attempt(request, lambda: _decide(incident, entries, request), again=True)
     return redirect(f"{request.path.removesuffix('decide/')}?status={status}")
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -34,6 +34,9 @@ TABS = (
     ("log", "Log"),
 )
 PAGE_SIZE = 50
+#: What PostgreSQL says when it undoes one of two transactions that stand in each other's way: deadlock, serialization failure.
+UNDONE = frozenset({"40P01", "40001"})
+BESIDE = "Somebody else was changing the same at this moment, and what you asked for last was not done. Look, and try again."
 
 
 def officer(request: HttpRequest) -> User:
@@ -52,8 +55,12 @@ def campaign_of(incident_id: int, campaign_id: int) -> Campaign:
     return get_object_or_404(Campaign.objects.select_related("incident"), pk=campaign_id, incident_id=incident_id)
 
 
-def attempt(request: HttpRequest, step: Callable[[], str]) -> bool:
-    """Run one domain call; show what it says, or every line of its refusal. True when it was done."""
+def attempt(request: HttpRequest, step: Callable[[], str], *, again: bool = False) -> bool:
+    """Run one domain call; show what it says, or every line of its refusal. True when it was done.
+
+    `again`: the step is one transaction and nothing beside it, so that it is run once more when the database undid it in favour
+    of somebody else.
+    """
     try:
         said = step()
     except Refused as refusal:
@@ -65,6 +72,10 @@ def attempt(request: HttpRequest, step: Callable[[], str]) -> bool:
     except IntegrityError as error:
         # The database is the second guard of every rule; its first line says which.
         return _refused(request, f"The database refused this: {str(error).splitlines()[0]}.")
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) not in UNDONE:
+            raise
+        return attempt(request, step) if again else _refused(request, BESIDE)
     messages.success(request, said)
     return True
 

@@ -16,6 +16,7 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver, reverse
 
+from incidents.admin import gate, queues
 from incidents.admin.refusals import fault
 from incidents.admin.urls import PAGES
 from incidents.dispatch.campaign import send_test
@@ -228,6 +229,41 @@ def test_while_the_database_restarts_the_desk_says_so_in_plain_words(desk: Clien
 def test_a_database_that_answers_and_refuses_is_not_called_away(desk: Client, case: Incident) -> None:
     with failing(psycopg.errors.LockNotAvailable("x")), pytest.raises(OperationalError):
         desk.get(at("desk", case.pk))
+
+
+class UndoneOnce:
+    """A decision that the database undoes in favour of somebody else, so many times."""
+
+    def __init__(self, times: int, cause: Exception) -> None:
+        self.times, self.cause, self.called = times, cause, 0
+
+    def __call__(self, **_: object) -> int:
+        self.called += 1
+        if self.called <= self.times:
+            raise OperationalError("deadlock detected DETAIL: Process 7 waits for claire@example.org") from self.cause
+        return 1
+
+
+@pytest.mark.parametrize("cause", [psycopg.errors.DeadlockDetected("x"), psycopg.errors.SerializationFailure("x")])
+def test_a_decision_that_the_database_undid_beside_another_one_is_taken_once_more(
+    desk: Client, case: Incident, monkeypatch: pytest.MonkeyPatch, cause: Exception
+) -> None:
+    waits = case.queue.filter(status="open").order_by("id")[0]
+    said_by_hand = {"entry": waits.pk, "do": "hold", "until": "2030-01-01", "reason": "asked"}
+    for times, calls, words in ((1, 2, "1 entry held until"), (2, 2, "Somebody else was changing the same")):
+        undone = UndoneOnce(times, cause)
+        monkeypatch.setattr(queues, "hold", undone)
+        told = posted(desk, "decide", case.pk, waits.kind, **said_by_hand)
+        assert words in told and undone.called == calls and "claire" not in told
+
+
+def test_what_may_have_done_more_than_one_step_is_not_done_again_by_itself(
+    desk: Client, campaign: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undone = UndoneOnce(1, psycopg.errors.DeadlockDetected("x"))
+    monkeypatch.setattr(gate, "preflight", undone)
+    told = posted(desk, "preflight_make", campaign.incident_id, campaign.pk)
+    assert told.startswith("Somebody else was changing the same") and undone.called == 1
 
 
 @pytest.mark.parametrize(("cause", "status"), [(psycopg.OperationalError("lost"), 503), (psycopg.errors.DiskFull("x"), 500)])
