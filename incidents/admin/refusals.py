@@ -5,6 +5,7 @@ So is a database that is away for a moment: what was half done there is undone, 
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -18,6 +19,7 @@ from django.views.defaults import server_error
 from incidents.dispatch.owner import AWAY
 from incidents.refusal import Refused
 
+logger = logging.getLogger(__name__)
 Response = Callable[[HttpRequest], HttpResponse]
 #: How long a server takes to start again, in seconds, with some room.
 TRY_AGAIN: Final = 60
@@ -38,7 +40,7 @@ class RefusalsInWords:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """503: the request was sound, the installation is not able to answer it now."""
         if is_away(error):
-            return away(request)
+            return away(request, error)
         if not isinstance(error, Refused):
             return None
         return render(request, "admin/desk/refused.html", {"title": "This cannot be shown now", "lines": error.lines}, status=503)
@@ -46,7 +48,8 @@ class RefusalsInWords:
 
 def fault(request: HttpRequest) -> HttpResponse:
     """Django's handler of what nobody caught, also outside the views (a session is stored after them)."""
-    return away(request) if is_away(sys.exc_info()[1]) else server_error(request)
+    error = sys.exc_info()[1]
+    return away(request, error) if is_away(error) else server_error(request)
 
 
 def is_away(error: BaseException | None) -> bool:
@@ -58,7 +61,8 @@ def is_away(error: BaseException | None) -> bool:
     return state is None or state.startswith("08") or state in GOING_OR_COMING
 
 
-def away(_: HttpRequest) -> HttpResponse:
-    """Made without a look at the database: no user, no session, no message."""
+def away(_: HttpRequest, error: BaseException | None) -> HttpResponse:
+    """Made without a look at the database: no user, no session, no message. The log has the type: words name hosts."""
+    logger.warning("the database is away: %s", type(error).__name__)
     words = render_to_string("admin/desk/away.html", {"seconds": TRY_AGAIN})
     return HttpResponse(words, status=503, headers={"Retry-After": str(TRY_AGAIN), "Cache-Control": "no-store"})

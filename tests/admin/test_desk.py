@@ -214,7 +214,9 @@ def failing(cause: Exception) -> Iterator[None]:
 @pytest.mark.parametrize(
     "cause", [psycopg.OperationalError("lost"), psycopg.errors.AdminShutdown("x"), psycopg.errors.CannotConnectNow("x")]
 )
-def test_while_the_database_restarts_the_desk_says_so_in_plain_words(desk: Client, case: Incident, cause: Exception) -> None:
+def test_while_the_database_restarts_the_desk_says_so_in_plain_words(
+    desk: Client, case: Incident, cause: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     with failing(cause):
         shown = desk.get(at("desk", case.pk))
         saved = desk.post(at("facts", case.pk), {"reason": "x"})
@@ -224,6 +226,8 @@ def test_while_the_database_restarts_the_desk_says_so_in_plain_words(desk: Clien
         assert "The database is not reachable" in page and "Nothing is lost" in page and "in a minute" in page
         assert "10.0.0.7" not in page and "Traceback" not in page and "OperationalError" not in page
     assert desk.get(at("desk", case.pk)).status_code == 200
+    told = [record.getMessage() for record in caplog.records if record.name == "incidents.admin.refusals"]
+    assert told == ["the database is away: OperationalError"] * 2, "for whoever watches the log, by its type only"
 
 
 def test_a_database_that_answers_and_refuses_is_not_called_away(desk: Client, case: Incident) -> None:
