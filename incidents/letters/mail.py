@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
 
 from incidents.audit.bundle_format import canonical_json
+from incidents.letters.heads import EXACT
 from incidents.letters.language import FilledLetter
 
 
@@ -47,7 +47,7 @@ class OutgoingMail:
 
     def build(self, *, date: datetime) -> EmailMessage:
         """The MIME message as handed to the provider."""
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=EXACT)
         message["From"] = Address(self.sender_name, addr_spec=self.sender)
         message["To"] = self.to
         if self.reply_to:

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from email.errors import MessageError
-from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -25,6 +24,7 @@ from typing import Final, NamedTuple
 import idna
 
 from incidents.audit.bundle_format import canonical_json
+from incidents.letters.heads import EXACT, EXACT_UTF8
 from incidents.letters.in_their_place import addressed_elsewhere
 from incidents.letters.language import CompiledLetter, joined, slot_value
 from incidents.letters.mail import OutgoingMail
@@ -87,7 +87,7 @@ def built(*, mail: OutgoingMail, date: str) -> bytes:
     7-bit, unless the address itself needs SMTPUTF8 (RFC 6531). ValueError when the mail cannot be written.
     """
     mail = replace(mail, to=wire_address(address=mail.to))
-    policy = SMTP if mail.to.isascii() else SMTPUTF8
+    policy = EXACT if mail.to.isascii() else EXACT_UTF8
     try:
         raw = mail.build(date=parsedate_to_datetime(date)).as_bytes(policy=policy)
     except (LookupError, AttributeError, TypeError, MessageError) as error:
@@ -216,7 +216,7 @@ class Skeleton:
             return None  # a place at the very end: whether a line end is missing there depends on its value
         message = self._template(marks, text=marks["text"], page=marks["html"]).build(date=_SOME_DAY)
         message.set_boundary(f"=_{sha256(marks['to'].encode()).hexdigest()[:32]}")
-        raw, day = message.as_bytes(policy=SMTP).decode("ascii"), f"\r\nDate: {format_datetime(_SOME_DAY)}\r\n"
+        raw, day = message.as_bytes(policy=EXACT).decode("ascii"), f"\r\nDate: {format_datetime(_SOME_DAY)}\r\n"
         expected = (marks["message_ref"], marks["to"], marks["text"] + "\r\n", marks["html"] + "\r\n", day)
         if any(raw.count(once) != 1 for once in expected):
             return None  # folded or encoded so that no place is left to fill

@@ -9,9 +9,10 @@ import email
 import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from email.policy import SMTP, default
+from email.policy import default
 from html.parser import HTMLParser
 
+from incidents.letters.heads import EXACT
 from incidents.letters.mail import OutgoingMail
 
 #: Elements that load something, run something or send something.
@@ -59,7 +60,7 @@ def foreign_content(*, mail: OutgoingMail) -> list[str]:
 
     ValueError when the mail cannot be put into bytes at all.
     """
-    return foreign_in_bytes(raw=mail.build(date=_ANY_DAY).as_bytes(policy=SMTP))
+    return foreign_in_bytes(raw=mail.build(date=_ANY_DAY).as_bytes(policy=EXACT))
 
 
 def foreign_in_bytes(*, raw: bytes) -> list[str]:

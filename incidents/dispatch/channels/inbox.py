@@ -6,12 +6,13 @@ import email
 import time
 from collections.abc import Iterator, Sequence
 from email.message import EmailMessage
-from email.policy import SMTP, default
+from email.policy import default
 from typing import Any
 
 from incidents.audit.log import database_now
 from incidents.dispatch.channels.contract import Answer, Lanes, Prepared, SendError, SendErrorKind
 from incidents.dispatch.channels.threads import answer_of
+from incidents.letters.heads import EXACT
 from incidents.letters.mail import OutgoingMail
 from incidents.models import InboxMessage, Incident
 from incidents.vault import Vault
@@ -34,7 +35,7 @@ class InboxProvider:
     def send(self, *, mail: OutgoingMail, incident: Incident, test: bool = False) -> str:
         """Store a single mail."""
         time.sleep(self.delay)
-        raw = mail.build(date=database_now()).as_bytes(policy=SMTP)
+        raw = mail.build(date=database_now()).as_bytes(policy=EXACT)
         return self.keep(mail=mail, raw=raw, incident=incident, test=test)
 
     def keep(self, *, mail: OutgoingMail, raw: bytes, incident: Incident, test: bool = False) -> str:
