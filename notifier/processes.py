@@ -18,6 +18,7 @@ from pathlib import Path
 
 from incidents.dispatch.channels.choose import provider_named, providers
 from incidents.people.rotating import faults_of_keys
+from notifier import log_files
 from notifier.acts import environment_of
 from notifier.embedded import ServiceDown, private_folder
 
@@ -191,6 +192,7 @@ class Supervisor:
 
     def _watch(self) -> None:
         while not self._ending.wait(RESTART_PAUSE_SECONDS):
+            log_files.bound(self.var / "log")
             for child in self.children:
                 if self._ending.is_set():
                     return

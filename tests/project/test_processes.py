@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier import processes
+from notifier import log_files, processes
 from notifier.processes import Child, Supervisor
 
 CANNOT = "import sys; print('reading the settings'); print('SECRET_KEY is too short', file=sys.stderr); sys.exit(1)"
@@ -104,3 +105,42 @@ def test_one_that_the_machine_refuses_to_start_is_tried_again_and_the_others_are
     first.kill()
     until(lambda: made.starts == 2 and made.process is not None and made.process.poll() is None)
     assert capsys.readouterr().err.count("'worker' cannot be started ([Errno 12] Cannot allocate memory)") == 2
+
+
+WRITES = "import time\nfor n in range(100_000): print(f'line {n:06}', flush=True); time.sleep(0.0005)"
+
+
+def test_a_log_that_grows_is_kept_once_and_begins_anew_while_its_process_goes_on(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_files, "MOST_BYTES", 2000)
+    folder = supervisor.var / "log"
+    folder.mkdir()
+    log, older = folder / "worker.log", folder / "worker.log.1"
+    (folder / "quiet.log").write_text("a few words")
+    made = Child("worker", [sys.executable, "-c", WRITES], dict(os.environ), log)
+    made.start()
+    supervisor.children.append(made)
+    supervisor.watch()
+    until(older.exists)
+    first = older.read_bytes()
+    until(lambda: older.read_bytes() not in (first, b"") and log.stat().st_size > 0)
+    supervisor.stop()
+    assert made.starts == 1, "it was not disturbed"
+    assert older.stat().st_mode & 0o777 == 0o600 and 0 < older.stat().st_size <= 2000
+    assert (folder / "quiet.log").read_text() == "a few words" and len(list(folder.iterdir())) == 3
+    lines = (older.read_bytes() + log.read_bytes()).split(b"\n")[1:-1]
+    assert all(line.startswith(b"line ") and len(line) == 11 for line in lines), "nothing is torn"
+
+
+def test_with_no_room_for_what_was_written_the_log_begins_anew_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(log_files, "MOST_BYTES", 10)
+    monkeypatch.setattr(log_files.shutil, "copyfileobj", full)
+    (tmp_path / "web.log").write_text("more than ten bytes")
+    log_files.bound(tmp_path)
+    assert [(path.name, path.stat().st_size) for path in tmp_path.iterdir()] == [("web.log", 0)]
