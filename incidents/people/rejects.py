@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
-from typing import TextIO, TypeVar
+from itertools import islice
+from typing import TextIO
 
 from django.db.models import QuerySet
 
@@ -37,7 +38,6 @@ WAITING = (QueueStatus.OPEN, QueueStatus.HELD, QueueStatus.REJECTION_PROPOSED)
 UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
 PAGE = 500
 ERASED = "This person was erased and is here again: the database was put back from a backup. Run 'manage.py erase --replay'."
-Found = TypeVar("Found", AffectedPerson, ImportRow)
 
 
 def write_reject_file(*, incident: Incident, out: TextIO) -> int:
@@ -54,14 +54,14 @@ def write_reject_file(*, incident: Incident, out: TextIO) -> int:
 
 def _lines(incident: Incident, vault: Vault) -> Iterator[dict[str, str]]:
     waiting, erased = incident.queue.filter(status__in=WAITING), frozenset(erased_list.not_replayed(incident=incident))
-    rows = ImportRow.objects.filter(queue__in=waiting).select_related("batch").distinct()
-    for row_page in _pages(rows):
-        asked = _by(waiting.filter(row__in=row_page), "row_id")
-        yield from ({**_about(asked[row.pk], row, ""), **_row_cells(row, vault, incident.reference)} for row in row_page)
-    gone = (PersonStatus.REJECTED, PersonStatus.MERGED)
-    people = incident.people.filter(queue__in=waiting.exclude(reason__in=NOTES)).exclude(status__in=gone).distinct()
-    for people_page in _pages(people):
-        asked = _by(waiting.filter(person__in=people_page).exclude(reason__in=NOTES), "person_id")
+    for keys in _pages(waiting, "row_id"):
+        asked = _by(waiting.filter(row__in=keys), "row_id")
+        rows = ImportRow.objects.filter(pk__in=asked).select_related("batch").order_by("pk")
+        yield from ({**_about(asked[row.pk], row, ""), **_row_cells(row, vault, incident.reference)} for row in rows)
+    gone, about = (PersonStatus.REJECTED, PersonStatus.MERGED), waiting.exclude(reason__in=NOTES)
+    for keys in _pages(about.exclude(person__status__in=gone), "person_id"):
+        asked = _by(about.filter(person__in=keys), "person_id")
+        people_page = list(incident.people.filter(pk__in=asked).exclude(status__in=gone).order_by("pk"))
         own = ImportRow.objects.filter(person__in=people_page, outcome=RowOutcome.PERSON).select_related("batch").order_by("-id")
         rows_of = {row.person_id: row for row in own}
         for person in people_page:
@@ -74,11 +74,14 @@ def _lines(incident: Incident, vault: Vault) -> Iterator[dict[str, str]]:
             yield {**_about(asked[person.pk], row, person.reference), **cells}
 
 
-def _pages(found: QuerySet[Found]) -> Iterator[list[Found]]:
-    last = 0
-    while page := list(found.filter(pk__gt=last).order_by("pk")[:PAGE]):
+def _pages(entries: QuerySet[QueueEntry], name: str) -> Iterator[list[int]]:
+    """The keys of those whom the entries are about, once each and in order: numbers alone are sorted, once, and no wide row.
+
+    What is decided while the file is written is left out: each page looks at its entries again.
+    """
+    keys = entries.exclude(**{name: None}).order_by(name).values_list(name, flat=True).distinct().iterator(chunk_size=20 * PAGE)
+    while page := list(islice(keys, PAGE)):
         yield page
-        last = page[-1].pk
 
 
 def _by(entries: QuerySet[QueueEntry], name: str) -> dict[int, list[QueueEntry]]:

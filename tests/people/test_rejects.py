@@ -10,18 +10,20 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
 from incidents.models import AffectedPerson, Incident
-from incidents.people import deciding, erased_list
+from incidents.people import deciding, erased_list, rejects
 from incidents.people.come_back import MARK
 from incidents.people.importing import ImportReport, account, import_people
 from incidents.people.inert import as_text, inert, restored
 from incidents.people.reading import FileRefused
 from incidents.people.rejects import HEADER, write_reject_file
 from incidents.vault import Vault
-from tests.conftest import CLAIRE
+from tests.conftest import CLAIRE, NOW
 from tests.people.conftest import Importer, Row, kinds
 
 FORMULAS = [
@@ -335,6 +337,40 @@ def test_somebody_of_whom_nothing_is_asked_is_not_changed_by_a_file(
     deciding.accept(incident=incident, entries=incident.queue.all(), reason="r", author=officer)
     with pytest.raises(FileRefused, match="nothing is asked any more"):
         give_back({**line, "full_name": "Somebody Else"})
+
+
+def waiting_lines(incident: Incident) -> list[str]:
+    out = io.StringIO()
+    number = write_reject_file(incident=incident, out=out)
+    lines = out.getvalue().splitlines()[1:]
+    assert len(lines) == number
+    return lines
+
+
+def test_a_long_reject_file_sorts_numbers_alone_and_each_once(
+    bring: Importer, incident: Incident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(*({**BEN, "person_id": f"b{n}", "customer_number": f"C{n}", "full_name": f"Ben Holt {'x' * n}"} for n in range(1, 8)))
+    bring(*({"person_id": f"n{n}", "language": "fr"} for n in range(7)))
+    whole = waiting_lines(incident)
+    monkeypatch.setattr("incidents.people.rejects.PAGE", 2)
+    with CaptureQueriesContext(connection) as asked:
+        assert waiting_lines(incident) == whole and len(whole) == 14
+    sorted_once = [query["sql"] for query in asked.captured_queries if "DISTINCT" in query["sql"]]
+    assert len(sorted_once) <= 2 and not any("sealed" in sql for sql in sorted_once)
+
+
+def test_what_is_decided_while_the_reject_file_is_written_is_left_out(
+    bring: Importer, incident: Incident, officer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(*({**BEN, "person_id": f"b{n}", "customer_number": f"C{n}", "full_name": f"Ben Holt {'x' * n}"} for n in range(1, 4)))
+    monkeypatch.setattr("incidents.people.rejects.PAGE", 1)
+    lines = rejects._lines(incident, Vault(incident=incident))
+    next(lines)
+    incident.queue.exclude(person__reference="b1").update(
+        status="corrected", decision_reason="done", decided_by=officer, decided_at=NOW
+    )
+    assert list(lines) == []
 
 
 def test_somebody_who_was_erased_and_came_back_with_a_backup_stands_in_no_cell(bring: Importer, incident: Incident) -> None:
