@@ -23,6 +23,7 @@ class PersonFields:
     postcode: str = ""
     customer_number: str = ""
     date_of_birth: str = ""
+    #: Nothing reads or writes it: the residence counts. Records that hold it, and the proofs over them, have to stay readable.
     country: str = ""
     evidence: tuple[tuple[str, str], ...] = ()
     #: Who reads the letter in this person's place (Art 12 GDPR and civil law): guardian, next_of_kin, attorney; empty = nobody.

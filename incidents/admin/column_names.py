@@ -41,7 +41,6 @@ CORRECTABLE = {
     "city": "City",
     "region": "State or province",
     "postcode": "Postcode",
-    "country": "Country of the address",
     "phone": "Telephone",
     "date_of_birth": "Date of birth (year-month-day)",
     "representative_role": "Representative: guardian, next_of_kin or attorney",

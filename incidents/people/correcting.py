@@ -42,7 +42,7 @@ from incidents.visible import has_unseen, visible
 
 #: Sealed texts that may be corrected as they stand in the record; `email` is the address that is written to.
 TEXTS = (
-    "full_name", "given_name", "family_name", "phone", "street", "city", "region", "postcode", "country", "customer_number",
+    "full_name", "given_name", "family_name", "phone", "street", "city", "region", "postcode", "customer_number",
     "date_of_birth", "representative_role", "representative_name",
 )  # fmt: skip
 EMAILS = ("email", "representative_email")

@@ -19,7 +19,7 @@ from incidents.people.rows import NO_ADDRESS, ONLY_POST, can_be_posted
 from incidents.record import PersonFields
 
 #: Fields that stand for themselves; the parts of a postal address are taken together or not at all.
-SINGLE = ("full_name", "given_name", "family_name", "phone", "customer_number", "date_of_birth", "country")
+SINGLE = ("full_name", "given_name", "family_name", "phone", "customer_number", "date_of_birth")
 POSTAL = ("street", "city", "region", "postcode")
 REPRESENTATIVE = ("representative_role", "representative_name", "representative_email")
 Question = dict[str, str]

@@ -11,11 +11,11 @@ from django.contrib.auth.models import User
 from incidents.models import AffectedPerson, Incident
 from incidents.people import deciding
 from incidents.people.by_hand import OTHERWISE
-from incidents.people.correcting import correct_person
+from incidents.people.correcting import CorrectionRefused, correct_person
 from incidents.people.importing import import_people
-from incidents.vault import Vault
+from incidents.vault import PersonFields, Vault
 from tests.conftest import CARL, CLAIRE
-from tests.people.conftest import Row
+from tests.people.conftest import Importer, Row
 
 ROW: Row = {**CLAIRE, "flags": "employee", "elements": "name;email;country;national_id"}
 NEW = "claire.new@example.org"
@@ -71,3 +71,12 @@ def test_what_nobody_corrected_follows_the_newer_version_as_before(version: Vers
     claire = version({**ROW, "email": NEW, "flags": "employee;moved"}, CARL)
     assert emails(claire) == (NEW, "claire@example.org") and claire.flags == ["employee", "moved"]
     assert not asked(incident)
+
+
+def test_a_country_of_the_address_that_nothing_reads_is_no_field_to_correct(
+    bring: Importer, incident: Incident, officer: User
+) -> None:
+    bring(CLAIRE)
+    with pytest.raises(CorrectionRefused, match="country: no field of this name"):
+        correct_person(person=incident.people.get(), changes={"country": "FR"}, reason="she said so", author=officer)
+    assert PersonFields.decode(b'{"country":"FR"}').encode() == b'{"country":"FR"}', "records that hold one stay what was sealed"
