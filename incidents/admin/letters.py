@@ -21,6 +21,7 @@ from incidents.dispatch.campaign import send_test
 from incidents.dispatch.prepare import campaign_headers
 from incidents.letters.gaps import BOXES, LettersIncomplete
 from incidents.letters.render import make_letters, newest_texts, preview, save_text, standard_texts
+from incidents.letters.salutation import of_before, take_salutations, with_reader
 from incidents.letters.staleness import LetterMark, stale_letters
 from incidents.letters.standing import standing
 from incidents.letters.wording import SUPPORTED, choose_language
@@ -78,6 +79,7 @@ def letters(request: HttpRequest, incident_id: int) -> HttpResponse:
         groups=[_group(key, found) for key, found in groups.items()],
         blocked=sum(bool(row.blocks) for row in rows),
         texts=_texts(incident),
+        of_before=[(text, bool(with_reader(text=text))) for text in of_before(incident=incident)],
         frozen=is_frozen(incident=incident),
         total=len(rows),
         supported=sorted(SUPPORTED),
@@ -123,6 +125,19 @@ def _ways(incident: Incident, refusal: LettersIncomplete) -> list[str]:
         if name in BOXES
     ]
     return [format_html("Go to: {}", format_html_join(", ", '<a href="{}#id_{}">{}</a>', boxes))] if boxes else []
+
+
+@require_POST
+def salutations(request: HttpRequest, incident_id: int) -> HttpResponse:
+    """Let the texts of before greet whoever reads the letter, as the standard texts do."""
+    incident = incident_of(incident_id)
+
+    def step() -> str:
+        done = take_salutations(incident=incident, author=officer(request))
+        return f"{count(done, 'text greets', 'texts greet')} whoever reads the letter. Make the letters again to use it."
+
+    attempt(request, step)
+    return redirect("admin:letters", incident_id)
 
 
 @require_GET

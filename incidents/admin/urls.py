@@ -80,6 +80,7 @@ PAGES: tuple[tuple[str, View, str], ...] = (
     ("<int:incident_id>/queues/<slug:kind>/decide/", queues.decide, "decide"),
     ("<int:incident_id>/letters/", letters.letters, "letters"),
     ("<int:incident_id>/letters/make/", letters.make, "make_letters"),
+    ("<int:incident_id>/letters/salutations/", letters.salutations, "letter_salutations"),
     ("<int:incident_id>/letters/languages/", letters.languages, "languages"),
     ("<int:incident_id>/letters/texts/<slug:form>/<slug:language>/", letters.text, "letter_text"),
     (LETTER, letters.letter, "letter"),
