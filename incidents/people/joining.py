@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from incidents.models.people import QueueKind
-from incidents.people.kept import KeptRow
+from incidents.people.kept import KeptRow, Seen
 from incidents.people.person_facts import ANSWERED_BY
 from incidents.people.questions import DATA, RESIDENCE_QUESTIONS, Problem
 from incidents.people.residence import PART_UNKNOWN, UNKNOWN
@@ -42,18 +42,10 @@ def replaced_question(*, reason: str, has_post: bool) -> bool:
 
 
 @dataclass(frozen=True)
-class Whole:
+class Whole(Seen):
     """One person of several rows: the record, what the law sees, and the questions that are open."""
 
     fields: PersonFields
-    residence: str
-    residence_from: str
-    confidence: str
-    possible: list[str]
-    elements: list[str]
-    flags: list[str]
-    language: str
-    has_post: bool
     problems: list[Question]
 
 

@@ -11,6 +11,20 @@ from incidents.vault import Vault
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What is known of a row, or of the rows of one person together, beside the record: what the law sees, and the way there."""
+
+    residence: str
+    residence_from: str
+    confidence: str
+    possible: list[str]
+    elements: list[str]
+    flags: list[str]
+    language: str
+    has_post: bool
+
+
+@dataclass(frozen=True)
 class KeptRow:
     """One row's person as read, with the questions it raised; `cells` are the row as it came, where they are known."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -14,38 +15,34 @@ from django.db import connection
 
 from incidents.models import ImportBatch
 from incidents.people import copying
-from incidents.people.kept import KeptRow, open_row, seal_words
+from incidents.people.kept import KeptRow, Seen, open_row, seal_words
 from incidents.record import PersonFields
 from incidents.vault import CannotOpen, Vault
 
 #: People opened and written at a time.
 PAGE = 1000
-STAGED_ROW = """s.number, s.subject, s.reference, s.residence, s.residence_from, s.confidence, s.possible, s.elements, s.flags,
-  s.language, s.has_post, s.problems, s.merge_tier, s.sealed, s.wrapped_key, s.key_version, s.raw_sealed"""
 #: A row and what is kept of it from now on.
 COPY_KEPT = "COPY keep (number, raw_sealed) FROM STDIN (FORMAT binary)"
 
 
-class StagedRow(NamedTuple):
+@dataclass(frozen=True)
+class StagedRow(Seen):
     """A row as it is staged, with what is sealed of it."""
 
     number: int
     subject: str
     reference: str
-    residence: str
-    residence_from: str
-    confidence: str
-    possible: list[str]
-    elements: list[str]
-    flags: list[str]
-    language: str
-    has_post: bool
     problems: Any
     merge_tier: str | None
     sealed: bytes
     wrapped_key: bytes
     key_version: int
     raw_sealed: bytes | None
+
+
+#: SQL: the columns of a StagedRow, in its order.
+STAGED_ROW = ", ".join(f"s.{one.name}" for one in fields(StagedRow))
+SEEN = tuple(one.name for one in fields(Seen))
 
 
 class OpenedRow(NamedTuple):
@@ -74,13 +71,11 @@ def _opened(record: bytes | CannotOpen) -> bytes:
 
 def _words(row: StagedRow, vault: Vault, incident: str) -> dict[str, Any]:
     """All of a KeptRow but its fields."""
-    return {
-        "reference": row.reference, "residence": row.residence, "residence_from": row.residence_from,
-        "confidence": row.confidence, "possible": row.possible, "elements": row.elements, "flags": row.flags,
-        "language": row.language, "has_post": row.has_post,
+    return {name: getattr(row, name) for name in SEEN} | {
+        "reference": row.reference,
         "problems": json.loads(row.problems) if isinstance(row.problems, str) else row.problems,
         "cells": open_row(sealed=row.raw_sealed, vault=vault, incident=incident).cells if row.raw_sealed else [],
-    }  # fmt: skip
+    }
 
 
 def keep_rows(cursor: Any, rows: Iterable[OpenedRow], *, vault: Vault, incident: str) -> None:
