@@ -20,7 +20,7 @@ from incidents.models import AffectedPerson, BatchState, Incident, IncidentKey, 
 from incidents.models.people import QueueKind
 from incidents.models.refusal import Refused
 from incidents.vault import CannotOpen, MasterKeyWrong, Vault
-from incidents.vault.master import MasterKeyUnreachable, former, is_an_example, present, unwrap
+from incidents.vault.master import MasterKeyUnreachable, former, is_an_example, unwrap, wrap
 from incidents.vault.own_key import wrap_row_again
 from incidents.vault.sealing import (
     FIRST_VERSION,
@@ -133,7 +133,7 @@ def _wrap_incident(incident_id: int, actor: str) -> tuple[int, int]:
 def _under_present(wrapped: bytes, context: str) -> bytes | None:
     """The key wrapped anew; None when it stands under the present master key already."""
     found = unwrap(wrapped=wrapped, context=context)
-    return None if found.by_present else present().wrap(key=found.key, context=context)
+    return None if found.by_present else wrap(key=found.key, context=context)
 
 
 def faults_of_keys() -> list[tuple[str, str]]:

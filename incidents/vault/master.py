@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import json
 import os
 import subprocess
@@ -177,6 +178,27 @@ def former() -> MasterKey | None:
     return _source(settings.MASTER_KEY_OLD, settings.MASTER_KEY_OLD_PROGRAM)
 
 
+#: Between a wrapped key and the check of what it holds. Keys wrapped before have none, and get it with the next rotation.
+CHECKED, CHECK_BYTES = b"\x00key-check-1\x00", 16
+
+
+def wrap(*, key: bytes, context: str) -> bytes:
+    """The key under the present master key, with a check behind it: whatever else it is unwrapped to is known at once."""
+    return present().wrap(key=key, context=context) + CHECKED + _check(key, context)
+
+
+def _check(key: bytes, context: str) -> bytes:
+    """Tells nobody anything of a key of 256 random bits."""
+    return hmac.digest(key, b"check|" + context.encode(), "sha256")[:CHECK_BYTES]
+
+
+def _parted(wrapped: bytes) -> tuple[bytes, bytes]:
+    end = len(wrapped) - CHECK_BYTES
+    if end > len(CHECKED) and wrapped[end - len(CHECKED) : end] == CHECKED:
+        return wrapped[: end - len(CHECKED)], wrapped[end:]
+    return wrapped, b""
+
+
 @dataclass(frozen=True)
 class Unwrapped:
     """A key, and whether the present master key opened it (else the former one did)."""
@@ -187,14 +209,23 @@ class Unwrapped:
 
 def unwrap(*, wrapped: bytes, context: str) -> Unwrapped:
     """What a master key wrapped, by the present or else the former one. Raises MasterKeyWrong, MasterKeyUnreachable."""
+    (sealed, check), another = _parted(wrapped), False
     for master in (present(), former()):
         if master is None:
             continue
         try:
-            return Unwrapped(master.unwrap(wrapped=wrapped, context=context), master == present())
+            key = master.unwrap(wrapped=sealed, context=context)
+            if not check or hmac.compare_digest(_check(key, context), check):
+                return Unwrapped(key, master == present())
+            another = True  # a KMS gave some key, and no error
         except CannotOpen:
             continue
     name = context.split("|")[1]
+    if another:
+        raise MasterKeyWrong(
+            f"What the master key unwrapped for incident {name} is another key than the one that was wrapped. Nothing was opened "
+            "or sealed with it. Run the program of MASTER_KEY_PROGRAM by hand with a request of docs/keys.md; look at the KMS."
+        )
     raise MasterKeyWrong(
         f"The master key does not open the key of incident {name}: nobody's data in it can be read or sent. Start with the "
         "master key that it was wrapped with; during a rotation give that as MASTER_KEY_OLD and end with 'rotate_keys --master'."

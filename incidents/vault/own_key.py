@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from incidents.vault.master import CannotOpen, MasterKeyWrong, decrypt, encrypt, present, unwrap
+from incidents.vault.master import CannotOpen, MasterKeyWrong, decrypt, encrypt, unwrap, wrap
 
 KEY_BYTES, LENGTH_BYTES = 32, 2
 
@@ -16,7 +16,7 @@ KEY_BYTES, LENGTH_BYTES = 32, 2
 def seal_row(*, plain: bytes, table: str, row: int) -> bytes:
     """The record of one row, its wrapped key in front. Raises MasterKeyUnreachable."""
     key, context = os.urandom(KEY_BYTES), _context(table, row)
-    wrapped = present().wrap(key=key, context=context)
+    wrapped = wrap(key=key, context=context)
     return len(wrapped).to_bytes(LENGTH_BYTES) + wrapped + encrypt(key, plain, context)
 
 
@@ -36,7 +36,7 @@ def wrap_row_again(*, sealed: bytes, table: str, row: int) -> bytes | None:
     found = unwrap(wrapped=wrapped, context=_context(table, row))
     if found.by_present:
         return None
-    again = present().wrap(key=found.key, context=_context(table, row))
+    again = wrap(key=found.key, context=_context(table, row))
     return len(again).to_bytes(LENGTH_BYTES) + again + record
 
 

@@ -24,7 +24,7 @@ from django.conf import settings
 
 from incidents.models import AffectedPerson, Incident, IncidentKey, PersonVersion
 from incidents.record import PersonFields
-from incidents.vault.master import NONCE_BYTES, CannotOpen, KeyAway, MasterKeyWrong, decrypt, encrypt, present, unwrap
+from incidents.vault.master import NONCE_BYTES, CannotOpen, KeyAway, MasterKeyWrong, decrypt, encrypt, unwrap, wrap
 
 #: The version of a person's own key (it is never changed, only replaced with the record), and of an incident's first key.
 FIRST_VERSION = 1
@@ -85,18 +85,18 @@ def later_context(*, reference: str, version: int) -> str:
 
 def new_incident_key(*, reference: str) -> bytes:
     """A fresh incident key, wrapped by the master key."""
-    return present().wrap(key=os.urandom(KEY_BYTES), context=incident_context(reference=reference))
+    return wrap(key=os.urandom(KEY_BYTES), context=incident_context(reference=reference))
 
 
 def new_wrapping_key(*, reference: str, version: int) -> bytes:
     """A fresh later version of an incident's wrapping key, wrapped by the master key."""
-    return present().wrap(key=os.urandom(KEY_BYTES), context=later_context(reference=reference, version=version))
+    return wrap(key=os.urandom(KEY_BYTES), context=later_context(reference=reference, version=version))
 
 
 def without_wrapping_key(*, incident: Incident) -> bytes:
     """The incident's own key, wrapped, after its wrapping part is destroyed: index and blob key alone are kept."""
     kept = _secrets(incident)
-    return present().wrap(key=kept.blind + kept.blob, context=incident_context(reference=incident.reference))
+    return wrap(key=kept.blind + kept.blob, context=incident_context(reference=incident.reference))
 
 
 def has_first_version(*, incident: Incident) -> bool:

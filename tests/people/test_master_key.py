@@ -14,8 +14,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from incidents.models import Incident
-from incidents.vault import CannotOpen, MasterKeyUnreachable, MasterKeyWrong, PersonFields, Vault, new_incident_key
-from incidents.vault.master import LocalMasterKey, ProgramMasterKey, unwrap
+from incidents.people.rotating import faults_of_keys
+from incidents.vault import CannotOpen, MasterKeyUnreachable, MasterKeyWrong, PersonFields, Vault, new_incident_key, sealing
+from incidents.vault.master import LocalMasterKey, ProgramMasterKey, unwrap, wrap
 from notifier.settings import master_key, master_keys
 
 #: A small stand-in for a KMS client: keeps its key to itself, wraps with AES-GCM, and writes down its command line.
@@ -78,6 +79,33 @@ def test_people_are_sealed_and_opened_with_a_key_that_only_the_program_has(
     assert calls == ["--profile breach"] * 3, (
         "wrapped, proven, and unwrapped once: then remembered; nothing secret in its arguments"
     )
+
+
+@pytest.mark.django_db
+def test_a_kms_that_gives_another_key_is_known_at_the_start_where_nobody_is_sealed_yet(
+    kms: list[str], incident: Incident, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    in_use(monkeypatch, kms)
+    Incident.objects.update(wrapped_key=new_incident_key(reference=incident.reference))
+    assert faults_of_keys() == []
+    another = json.dumps({"key": base64.b64encode(b"\x21" * 32).decode()})
+    in_use(monkeypatch, list(says(tmp_path, f"print({another!r})").command))
+    sealing._unwrap_once.cache_clear()  # as a process that starts
+    (found,) = faults_of_keys()
+    assert incident.reference in found[0]
+    with pytest.raises(MasterKeyWrong, match="another key than the one that was wrapped"):
+        Vault(incident=Incident.objects.get())
+
+
+def test_a_key_wrapped_before_there_were_checks_opens(kms: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    in_use(monkeypatch, kms)
+    context = "incidents_incident|acme-2026|1"
+    wrapped = ProgramMasterKey(tuple(kms)).wrap(key=b"\x17" * 32, context=context)
+    assert unwrap(wrapped=wrapped, context=context).key == b"\x17" * 32
+    checked = wrap(key=b"\x17" * 32, context=context)
+    assert unwrap(wrapped=checked, context=context).key == b"\x17" * 32
+    with pytest.raises(MasterKeyWrong):
+        unwrap(wrapped=checked, context="incidents_incident|other-2026|1")
 
 
 def test_the_key_of_another_incident_does_not_open(kms: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
