@@ -29,7 +29,7 @@ from incidents.models import (
 from incidents.models.messages import FINAL_STATES, LEFT_STATES
 from incidents.models.refusal import Refused
 from incidents.people import erased_list
-from incidents.people.shredding import shred
+from incidents.people.shredding import lock_whole, shred
 from incidents.visible import visible
 
 PENDING_FLAG = "erasure_pending"
@@ -174,14 +174,21 @@ def erase_due(*, incident: Incident, actor: str = RETENTION) -> int:
     while page := list(waiting.filter(pk__gt=last)[:BATCH]):
         last = page[-1].pk
         with transaction.atomic():
-            people = [_who_stays(one.person) for one in page]
-            against = _what_they_wait_for(incident, people)
-            for one, person in zip(page, people, strict=True):
-                if one.waits_for != (now := against[person.pk]):
-                    Erasure.objects.filter(pk=one.pk).update(waits_for=now[:200])
-            free = [person.pk for person in people if not against[person.pk]]
-            erased += shred(incident=incident, people=free, basis=REQUEST, actor=actor) if free else 0
+            lock_whole(incident=incident, people=[_who_stays(one.person).pk for one in page])
+            # Read again: a request may have been ended at the desk while this waited for a person.
+            erased += _erase_page(incident, list(waiting.filter(pk__in=[one.pk for one in page])), actor)
     return erased
+
+
+def _erase_page(incident: Incident, page: list[Erasure], actor: str) -> int:
+    """In the caller's transaction, which has locked the people: their requests come after them (`locking`)."""
+    people = [_who_stays(one.person) for one in page]
+    against = _what_they_wait_for(incident, people)
+    for one, person in zip(page, people, strict=True):
+        if one.waits_for != (now := against[person.pk]):
+            Erasure.objects.filter(pk=one.pk).update(waits_for=now[:200])
+    free = [person.pk for person in people if not against[person.pk]]
+    return shred(incident=incident, people=free, basis=REQUEST, actor=actor) if free else 0
 
 
 def _who_stays(person: AffectedPerson) -> AffectedPerson:

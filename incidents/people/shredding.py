@@ -60,11 +60,10 @@ def shred(*, incident: Incident, people: Sequence[int], basis: str, actor: str, 
 
     The database refuses it while a legal hold stands. `replayed`: they are on the list outside the database already.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(WITH_MERGED, {"incident": incident.pk, "people": list(people)})
-        found = cursor.fetchall()
-        if found:
-            _erase(cursor, incident, [row[0] for row in found])
+    found = lock_whole(incident=incident, people=people)
+    if found:
+        with connection.cursor() as cursor:
+            _erase(cursor, incident, [pk for pk, _ in found])
     subjects = [row[1] for row in found]
     entries = [Entry(Action.PERSON_ERASED, {"basis": basis}, subject) for subject in subjects]
     if entries:
@@ -73,6 +72,14 @@ def shred(*, incident: Incident, people: Sequence[int], basis: str, actor: str, 
         # The last step: from here to the commit nothing is done that could fail for a reason of its own.
         erased_list.append(incident=incident, subjects=subjects)
     return len(subjects)
+
+
+def lock_whole(*, incident: Incident, people: Sequence[int]) -> list[tuple[int, str]]:
+    """Lock the incident, then these people and whoever was merged into them, by id; who of them is not erased, with subjects."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT lock_incident(%s)", [incident.pk])  # as the database will when it is erased from
+        cursor.execute(WITH_MERGED, {"incident": incident.pk, "people": list(people)})
+        return list(cursor.fetchall())
 
 
 def _erase(cursor: Any, incident: Incident, people: list[int]) -> None:

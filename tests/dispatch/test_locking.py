@@ -12,10 +12,11 @@ import pytest
 from django.contrib.auth.models import User
 
 from incidents.dispatch.unreachable import propose_unreachable
-from incidents.models import Campaign, Message
+from incidents.models import Campaign, Erasure, Message
 from incidents.models import MessageState as S
 from incidents.people import excluding
 from incidents.people.correcting import correct_person
+from incidents.people.erasing import end_request, erase_due, request_erasure
 from incidents.people.excluding import confirm_exclusion, propose_exclusion
 from tests.dispatch.campaigns import person, sql, superuser, together
 from tests.dispatch.late import someone
@@ -101,3 +102,48 @@ def test_an_exclusion_and_a_correction_at_one_moment_end_both(
     monkeypatch.setattr(excluding, "locked_messages", slowly)
     results = together(lambda: propose_exclusion(person=claire, reason=WHY, author=officer), correct_then)
     assert [type(result).__name__ for result in results] == ["Exclusion", "PersonVersion"]
+
+
+def asked_for_erasure(campaign: Campaign) -> Erasure:
+    """A request that waited for the letter, which has arrived since: what it waits for is to be written anew, and they go."""
+    asked = request_erasure(person=someone(campaign.incident, "claire"), reason="asked by mail", author=desk()[0])
+    for state in ("sending", "accepted", "delivered"):
+        sql("UPDATE incidents_message SET state = %s, attempts = 1 WHERE id = %s", state, person(campaign, "claire").pk)
+    assert asked.waits_for
+    return asked
+
+
+def while_waiting_for_claire(admin_url: str, does: Deed, then: Callable[[psycopg.Connection[Any]], object]) -> list[Any]:
+    """Do something beside somebody who has her; `then` is done, by whoever has her, while that waits."""
+    results: list[Any] = []
+    with superuser(admin_url) as server:
+        server.autocommit = False
+        server.execute("SELECT 1 FROM incidents_affectedperson WHERE reference = 'claire' FOR UPDATE")
+        thread = threading.Thread(target=lambda: results.extend(together(does)))
+        thread.start()
+        with superuser(admin_url) as beside:
+            assert waits(beside)
+        then(server)
+        server.rollback()
+        thread.join(timeout=60)
+    return results
+
+
+def test_the_run_that_erases_holds_no_request_while_it_waits_for_a_person(five: Campaign, admin_url: str) -> None:
+    asked = asked_for_erasure(five)
+    nobody_has_it = "SELECT 1 FROM incidents_erasure WHERE id = %s FOR UPDATE NOWAIT"
+    results = while_waiting_for_claire(
+        admin_url, lambda: erase_due(incident=five.incident), lambda server: server.execute(nobody_has_it, [asked.pk])
+    )
+    assert results == [1]
+
+
+def test_a_request_that_is_withdrawn_while_the_run_waits_for_the_person_erases_nobody(five: Campaign, admin_url: str) -> None:
+    asked = asked_for_erasure(five)
+    sql("SET lock_timeout = '20s'")  # were the run to have the request, nobody here would ever go on
+    results = while_waiting_for_claire(
+        admin_url,
+        lambda: erase_due(incident=five.incident),
+        lambda _: end_request(erasure=asked, state="withdrawn", reason="by mail", author=desk()[0]),
+    )
+    assert results == [0] and someone(five.incident, "claire").erased_at is None
