@@ -7,7 +7,7 @@ leaves the one who stays. Two people are merged the same way: the later known in
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -82,16 +82,35 @@ def keep_apart(*, incident: Incident, entries: QuerySet[QueueEntry], reason: str
 @transaction.atomic
 def merge_people(*, incident: Incident, entries: QuerySet[QueueEntry], reason: str, author: User) -> int:
     """Decide that the two of each entry are one person; returns how many were merged. Raises DecisionRefused."""
-    beside_freezes(incident)
     work, merged = _work(incident, reason, author), 0
-    asked = entries.filter(incident=incident, kind=QueueKind.MATCH_CONFLICT, status__in=WAITING)
-    lock_people(keys={one for pair in asked.values_list("person", "other") for one in pair if one})
-    for entry in asked.order_by("id"):
+    beside_freezes(incident)
+    for entry in _taken(entries.filter(incident=incident, kind=QueueKind.MATCH_CONFLICT, status__in=WAITING)):
         if entry.other_id is None or entry.person_id is None:
             raise DecisionRefused("The entry does not say with whom this person may be one: say 'two people', or reject one.")
         merged += _merge(work, _keeper_of(entry.person_id), _keeper_of(entry.other_id))
     refresh_cohorts(incident=incident)
     return merged
+
+
+def _taken(asked: QuerySet[QueueEntry]) -> list[QueueEntry]:
+    """The entries, with everybody whom a merge of them may touch locked at once, by id."""
+    while True:
+        point, people = transaction.savepoint(), _everybody(asked)
+        lock_people(keys=people)
+        found = list(asked.order_by("id"))
+        if _everybody(found) <= people:
+            transaction.savepoint_commit(point)
+            return found
+        transaction.savepoint_rollback(point)  # somebody was merged or asked about meanwhile: all of them anew, in their order
+
+
+def _everybody(entries: Iterable[QueueEntry]) -> set[int]:
+    """The two of each entry, and whoever stands for one who was merged before."""
+    found = {one for entry in entries for one in (entry.person_id, entry.other_id) if one}
+    merged = AffectedPerson.objects.exclude(merged_into=None)
+    while more := set(merged.filter(pk__in=found).values_list("merged_into_id", flat=True)) - found:
+        found |= {one for one in more if one}
+    return found
 
 
 def _keeper_of(person_id: int) -> int:

@@ -12,12 +12,14 @@ import pytest
 from django.contrib.auth.models import User
 
 from incidents.dispatch.unreachable import propose_unreachable
-from incidents.models import Campaign, Erasure, Message
+from incidents.models import Campaign, Erasure, Message, QueueEntry
 from incidents.models import MessageState as S
 from incidents.people import excluding
 from incidents.people.correcting import correct_person
+from incidents.people.decisions import DecisionRefused
 from incidents.people.erasing import end_request, erase_due, request_erasure
 from incidents.people.excluding import confirm_exclusion, propose_exclusion
+from incidents.people.merging import merge_people
 from tests.dispatch.campaigns import person, sql, superuser, together
 from tests.dispatch.late import someone
 
@@ -147,3 +149,20 @@ def test_a_request_that_is_withdrawn_while_the_run_waits_for_the_person_erases_n
         lambda _: end_request(erasure=asked, state="withdrawn", reason="by mail", author=desk()[0]),
     )
     assert results == [0] and someone(five.incident, "claire").erased_at is None
+
+
+def test_a_merge_takes_those_who_stand_for_others_with_them_in_one_order(five: Campaign, admin_url: str) -> None:
+    claire, carl, yuki = (someone(five.incident, name) for name in ("claire", "carl", "yuki"))
+    with superuser(admin_url) as server:
+        server.execute(
+            "UPDATE incidents_affectedperson SET merged_into_id = %s, status = 'merged' WHERE id = %s", [claire.pk, yuki.pk]
+        )
+    QueueEntry.objects.create(incident=five.incident, person=carl, other=yuki, kind="match_conflict", reason="one or two?")
+    entries, officer = five.incident.queue.all(), desk()[0]
+    nobody_has_him = "SELECT 1 FROM incidents_affectedperson WHERE id = %s FOR UPDATE NOWAIT"
+    [result] = while_waiting_for_claire(
+        admin_url,
+        lambda: merge_people(incident=five.incident, entries=entries, reason="the same", author=officer),
+        lambda server: server.execute(nobody_has_him, [carl.pk]),
+    )
+    assert isinstance(result, DecisionRefused), "two of a signed register; what counts is the order up to there"
