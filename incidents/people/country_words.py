@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -19,8 +21,8 @@ from incidents.people.questions import RESIDENCE_QUESTIONS
 from incidents.people.residence import COUNTRY_COLUMNS
 from incidents.vault import PersonFields, Vault
 
-#: How many entries are opened for one look (a decision opens all of them), and how many words are offered.
-LOOKED_AT, OFFERED = 3_000, 30
+#: How many entries are opened for one look, and how many words are offered; a decision opens all entries, some at a time.
+LOOKED_AT, OFFERED, PAGE = 3_000, 30, 1_000
 UNREADABLE = RESIDENCE_QUESTIONS["country_unreadable"][1]
 #: A word of fewer people may be somebody's own: it is decided with its entry.
 SHARED = 3
@@ -41,28 +43,45 @@ class CountryWord:
     or_more: bool = False
 
 
-def shared_words(*, incident: Incident, entries: QuerySet[QueueEntry], limit: int | None = LOOKED_AT) -> list[CountryWord]:
-    """The words that several of these entries are about, the most frequent first."""
-    asked = entries.filter(column__in=COUNTRY_COLUMNS, reason=UNREADABLE, person__isnull=False).order_by("pk")
-    rows = list(asked.values_list(*_OPENED)[:limit])
-    opened = Vault(incident=incident).open_many([row[2:] for row in rows]) if rows else []
+def shared_words(*, incident: Incident, entries: QuerySet[QueueEntry]) -> list[CountryWord]:
+    """The words that several of the first of these entries are about, the most frequent first."""
+    rows = list(_asked(entries)[:LOOKED_AT])
     raw: dict[str, Counter[str]] = {}
     who: dict[str, list[int]] = {}
-    for (pk, column, *_), fields in zip(rows, opened, strict=True):
-        if isinstance(fields, PersonFields) and (word := dict(fields.evidence).get(column, "").strip()):
-            raw.setdefault(plain(word), Counter())[word] += 1
-            who.setdefault(plain(word), []).append(pk)
+    for pk, word in _read(Vault(incident=incident), rows) if rows else ():
+        raw.setdefault(plain(word), Counter())[word] += 1
+        who.setdefault(plain(word), []).append(pk)
     shared = sorted((word for word in who if word and len(who[word]) >= SHARED), key=lambda word: (-len(who[word]), word))
-    more = limit is not None and len(rows) == limit
+    more = len(rows) == LOOKED_AT
     return [_word(word, raw[word].most_common(1)[0][0], who[word], more) for word in islice(shared, OFFERED)]
 
 
 def entries_of(*, incident: Incident, entries: QuerySet[QueueEntry], key: str) -> tuple[int, ...]:
-    """All entries of one word; none where it is no longer asked about."""
-    words = shared_words(incident=incident, entries=entries, limit=None)
-    return next((word.entries for word in words if word.key == key), ())
+    """All entries of one word, also of one that is not among the most frequent of all; none where too few ask about it now."""
+    vault, asked, found, last = Vault(incident=incident), _asked(entries), list[int](), 0
+    while rows := list(asked.filter(pk__gt=last)[:PAGE]):
+        found += [pk for pk, word in _read(vault, rows) if _key(plain(word)) == key]
+        last = rows[-1][0]
+    return tuple(found) if len(found) >= SHARED else ()
+
+
+def _asked(entries: QuerySet[QueueEntry]) -> QuerySet[QueueEntry, tuple[Any, ...]]:
+    """The entries about a word that nobody could read, as `_OPENED`."""
+    asked = entries.filter(column__in=COUNTRY_COLUMNS, reason=UNREADABLE, person__isnull=False)
+    return asked.order_by("pk").values_list(*_OPENED)
+
+
+def _read(vault: Vault, rows: list[tuple[Any, ...]]) -> Iterator[tuple[int, str]]:
+    """Each entry with the word in the cell that it is about; without those whose record does not open, or has none there."""
+    for (pk, column, *_), fields in zip(rows, vault.open_many([row[2:] for row in rows]), strict=True):
+        if isinstance(fields, PersonFields) and (word := dict(fields.evidence).get(column, "").strip()):
+            yield pk, word
+
+
+def _key(word: str) -> str:
+    return sha256(word.encode()).hexdigest()[:24]
 
 
 def _word(word: str, written: str, entries: list[int], more: bool) -> CountryWord:
     shown = written if WORD.fullmatch(written) else f"{written[:1]}… (it may be personal)"
-    return CountryWord(sha256(word.encode()).hexdigest()[:24], shown, may_mean(word=written), tuple(entries), more)
+    return CountryWord(_key(word), shown, may_mean(word=written), tuple(entries), more)

@@ -18,6 +18,7 @@ from incidents.dispatch.campaign import release
 from incidents.letters.approving import approve_content
 from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Incident, Letter
 from incidents.models.people import QueueKind, QueueStatus
+from incidents.people import country_words
 from incidents.people.importing import import_people
 from tests.admin.case import FRAME_POLICY, at, posted, signed_in
 
@@ -290,6 +291,20 @@ def test_a_word_that_several_rows_have_as_their_country_is_decided_once_for_all_
     known = dict(opened.people.values_list("reference", "residence"))
     assert [known[f"p{n}"] for n in range(1, 8)] == ["GB"] * 3 + ["ZZ"] * 4
     assert "No entry is chosen" in posted(desk, "decide", opened.pk, "residence_unknown", **given)
+
+
+def test_a_word_that_was_offered_is_decided_also_where_others_are_more_frequent_among_all(
+    desk: Client, opened: Incident, officer: User, write_list: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, number in (("LOOKED_AT", 4), ("OFFERED", 1), ("PAGE", 3)):
+        monkeypatch.setattr(country_words, name, number)
+    rows = [*people_of("England", 1, 2, 3), *people_of("Atlantis", 4, 5, 6, 7, 8), *people_of("England", 9)]
+    import_people(incident=opened, path=write_list(*rows), author=officer)
+    page = desk.get(at("queue", opened.pk, "residence_unknown")).content.decode()
+    [scope] = re.findall(r'value="(word:\w+)"', page)
+    given = {"status": "open", "scope": scope, "do": "residence", "residence": "GB", "reason": "England is in GB"}
+    assert "4 entries: the residence is set" in posted(desk, "decide", opened.pk, "residence_unknown", **given)
+    assert set(opened.people.filter(residence="GB").values_list("reference", flat=True)) == {"p1", "p2", "p3", "p9"}
 
 
 def test_what_may_be_personal_in_the_column_of_the_country_is_not_shown(
