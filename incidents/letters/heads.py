@@ -30,12 +30,12 @@ class ExactHeads(EmailPolicy):
     def fold(self, name: str, value: object) -> str:
         """A head as text, ended."""
         said = self._own(name, value)
-        return super().fold(name, value) if said is None else said  # type: ignore[no-any-return, arg-type]
+        return super().fold(name, value) if said is None else said  # type: ignore[arg-type]
 
     def fold_binary(self, name: str, value: object) -> bytes:
         """The same as bytes."""
         said = self._own(name, value)
-        return super().fold_binary(name, value) if said is None else said.encode("ascii")  # type: ignore[no-any-return, arg-type]
+        return super().fold_binary(name, value) if said is None else said.encode("ascii")  # type: ignore[arg-type]
 
     def _own(self, name: str, value: object) -> str | None:
         if name == "Subject":

@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import cache, lru_cache
 
 from django.db import connection
+from django.db.models import OuterRef, Subquery
 
 from incidents.audit.actions import Action
 from incidents.audit.bundle_format import canonical_json
@@ -188,8 +189,10 @@ class _Bench:
     def _missing(self) -> Iterator[LetterMark]:
         without = set(self.readers) - {letter.cohort_id for letter in self.made}
         covers = covered(incident=self.incident, amendment=self.amendment)
-        clear = covers.filter(cohort_id__in=without, status=PersonStatus.CLEAR)
-        for key in sorted(clear.values_list("cohort_id", flat=True).distinct().order_by()) if without else ():
+        # The first of each cohort is enough, found by its index: to look at a million people takes half a minute.
+        clear = covers.filter(cohort=OuterRef("pk"), status=PersonStatus.CLEAR)
+        found = self.incident.cohorts.filter(pk__in=without).annotate(one=Subquery(clear.values("pk")[:1])).exclude(one=None)
+        for key in sorted(found.values_list("pk", flat=True).order_by()) if without else ():
             cohort = self.readers[key].cohort
             yield LetterMark(Ground.MISSING, key, cohort.residence, cohort.count)
 

@@ -198,7 +198,8 @@ def _may_wait(incident: Incident, standing: Collection[str]) -> QuerySet[Any, An
     """
     later = Message.objects.filter(entry__person=OuterRef("entry__person"), pk__gt=OuterRef("pk"))
     states = [state for state in standing if state]
-    left = Message.objects.filter(in_states(*states), ~Exists(later), campaign__incident=incident).values("entry__person")
+    stood = Message.objects.filter(in_states(*states), campaign__incident=incident, entry__person__status=PersonStatus.CLEAR)
+    left = stood.filter(~Exists(later)).values("entry__person")
     if "" not in standing:
         return left
     never = AffectedPerson.objects.values("pk").difference(RegisterEntry.objects.values("person"))
