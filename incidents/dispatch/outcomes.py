@@ -43,20 +43,18 @@ class Taken(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of one try. `kind` is a key of NEXT; `detail` holds no personal data; `wait`: seconds that we were told."""
+    """What became of one try. `kind` is a key of NEXT; `detail` holds no personal data."""
 
     kind: str
     provider_id: str = ""
     detail: str = ""
     answered_at: datetime | None = None
-    wait: float | None = None
     #: In doubt because its worker died with it.
     died: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The form kept on the chunk beside the marker."""
-        kept: dict[str, Any] = {"kind": self.kind, "detail": self.detail, "provider_id": self.provider_id}
-        return kept if self.wait is None else {**kept, "wait": self.wait}
+        return {"kind": self.kind, "detail": self.detail, "provider_id": self.provider_id}
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Outcome:
@@ -156,7 +154,9 @@ def _move(campaign: Campaign, kind: str, died: bool, group: Settled) -> dict[int
     named = [ids, texts([outcome.provider_id for _, outcome in group]), details]
     with connection.cursor() as cursor:
         if kind in ("failed", "account"):
-            waits = array([_wait(campaign, letter, outcome) for letter, outcome in group])
+            # A wait that a provider asks for stands on its row (`pacing.told`): another one may take the letter meanwhile.
+            drill = campaign.incident.is_drill
+            waits = array([backoff(attempts=letter.attempts, drill=drill) for letter, _ in group])
             limits = [kind == "account", LEAST_HOURS_OF_TRYING, settings.CHANNEL_SWITCH_HOURS, MOST_DAYS_OF_TRYING]
             cursor.execute(RETRY, [*limits, ids, details, waits])
             states = dict(cursor.fetchall())
@@ -180,12 +180,6 @@ def texts(values: Sequence[str]) -> str:
     """The same of texts."""
     quoted = values if plain(values) else [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
     return '{"' + '","'.join(quoted) + '"}' if values else "{}"
-
-
-def _wait(campaign: Campaign, letter: Taken, outcome: Outcome) -> float:
-    if outcome.wait is not None:
-        return min(outcome.wait, LONGEST_WAIT_SECONDS)
-    return backoff(attempts=letter.attempts, drill=campaign.incident.is_drill)
 
 
 def backoff(*, attempts: int, drill: bool) -> float:

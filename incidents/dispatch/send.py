@@ -251,7 +251,7 @@ class Hands:
             self.heard_a_failure = True
             if answer.error == SendErrorKind.ACCOUNT:
                 self.account_refused = f"account: {answer.detail}"
-            lane.outcomes.append(Outcome(KIND_OF_ERROR[answer.error], detail=answer.detail, wait=answer.retry_after))
+            lane.outcomes.append(Outcome(KIND_OF_ERROR[answer.error], detail=answer.detail))
         self.answered += len(answers)
 
     # -- markers and ends

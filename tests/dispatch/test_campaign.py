@@ -400,7 +400,7 @@ def test_a_letter_that_is_being_sent_follows_a_new_deadline_and_comes_back_with_
     duties = Obligation.objects.filter(incident=five.incident, addressee="person", superseded=False, owed="yes")
     assert duties.update(due_at=new)
     assert renew_deadlines(incident=five.incident) > 0
-    finish(claimed=claimed, outcomes=[Outcome(ends, detail="x", wait=0.0)] * len(claimed.letters))
+    finish(claimed=claimed, outcomes=[Outcome(ends, detail="x")] * len(claimed.letters))
     assert states(five) == {S.READY: 5} and renew_deadlines(incident=five.incident) == 0
     assert {one.due_at for one in five.messages.all()} <= {new, None} and five.messages.filter(due_at=new).exists()
 

@@ -10,7 +10,7 @@ import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test import override_settings
 
-from incidents.dispatch import pacing, picking
+from incidents.dispatch import outcomes, pacing, picking
 from incidents.dispatch.channels.inbox import InboxProvider
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.outbox import Fenced, Mark, claim, finish, give_back_strays, mark_many, take_over
@@ -184,9 +184,12 @@ def test_what_was_not_begun_leaves_no_attempt_and_does_not_count_as_one(five: Ca
     assert set(five.messages.values_list("state", "attempts")) == {(S.READY, 0)}
 
 
-def test_a_certain_failure_is_tried_again_after_the_wait_that_was_asked_for(five: Campaign, owner: Owner) -> None:
+def test_a_certain_failure_is_tried_again_after_a_short_while(
+    five: Campaign, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcomes, "backoff", lambda *, attempts, drill: 30.0 * attempts)
     claimed = taken(five, owner)
-    finish(claimed=claimed, outcomes=[Outcome("failed", detail="451", wait=30.0)] * 5)
+    finish(claimed=claimed, outcomes=[Outcome("failed", detail="451")] * 5)
     assert claim(campaign=five, owner=owner, provider="inbox", size=5) == []
     waits = "extract(epoch FROM not_before - clock_timestamp())"
     with connection.cursor() as cursor:

@@ -48,7 +48,8 @@ class Answer(NamedTuple):
     error: SendErrorKind | None = None
     #: In words, without personal data, at most 200 characters.
     detail: str = ""
-    #: Seconds that the provider asked us to wait (429, 4xx), if it did; `throttled`: it said that we are too fast.
+    #: Seconds that the provider asked us to wait, whoever the letter is for (`Retry-After`), if it did; it waits, the letter does
+    #: not. `throttled`: it said that we are too fast.
     retry_after: float | None = None
     throttled: bool = False
     #: No connection to the provider came about, or it was lost: says something of the provider, nothing of this letter.

@@ -1,0 +1,61 @@
+"""When the first provider does not take letters: what certainly did not leave goes by the fallback, without anybody's help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import Settings
+
+from incidents.dispatch import outcomes, pacing
+from incidents.dispatch.channels.contract import SendError, SendErrorKind
+from incidents.dispatch.owner import Owner
+from incidents.dispatch.work import send_due, send_ready
+from incidents.letters.mail import OutgoingMail
+from incidents.models import Attempt, Campaign, CampaignState, Incident
+from incidents.models import MessageState as S
+from tests.dispatch.campaigns import Scripted, sql, states
+
+WAIT_AN_HOUR = SendError(kind=SendErrorKind.NOT_SENT, detail="429", throttled=True, retry_after=3600)
+
+
+class Failing(Scripted):
+    """A provider that answers every letter with the same error."""
+
+    def __init__(self, error: SendError, *, name: str = "first") -> None:
+        super().__init__()
+        self.name, self.error = name, error
+
+    def keep(self, *, mail: OutgoingMail, raw: bytes, incident: Incident, test: bool = False) -> str:
+        raise self.error
+
+
+@pytest.fixture(autouse=True)
+def two_providers(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    settings.MAIL, settings.MAIL_FALLBACK, settings.LANES = "inbox:?name=first", "inbox:?name=second", 1
+    monkeypatch.setattr(outcomes, "backoff", lambda *, attempts, drill: 0.0)
+    pacing.forget()
+    yield
+    pacing.forget()
+
+
+def sent_by(campaign: Campaign) -> set[str]:
+    """Who took the letters of a campaign."""
+    return set(Attempt.objects.filter(message__campaign=campaign, outcome="accepted").values_list("provider", flat=True))
+
+
+def test_letters_of_a_request_that_was_told_to_wait_go_by_the_fallback_at_once(five: Campaign, owner: Owner) -> None:
+    send_ready(campaign_id=five.pk, owner=owner, provider=Failing(WAIT_AN_HOUR), seconds=1)
+    assert Attempt.objects.get().outcome == "failed"
+    send_due(owner=owner, seconds=1)
+    assert states(five) == {S.ACCEPTED: 5} and sent_by(five) == {"second"}
+    assert not pacing.may_go_on(provider="first"), "the provider itself waits"
+
+
+def test_a_long_wait_of_the_provider_near_the_deadline_gives_nobody_to_another_channel(five: Campaign, owner: Owner) -> None:
+    sql("UPDATE incidents_campaign SET released_at = released_at - interval '8 days'")
+    sql("UPDATE incidents_message SET due_at = clock_timestamp() + interval '24 hours 30 minutes'")
+    send_ready(campaign_id=five.pk, owner=owner, provider=Failing(WAIT_AN_HOUR), seconds=1)
+    assert Attempt.objects.exists() and states(five) == {S.READY: 5}
+    five.refresh_from_db()
+    assert five.state == CampaignState.DISPATCHING
