@@ -56,7 +56,7 @@ def _provider(pace: Pace, zone: str) -> Way:
     tone, says = WORDS[pace.breaker]
     if pace.is_lowered and pace.breaker == CLOSED:
         tone, says = "ask", "slowed down: it said that we are too fast"
-    if pace.spent_until and pace.breaker == CLOSED:
+    if (pace.spent_until and pace.breaker == CLOSED) or pace.says_used_up:
         tone, says = "ask", "today's quota is used up"
     closable = pace.breaker != CLOSED or pace.is_lowered
     until = shown(pace.blocked_until or pace.spent_until, zone=zone)

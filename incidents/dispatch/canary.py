@@ -139,7 +139,7 @@ def _hand_over(letter: CanaryLetter, mail: OutgoingMail, provider: Provider) -> 
         provider_id = provider.send(mail=mail, incident=letter.campaign.incident)
     except SendError as error:
         _answered(letter, _after(error, letter), SENDING, detail=error.detail)
-        said = Answer("", error.kind, error.detail, error.retry_after, error.throttled, error.unreached)
+        said = Answer("", error.kind, error.detail, error.retry_after, error.throttled, error.unreached, error.spent)
         _tell(letter, mail, provider, said)
         return error.kind not in (SendErrorKind.NOT_SENT, SendErrorKind.ACCOUNT)
     except ValueError as error:

@@ -329,7 +329,7 @@ def _waits(pace: Pace) -> str:
     until, because = pace.blocked_until, f": {pace.row.reason}" if pace.row.reason else ""
     if until is None:
         return spent_in_words(pace=pace) if pace.spent_until else ""
-    if pace.breaker == "paused":
+    if pace.breaker == "paused" and not pace.says_used_up:
         return f"{pace.provider} asked us to wait until {_moment(until)}"
     if pace.breaker == limits.HALF_OPEN:
         return f"{pace.provider} is being tried with one letter{because}"

@@ -26,6 +26,8 @@ NO_LIMIT_FROM = 10_000.0
 LONGEST_WAIT_SECONDS, DAY_SECONDS = 3600.0, 86_400.0
 #: A wait that is longer is a reason to let another provider take over; one of seconds is none.
 LONG_WAIT_SECONDS = 300.0
+#: How the reason of a wait of minutes begins, and that of a provider which says that our quota is used up.
+ASKED, USED_UP = "it asked us to wait for", "its own quota for us is used up"
 #: After "too fast" without a time: a pause of so many seconds, up to twice that.
 PAUSE_SECONDS = 5.0
 MOST_JITTER_SECONDS = 30.0
@@ -194,11 +196,19 @@ def slow_down(*, row: ProviderLimit, rate: float, asked: float | None, now: date
 def pause(*, row: ProviderLimit, seconds: float, now: datetime) -> None:
     """Nothing before this moment; an open breaker's own moment stands. A long wait says so on its row until it is over: it is
     one in its last seconds too."""
+    until, still = now + timedelta(seconds=seconds), row.reason if is_paused(row=row, now=now) else ""
+    if row.breaker != CLOSED or (still and row.open_until is not None and until <= row.open_until):
+        return
+    row.open_until = max(until, row.open_until or now)
+    whole = seconds_left(row=row, now=now)
+    row.reason = f"{ASKED} {whole / 60:.0f} min" if whole > LONG_WAIT_SECONDS else still
+
+
+def rest_of_the_day(*, row: ProviderLimit, now: datetime, reason: str) -> None:
+    """It says that our quota is used up: nothing before the next day (UTC), when it is asked again. Its rate stays."""
     if row.breaker == CLOSED:
-        still = row.reason if is_paused(row=row, now=now) else ""
-        row.open_until = max(now + timedelta(seconds=seconds), row.open_until or now)
-        whole = seconds_left(row=row, now=now)
-        row.reason = f"it asked us to wait for {whole / 60:.0f} min" if whole > LONG_WAIT_SECONDS else still
+        until = now + timedelta(seconds=until_midnight(now))
+        row.open_until, row.reason = max(until, row.open_until or now), f"{USED_UP}: {reason}"[:200]
 
 
 def is_paused(*, row: ProviderLimit, now: datetime) -> bool:
@@ -207,7 +217,7 @@ def is_paused(*, row: ProviderLimit, now: datetime) -> bool:
 
 
 def waits_long(*, row: ProviderLimit, now: datetime) -> bool:
-    """Whether it asked us to wait for longer than `LONG_WAIT_SECONDS`, and that is not over."""
+    """Whether it asked us to wait for longer than `LONG_WAIT_SECONDS`, or until the next day, and that is not over."""
     return is_paused(row=row, now=now) and bool(row.reason)
 
 

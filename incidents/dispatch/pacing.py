@@ -328,7 +328,10 @@ def _hear_provider(row: ProviderLimit, verdict: Verdict, at: datetime) -> None:
         _trip(row, PROVIDER_FUSE, at, verdict.reason or "it cannot be reached")
     elif tried and verdict.reached:
         limits.mend(row=row)
-    if verdict.throttled:
+    if verdict.spent:
+        limits.rest_of_the_day(row=row, now=at, reason=verdict.spent)
+        logger.warning("%s is given nothing until %s: %s", row.provider, row.open_until, row.reason)
+    elif verdict.throttled:
         rate = limits.rate_now(row=row, limit=_limit(row.provider)) or _rate_of_the_last_minute(row.provider)
         limits.slow_down(row=row, rate=rate, asked=verdict.asked, now=at)
         logger.warning("%s says that we are too fast: %.1f letters a second from now on", row.provider, row.rate or rate)

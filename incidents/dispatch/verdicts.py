@@ -1,8 +1,9 @@
 """What a run of answers says about a provider and about recipient domains. Touches no database.
 
-An answer speaks for the provider (it took the letter, refused the person, or said "too fast": it is there) or against it (no
-connection, or silence). What certainly failed can be either's fault: of several domains without a sign of life between them it
-counts against the provider, once a domain; of one and the same domain, between two signs of life, against that domain.
+An answer speaks for the provider (it took the letter, refused the person, said "too fast" or that a quota is used up: it is
+there) or against it (no connection, or silence). What certainly failed can be either's fault: of several domains without a sign
+of life between them it counts against the provider, once a domain; of one and the same domain, between two signs of life, against
+that domain.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ class Verdict:
     outages: int = 0
     reached: bool = False
     throttled: bool = False
+    #: In which words it said that our quota is used up; empty: it did not.
+    spent: str = ""
     #: The longest wait that it asked for, in seconds.
     asked: float | None = None
     #: Why it refuses us altogether; empty: it does not.
@@ -34,7 +37,7 @@ class Verdict:
     @property
     def speaks_of_the_provider(self) -> bool:
         """Whether its row has to change, whatever stands there."""
-        return bool(self.outages or self.throttled or self.asked or self.account)
+        return bool(self.outages or self.throttled or self.spent or self.asked or self.account)
 
 
 def judge(*, results: Sequence[tuple[str, Answer]], silent: Counter[str]) -> Verdict:
@@ -45,7 +48,7 @@ def judge(*, results: Sequence[tuple[str, Answer]], silent: Counter[str]) -> Ver
             verdict.asked = max(answer.retry_after, verdict.asked or 0.0)
         if answer.error == SendErrorKind.DOUBTFUL or answer.unreached:
             verdict.outages, verdict.reason = verdict.outages + 1, answer.detail
-        elif answer.error == SendErrorKind.NOT_SENT and not answer.throttled:
+        elif answer.error == SendErrorKind.NOT_SENT and not (answer.throttled or answer.spent):
             silent[domain] += 1
             if not domain or silent[domain] == 1:
                 verdict.outages, verdict.reason = verdict.outages + 1, answer.detail
@@ -59,7 +62,9 @@ def _sign_of_life(verdict: Verdict, domain: str, answer: Answer, silent: Counter
         _against(verdict, *silent.popitem())
     silent.clear()
     verdict.outages, verdict.reached, verdict.reason = 0, True, ""
-    if answer.throttled:
+    if answer.spent:
+        verdict.spent = answer.detail or "it says so"
+    elif answer.throttled:
         verdict.throttled = True
     elif answer.error == SendErrorKind.ACCOUNT:
         verdict.account = answer.detail or "refused"

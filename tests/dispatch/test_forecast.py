@@ -342,6 +342,15 @@ def test_a_used_up_quota_is_a_warning_that_says_when_it_goes_on(released: Campai
     assert way.says == "today's quota is used up" and way.until is not None and way.limit_id is None
 
 
+def test_a_quota_that_the_provider_says_is_used_up_is_shown_with_its_words_and_can_be_lifted(released: Campaign) -> None:
+    spent = Answer(error=SendErrorKind.NOT_SENT, detail="our quota is used up (429, monthly_quota_exceeded)", spent=True)
+    pacing.told(provider="inbox", results=[("", spent)])
+    (line,) = (line for line in forecast(campaign=released).warnings if "quota" in line)
+    assert line.startswith("inbox is not asked until") and "00:00 UTC" in line and "monthly_quota_exceeded" in line
+    (way,) = ways(campaign=released)
+    assert way.says == "today's quota is used up" and "monthly_quota_exceeded" in way.reason and way.limit_id is not None
+
+
 def test_a_domain_that_was_put_aside_is_listed_under_its_key_and_taken_back(incident: Incident, officer: User) -> None:
     refused = Answer(error=SendErrorKind.REFUSED, detail="550")
     pacing.told(provider="smtp", results=[("d" * 16, refused)] * 20)

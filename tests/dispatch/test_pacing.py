@@ -37,6 +37,8 @@ UNREACHED = Answer(error=SendErrorKind.NOT_SENT, detail="connection refused", un
 SILENT = Answer(error=SendErrorKind.DOUBTFUL, detail="no answer in 30 s")
 ACCOUNT = Answer(error=SendErrorKind.ACCOUNT, detail="535 authentication failed")
 
+USED_UP = Answer(error=SendErrorKind.NOT_SENT, detail="resend: our quota is used up (429, daily_quota_exceeded)", spent=True)
+
 
 def too_fast(retry_after: float | None = None) -> Answer:
     return Answer(error=SendErrorKind.NOT_SENT, detail="429", throttled=True, retry_after=retry_after)
@@ -350,6 +352,24 @@ def test_the_fallback_carries_the_letters_when_the_first_providers_quota_of_the_
     assert grant(provider="postmark", wanted=9, now=T0).number == 5
     assert choose(providers=order, now=T0) == "smtp", "both wait for midnight"
     assert choose(providers=order, now=MIDNIGHT) == "smtp" and grant(provider="smtp", wanted=9, now=MIDNIGHT).number == 9
+
+
+def test_a_provider_that_says_its_quota_is_used_up_rests_until_the_next_day_and_the_fallback_carries_on(db: None) -> None:
+    order = ("smtp", "postmark")
+    told(provider="smtp", results=[("", TAKEN), ("", USED_UP), ("", too_fast(20))], now=T0)
+    told(provider="smtp", results=[("", too_fast(3000))], now=after(1))
+    assert choose(providers=order, now=after(2)) == "postmark" and whole().breaker == "closed"
+    assert whole().reason == "its own quota for us is used up: resend: our quota is used up (429, daily_quota_exceeded)"
+    last = MIDNIGHT - timedelta(seconds=1)
+    assert choose(providers=order, now=last) == "postmark" and grant(provider="smtp", wanted=5, now=last).number == 0
+    assert choose(providers=order, now=MIDNIGHT) == "smtp"
+    told(provider="smtp", results=[("", USED_UP)], now=MIDNIGHT)
+    assert choose(providers=order, now=after(3600, MIDNIGHT)) == "postmark", "the month's is asked about once a day"
+
+
+def test_a_used_up_quota_lowers_no_rate(db: None) -> None:
+    told(provider="smtp", results=[("", USED_UP)], now=T0)
+    assert whole().rate is None and grant(provider="smtp", wanted=500, now=MIDNIGHT).number == 500
 
 
 def test_a_rate_is_a_pace_and_no_reason_for_the_fallback(db: None, limited: Any) -> None:

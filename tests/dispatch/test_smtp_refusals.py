@@ -69,3 +69,17 @@ def test_a_relay_that_refuses_one_person_pauses_nobody_elses_letter(stage: str, 
 def test_a_relay_that_cannot_do_what_one_address_needs_refuses_that_person() -> None:
     assert meant_by("MAIL", "555 5.5.4 Unsupported option: SMTPUTF8", special=True) == SendErrorKind.REFUSED
     assert meant_by("MAIL", "555 5.5.4 Unsupported option") == SendErrorKind.ACCOUNT
+
+
+def test_a_relays_used_up_quota_is_told_from_a_rate_that_is_too_high() -> None:
+    answers = {}
+    for words in (
+        "454 Throttling failure: Daily message quota exceeded",
+        "454 Throttling failure: Maximum sending rate exceeded",
+    ):
+        [reply] = ReplyReader().feed(words.encode() + b"\r\n")
+        answers[words] = refusal(stage="DOT", reply=reply)
+    assert [(one.error, one.spent, one.throttled) for one in answers.values()] == [
+        (SendErrorKind.NOT_SENT, True, False),
+        (SendErrorKind.NOT_SENT, False, True),
+    ]

@@ -35,10 +35,11 @@ class SendError(Exception):
         retry_after: float | None = None,
         throttled: bool = False,
         unreached: bool = False,
+        spent: bool = False,
     ) -> None:
         super().__init__(detail)
         self.kind, self.detail, self.retry_after = kind, detail[:200], retry_after
-        self.throttled, self.unreached = throttled, unreached
+        self.throttled, self.unreached, self.spent = throttled, unreached, spent
 
 
 class Answer(NamedTuple):
@@ -54,6 +55,8 @@ class Answer(NamedTuple):
     throttled: bool = False
     #: No connection to the provider came about, or it was lost: says something of the provider, nothing of this letter.
     unreached: bool = False
+    #: What it gives us for a day or a month is used up: nothing leaves by it before the next day.
+    spent: bool = False
 
 
 class Prepared(Protocol):

@@ -79,6 +79,14 @@ TOO_FAST: Mapping[str, Known] = MappingProxyType(
         "ses": _code("TooManyRequestsException", "ThrottlingException", "Throttling", "LimitExceededException"),
     }
 )
+#: What we are given for a day or a month is used up: no pace helps, and it ends by itself. An account without credit, which
+#: somebody has to fill, is in `OURS`.
+SPENT: Mapping[str, Known] = MappingProxyType(
+    {
+        "resend": _code("daily_quota_exceeded", "monthly_quota_exceeded"),
+        "ses": _says(r"Daily message quota exceeded"),
+    }
+)
 
 
 def taken_or_not(*, kind: str, answer: HttpAnswer, provider_id: str, now: datetime) -> Answer:
@@ -101,6 +109,9 @@ def refused(*, kind: str, answer: HttpAnswer, now: datetime) -> Answer:
     status, data = answer.status, read_json(answer.body)
     wait = retry_after(value=answer.heads.get("retry-after"), now=now)
     reasons = list(reasons_in(kind=kind, data=data, heads=answer.heads))
+    if 400 <= status < 500 and any(_known(SPENT, kind, reason) for reason in reasons):
+        detail = f"{kind}: our quota is used up ({status}{_first(reasons)})"
+        return Answer(error=SendErrorKind.NOT_SENT, detail=detail, retry_after=wait, spent=True)
     if status in LATER or any(_known(TOO_FAST, kind, reason) for reason in reasons):
         detail = f"{kind}: too fast ({status})" if status == 429 else f"{kind}: not now ({status})"
         return Answer(error=SendErrorKind.NOT_SENT, detail=detail, retry_after=wait, throttled=status not in {408, 425})

@@ -18,6 +18,6 @@ def send_single(*, session: Session, mail: OutgoingMail) -> str:
     if answer.error is not None:
         raise SendError(
             kind=answer.error, detail=answer.detail, retry_after=answer.retry_after, throttled=answer.throttled,
-            unreached=answer.unreached,
+            unreached=answer.unreached, spent=answer.spent,
         )  # fmt: skip
     return answer.provider_id

@@ -313,7 +313,10 @@ class SmtpProvider:
         letter.stuffed  # noqa: B018  (what cannot be written is the caller's to know, before anything is asked)
         answer = self._handed_over(letter)
         if answer.error is not None:
-            raise SendError(kind=answer.error, detail=answer.detail, retry_after=answer.retry_after, throttled=answer.throttled)
+            raise SendError(
+                kind=answer.error, detail=answer.detail, retry_after=answer.retry_after, throttled=answer.throttled,
+                spent=answer.spent,
+            )  # fmt: skip
         return answer.provider_id
 
     def _handed_over(self, letter: Prepared) -> Answer:

@@ -22,6 +22,8 @@ _LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED: Final = re.compile(rb"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
 _ADDRESS: Final = re.compile(r"[^\s<>]*(?:@|%40|=40)[^\s<>]*")
 _TOO_FAST: Final = re.compile(rb"too (?:many|fast|much)|rate.?limit|rate exceeded|throttl|slow down|4\.7\.28", re.IGNORECASE)
+#: The quota of the day is used up, as SES's relay says it.
+_SPENT: Final = re.compile(rb"daily message quota exceeded", re.IGNORECASE)
 #: A refusal that says nothing of the person: the relay does not carry our mail at all, or not this letter to anybody.
 _OURS: Final = re.compile(
     rb"relay(?:ing)? (?:access )?(?:denied|not permitted|prohibited|not allowed)|unable to relay|not permitted to relay"
@@ -140,6 +142,9 @@ def refusal(*, stage: str, reply: Reply, special: bool = False) -> Answer:
     what = {"MAIL": "our sender", "RCPT": "the recipient"}.get(stage, "the letter")
     words = b" ".join(reply.lines)
     if reply.code < 500:
+        if _SPENT.search(words):
+            detail = f"the relay says that our quota is used up ({reply.named})"
+            return Answer(error=SendErrorKind.NOT_SENT, detail=detail, spent=True)
         throttled = reply.code == CLOSING or _TOO_FAST.search(words) is not None
         return Answer(error=SendErrorKind.NOT_SENT, detail=f"the relay put {what} off ({reply.named})", throttled=throttled)
     # A sender refused is refused for everybody: the campaign pauses, before each person is struck off for it.

@@ -70,7 +70,7 @@ def answer_of(error: SendError) -> Answer:
     """The answer that an error carries."""
     return Answer(
         error=error.kind, detail=error.detail, retry_after=error.retry_after, throttled=error.throttled,
-        unreached=error.unreached,
+        unreached=error.unreached, spent=error.spent,
     )  # fmt: skip
 
 

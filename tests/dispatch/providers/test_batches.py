@@ -223,6 +223,18 @@ def test_a_key_that_was_seen_before_is_a_doubt_and_no_refusal(stub: Stub, lanes:
     assert set(kinds(handed_over(lanes, *fifty()))) == {K.DOUBTFUL}
 
 
+@at_resend
+@pytest.mark.parametrize(
+    ("name", "spent"), [("daily_quota_exceeded", True), ("monthly_quota_exceeded", True), ("rate_limit_exceeded", False)]
+)
+def test_a_used_up_quota_of_resends_is_told_from_a_rate_that_is_too_high(
+    stub: Stub, lanes: Lanes, name: str, spent: bool
+) -> None:
+    stub.plays = [says(as_json(429, {"statusCode": 429, "name": name, "message": "..."}))]
+    found = {(answer.error, answer.spent, answer.throttled) for answer in handed_over(lanes, *fifty())}
+    assert found == {(K.NOT_SENT, spent, not spent)} and len(stub.requests) == 1
+
+
 @at_both
 def test_a_request_refused_as_a_whole_is_halved_until_the_one_letter_is_found(stub: Stub, lanes: Lanes) -> None:
     def picky(handler: Handler, letters: list[Letter]) -> Reply | None:
