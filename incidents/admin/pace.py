@@ -13,7 +13,7 @@ from incidents.admin.moments import Shown, shown
 from incidents.admin.shell import attempt, campaign_of, officer, posted
 from incidents.dispatch.channels.choose import providers
 from incidents.dispatch.limits import CLOSED, HALF_OPEN
-from incidents.dispatch.pace_shown import Aside, Pace, close_breaker, domains_aside, pace_of
+from incidents.dispatch.pace_shown import Aside, Pace, close_breaker, domains_aside, paces_of
 from incidents.models import Campaign, MessageState
 from incidents.models.messages import in_states
 
@@ -47,7 +47,7 @@ def ways(*, campaign: Campaign) -> list[Way]:
     zone, names = campaign.facts.facts["zone"], providers()
     aside = domains_aside(providers=names)
     waiting = _waiting(campaign, [one.key for one in aside]) if aside else {}
-    return [_provider(pace_of(provider=name), zone) for name in names] + [
+    return [_provider(pace, zone) for pace in paces_of(providers=names)] + [
         _domain(one, waiting.get(one.key, 0), zone) for one in aside if one.key in waiting
     ]
 

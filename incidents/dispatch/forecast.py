@@ -22,7 +22,7 @@ from incidents.dispatch.alarms import alarms_of
 from incidents.dispatch.channels.choose import UnknownProvider, provider_named, providers
 from incidents.dispatch.measured import WINDOW_SECONDS, Measured, measure
 from incidents.dispatch.order import proven_first
-from incidents.dispatch.pace_shown import Pace, pace_of, rate_in_words
+from incidents.dispatch.pace_shown import Pace, paces_of, rate_in_words
 from incidents.models import Campaign, CampaignState, Obligation
 
 UNRELEASED = frozenset({CampaignState.FROZEN, CampaignState.CONTENT_APPROVED})
@@ -199,7 +199,7 @@ def forecast(*, campaign: Campaign) -> Forecast:
     """The pace and the deadlines of a campaign now. Reads counts only; changes nothing."""
     measured = measure(campaign=campaign)
     names = proven_first(campaign_id=campaign.pk, providers=providers())
-    paces = tuple(pace_of(provider=name) for name in names)
+    paces = tuple(paces_of(providers=names))
     left = _letters_left(campaign)
     bound = settings.MARKER_STEP * _batch(measured.provider or names[0])
     return Forecast(

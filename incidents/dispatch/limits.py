@@ -68,6 +68,8 @@ class Fuse:
 
 #: Never longer than 45 s: dispatch goes on within 60 s of the cause ending (guarantee G4), and one letter asks.
 PROVIDER_FUSE = Fuse(failures=5, first=10, longest=45)
+#: While another provider carries the letters nobody waits for this one: it is tried more and more seldom, up to this.
+REST_FUSE = Fuse(failures=5, first=10, longest=1800)
 DOMAIN_FUSE = Fuse(failures=20, first=900, longest=4 * 3600)
 
 
@@ -251,8 +253,19 @@ def half_open(*, row: ProviderLimit, now: datetime, seconds: float) -> None:
 def trip(*, row: ProviderLimit, fuse: Fuse, now: datetime, reason: str) -> None:
     """Open the breaker, twice as long as the last time when it has not closed since."""
     row.opened = min(row.opened + 1, 30)
-    seconds = min(fuse.longest, fuse.first * 2 ** (row.opened - 1))
+    seconds = _open_seconds(row, fuse)
     row.breaker, row.open_until, row.reason = OPEN, now + timedelta(seconds=seconds), reason[:200]
+
+
+def _open_seconds(row: ProviderLimit, fuse: Fuse) -> float:
+    return min(fuse.longest, fuse.first * 2.0 ** max(0, row.opened - 1))
+
+
+def rests_until(*, row: ProviderLimit) -> datetime | None:
+    """Until when a provider's open breaker lets nobody try while another provider carries the letters; None: it is not open."""
+    if row.breaker != OPEN or row.open_until is None:
+        return None
+    return row.open_until + timedelta(seconds=_open_seconds(row, REST_FUSE) - _open_seconds(row, PROVIDER_FUSE))
 
 
 def mend(*, row: ProviderLimit) -> None:

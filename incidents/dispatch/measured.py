@@ -10,6 +10,9 @@ from incidents.models import Campaign
 
 #: The rate is that of the last so many seconds.
 WINDOW_SECONDS = 300
+#: Rate that is assumed where none is set and too little was sent before the provider said "too fast" to tell one: half of what a
+#: campaign's first letters came to would be a crawl that lasts for an hour.
+ASSUMED_RATE, LEAST_SAMPLE_SECONDS = 20.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,18 @@ def measure(*, campaign: Campaign) -> Measured:
         cursor.execute(MEASURE, [campaign.pk, NEWEST, WINDOW_SECONDS])
         ended, still, seconds, provider = cursor.fetchone()
     return Measured(int(ended + still), max(1.0, float(seconds or 0)), provider or "")
+
+
+RECENT = """
+SELECT coalesce(sum(confirmed), 0), coalesce(extract(epoch FROM clock_timestamp() - min(claimed_at)), 0)::float FROM (
+  SELECT confirmed, claimed_at FROM incidents_chunk WHERE provider = %s
+  ORDER BY id DESC LIMIT 2000) newest WHERE claimed_at > clock_timestamp() - interval '60 seconds'"""
+
+
+def rate_of_the_last_minute(*, provider: str) -> float:
+    """Letters a second that were handed over in the last minute, since the first of them: what "too fast" means."""
+    with connection.cursor() as cursor:
+        cursor.execute(RECENT, [provider])
+        letters, seconds = cursor.fetchone()
+    measured = float(letters / max(1.0, seconds))
+    return measured if seconds >= LEAST_SAMPLE_SECONDS and letters else max(measured, ASSUMED_RATE)

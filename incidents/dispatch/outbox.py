@@ -39,7 +39,7 @@ from incidents.audit.log import Entry, record, record_many
 from incidents.dispatch import pacing
 from incidents.dispatch.outcomes import DISPATCHER, NotLeft, Outcome, Taken, array, not_left, texts, write_outcomes
 from incidents.dispatch.owner import AWAY, Owner
-from incidents.dispatch.picking import BY_INDEX, pick
+from incidents.dispatch.picking import BY_INDEX, pick, pick_untried
 from incidents.models import Campaign, CampaignState, Chunk, ChunkState
 
 T = TypeVar("T")
@@ -122,10 +122,12 @@ def claim(
     step: int = 1,
     avoid: Sequence[str] = (),
     caps: Mapping[str, int] | None = None,
+    tries: bool = False,
 ) -> list[Claim]:
     """Take up to `size` of the most urgent ready messages of a dispatching campaign, dealt out in `pieces` chunks.
 
-    Empty when there are none or it does not dispatch. `avoid` and `caps` are domain keys (`pacing.Grant`).
+    Empty when there are none or it does not dispatch. `avoid` and `caps` are domain keys, `tries`: it is for the one
+    letter that tries a provider that was shut (`pacing.Grant`).
     """
     failpoints.reach("before_claim")
 
@@ -133,7 +135,11 @@ def claim(
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(BY_INDEX)
             cursor.execute(MAY_CLAIM, [campaign.pk])
-            if not cursor.fetchone() or not (ids := pick(cursor, owner, campaign.pk, size, list(avoid), caps or {})):
+            if not cursor.fetchone():
+                return []
+            ids = pick_untried(cursor, campaign.pk, list(avoid)) if tries else []
+            ids = ids or pick(cursor, owner, campaign.pk, size, list(avoid), caps or {})
+            if not ids:
                 return []
             taken = _take(cursor, ids)
             dealt = [taken[at::pieces] for at in range(min(pieces, len(taken)))]

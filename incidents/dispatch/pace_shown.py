@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from django.contrib.auth.models import User
@@ -30,6 +31,8 @@ class Pace:
     as_of: datetime
     limit: Allowance
     row: ProviderLimit
+    #: Until when it is not tried because another provider carries the letters.
+    rests_until: datetime | None = None
 
     @property
     def per_second(self) -> float | None:
@@ -78,7 +81,20 @@ class Pace:
     @property
     def blocked_until(self) -> datetime | None:
         """Until when nothing leaves by this provider: its breaker is open, or it asked us to wait."""
+        if self.rests_until is not None and self.rests_until > self.as_of:
+            return self.rests_until
         return self.row.open_until if limits.is_blocked(row=self.row, now=self.as_of) else None
+
+    @property
+    def says_used_up(self) -> bool:
+        """Whether the provider itself says that our quota is used up."""
+        return self.breaker == "paused" and self.row.reason.startswith(limits.USED_UP)
+
+    @property
+    def carries_letters(self) -> bool:
+        """Whether letters go by it now, perhaps at a pace."""
+        waits = limits.waits_long(row=self.row, now=self.as_of)
+        return self.row.breaker == CLOSED and not waits and self.left_today != 0
 
     @property
     def breaker(self) -> str:
@@ -95,6 +111,13 @@ def pace_of(*, provider: str) -> Pace:
     limit = limit_of(row=row)
     limits.refill(row=row, limit=limit, now=now)
     return Pace(provider, now, limit, row)
+
+
+def paces_of(*, providers: Sequence[str]) -> list[Pace]:
+    """The same of all by which letters may go: while one of them carries the letters, one that is shut rests for longer."""
+    found = [pace_of(provider=name) for name in providers]
+    well = any(pace.carries_letters for pace in found)
+    return [replace(pace, rests_until=limits.rests_until(row=pace.row)) for pace in found] if well else found
 
 
 def rate_in_words(*, per_second: float) -> str:

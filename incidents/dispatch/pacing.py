@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import DateTimeField, Func, Q, QuerySet
 
 from incidents.dispatch import limits
 from incidents.dispatch.channels.contract import Answer
 from incidents.dispatch.domains import domain_key, shared_scope
 from incidents.dispatch.limits import CLOSED, DOMAIN_FUSE, PROVIDER_FUSE, Allowance, NoLimit
+from incidents.dispatch.measured import rate_of_the_last_minute
 from incidents.dispatch.outcomes import NotLeft
 from incidents.dispatch.verdicts import Verdict, judge
 from incidents.models import Incident, ProviderLimit
@@ -33,9 +34,6 @@ WHOLE = ""  # the scope of a provider as a whole
 #: Below so many failures running a domain is counted in this process only: no row for each mailbox that is gone.
 WRITTEN_FROM = 5
 FORGET_ABOVE = 50_000
-#: Rate that is assumed where none is set and too little was sent before the provider said "too fast" to tell one: half of what a
-#: campaign's first letters came to would be a crawl that lasts for an hour.
-ASSUMED_RATE, LEAST_SAMPLE_SECONDS = 20.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,8 @@ class Grant:
     reserved: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     #: The day (UTC) whose quota they are of; None: nothing was taken from any row.
     day: date | None = None
+    #: The one letter tries whether the provider works again.
+    tries: bool = False
 
 
 @dataclass
@@ -218,7 +218,7 @@ def _grant(
             caps[row.scope] = 0
     return Grant(
         provider, number, _first_end(aside, now), avoid=tuple(key for key, cap in caps.items() if not cap),
-        caps={key: cap for key, cap in caps.items() if cap}, reserved=reserved, day=whole.day,
+        caps={key: cap for key, cap in caps.items() if cap}, reserved=reserved, day=whole.day, tries=trying,
     )  # fmt: skip
 
 
@@ -332,7 +332,7 @@ def _hear_provider(row: ProviderLimit, verdict: Verdict, at: datetime) -> None:
         limits.rest_of_the_day(row=row, now=at, reason=verdict.spent)
         logger.warning("%s is given nothing until %s: %s", row.provider, row.open_until, row.reason)
     elif verdict.throttled:
-        rate = limits.rate_now(row=row, limit=_limit(row.provider)) or _rate_of_the_last_minute(row.provider)
+        rate = limits.rate_now(row=row, limit=_limit(row.provider)) or rate_of_the_last_minute(provider=row.provider)
         limits.slow_down(row=row, rate=rate, asked=verdict.asked, now=at)
         logger.warning("%s says that we are too fast: %.1f letters a second from now on", row.provider, row.rate or rate)
     elif (seconds := limits.seconds_to_wait(asked=verdict.asked)) is not None:
@@ -360,38 +360,27 @@ def _trip(row: ProviderLimit, fuse: limits.Fuse, at: datetime, reason: str) -> N
     )
 
 
-RECENT = """
-SELECT coalesce(sum(confirmed), 0), coalesce(extract(epoch FROM clock_timestamp() - min(claimed_at)), 0)::float FROM (
-  SELECT confirmed, claimed_at FROM incidents_chunk WHERE provider = %s
-  ORDER BY id DESC LIMIT 2000) newest WHERE claimed_at > clock_timestamp() - interval '60 seconds'"""
-
-
-def _rate_of_the_last_minute(provider: str) -> float:
-    """Letters a second that were handed over in the last minute, since the first of them: what "too fast" means."""
-    with connection.cursor() as cursor:
-        cursor.execute(RECENT, [provider])
-        letters, seconds = cursor.fetchone()
-    measured = float(letters / max(1.0, seconds))
-    return measured if seconds >= LEAST_SAMPLE_SECONDS and letters else max(measured, ASSUMED_RATE)
-
-
 def choose(*, providers: Sequence[str], now: datetime | None = None) -> str | None:
     """The first provider, in this order, by which letters leave in time; None: none may be asked.
 
     One whose breaker is open is passed by until it is due for the one letter that tries, and so is one that asked us to wait for
-    minutes or whose quota of the day is used up. A wait of seconds and a rate are its pace: nobody takes over for them. Where all
-    wait, it is the first that is not shut.
+    minutes or whose quota of the day is used up. A wait of seconds and a rate are its pace: nobody takes over for them. One that
+    failed again when it was tried rests for longer; but where nobody else carries letters, the one that was shut first tries.
+    Where all wait, it is the first that is not shut.
     """
     rows = ProviderLimit.objects.filter(provider__in=providers, scope=WHOLE).annotate(at=CLOCK)
-    shut, late = set[str](), set[str]()
+    shut, late, resting = set[str](), set[str](), dict[str, datetime]()
     for row in rows:
         at = now or _at(row)
         if row.breaker != CLOSED and not limits.is_due(row=row, now=at):
             shut.add(row.provider)
+        elif (rests := limits.rests_until(row=row)) is not None and rests > at:
+            resting[row.provider] = rests
         elif limits.waits_long(row=row, now=at) or limits.is_spent(row=row, limit=_limit(row.provider), now=at):
             late.add(row.provider)
     free = [name for name in providers if name not in shut]
-    return next((name for name in free if name not in late), free[0] if free else None)
+    well = next((name for name in free if name not in late and name not in resting), None)
+    return well or min(resting, key=resting.__getitem__, default=free[0] if free else None)
 
 
 def may_go_on(*, provider: str, now: datetime | None = None) -> bool:

@@ -24,6 +24,16 @@ GO_ON_SECONDS, MOST_PLACES = 2.0, 64
 BEHIND, BEHIND_ALL_DATED = "AND (due_at, id) > (%s, %s)", "AND due_at IS NULL AND id > %s"
 
 
+#: For the letter that tries whether a provider works again: one that it left in doubt would only be in doubt again.
+UNTRIED = "AND attempts = 0"
+
+
+def pick_untried(cursor: Any, campaign_id: int, avoid: list[str]) -> list[int]:
+    """The id of the most urgent message that nobody has been given yet, if there is one."""
+    cursor.execute(PICK.format(behind=UNTRIED), [campaign_id, avoid, 1])
+    return [row[0] for row in cursor.fetchall()]
+
+
 def pick(cursor: Any, owner: Owner, campaign_id: int, size: int, avoid: list[str], caps: Mapping[str, int]) -> list[int]:
     """The ids of the most urgent messages, no more of a capped domain than its cap; others move up in their place."""
     ids: list[int] = []

@@ -102,7 +102,7 @@ class Shift:
             self._granted = grant
             claims = claim(
                 campaign=self._campaign, owner=self._owner, provider=self._provider.name, size=grant.number, pieces=len(idle),
-                step=settings.MARKER_STEP * self._provider.batch, avoid=grant.avoid, caps=grant.caps,
+                step=settings.MARKER_STEP * self._provider.batch, avoid=grant.avoid, caps=grant.caps, tries=grant.tries,
             )  # fmt: skip
             self._granted = None
             hands.take(chunks=dict(zip(idle, claims, strict=False)))

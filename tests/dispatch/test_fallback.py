@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from incidents.dispatch import outcomes, pacing
-from incidents.dispatch.channels.contract import SendError, SendErrorKind
+from incidents.dispatch.channels.contract import Answer, SendError, SendErrorKind
 from incidents.dispatch.owner import Owner
 from incidents.dispatch.work import send_due, send_ready
 from incidents.letters.mail import OutgoingMail
@@ -17,6 +17,8 @@ from incidents.models import MessageState as S
 from tests.dispatch.campaigns import Scripted, sql, states
 
 WAIT_AN_HOUR = SendError(kind=SendErrorKind.NOT_SENT, detail="429", throttled=True, retry_after=3600)
+
+CUT = SendError(kind=SendErrorKind.DOUBTFUL, detail="reset", unreached=True)
 
 
 class Failing(Scripted):
@@ -59,3 +61,15 @@ def test_a_long_wait_of_the_provider_near_the_deadline_gives_nobody_to_another_c
     assert Attempt.objects.exists() and states(five) == {S.READY: 5}
     five.refresh_from_db()
     assert five.state == CampaignState.DISPATCHING
+
+
+def test_a_letter_that_the_dead_provider_left_in_doubt_does_not_try_it_again(five: Campaign, owner: Owner) -> None:
+    sql("UPDATE incidents_message SET attempts = 1 WHERE id <> (SELECT max(id) FROM incidents_message)")
+    [last] = five.messages.filter(attempts=0)
+    pacing.told(provider="first", results=[("", Answer(error=SendErrorKind.DOUBTFUL, detail="reset"))] * 5)
+    sql("UPDATE incidents_providerlimit SET open_until = clock_timestamp() - interval '1 second'")
+    send_ready(campaign_id=five.pk, owner=owner, provider=Failing(CUT), seconds=1)
+    assert [attempt.message_id for attempt in Attempt.objects.all()] == [last.pk] and states(five) == {S.READY: 4, S.IN_DOUBT: 1}
+    sql("UPDATE incidents_providerlimit SET open_until = clock_timestamp() - interval '1 second'")
+    send_ready(campaign_id=five.pk, owner=owner, provider=Failing(CUT), seconds=1)
+    assert states(five) == {S.READY: 3, S.IN_DOUBT: 2}, "where each was tried, the most urgent one"

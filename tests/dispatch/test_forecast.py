@@ -18,7 +18,7 @@ from incidents.dispatch import pacing
 from incidents.dispatch.ahead import Way, end_of
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
 from incidents.dispatch.forecast import LEFT, forecast
-from incidents.dispatch.measured import measure
+from incidents.dispatch.measured import ASSUMED_RATE, measure
 from incidents.dispatch.pace_shown import LimitRefused, Pace, close_breaker, domains_aside, pace_of
 from incidents.models import Attempt, AuditEvent, Campaign, Chunk, Cohort, Incident, Message, Obligation, ProviderLimit
 from notifier.drill import Progress
@@ -190,7 +190,7 @@ def test_the_rate_is_what_left_in_the_last_minutes(released: Campaign) -> None:
 def test_too_fast_in_the_first_seconds_of_a_campaign_does_not_make_it_crawl(released: Campaign) -> None:
     sent(released, letters=10, seconds_ago=3)
     too_fast = Answer(error=SendErrorKind.NOT_SENT, detail="421", throttled=True)
-    for seconds, rate in ((3, pacing.ASSUMED_RATE / 2), (20, 0.25)):
+    for seconds, rate in ((3, ASSUMED_RATE / 2), (20, 0.25)):
         ProviderLimit.objects.all().delete()
         Chunk.objects.update(claimed_at=datetime.now(UTC) - timedelta(seconds=seconds))
         pacing.told(provider="inbox", results=[("", too_fast)])

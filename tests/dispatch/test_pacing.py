@@ -18,6 +18,7 @@ from incidents.dispatch.aside import switch_channel
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
 from incidents.dispatch.channels.inbox import InboxProvider
 from incidents.dispatch.domains import domain_key
+from incidents.dispatch.measured import ASSUMED_RATE
 from incidents.dispatch.outbox import give_back_strays, take_over
 from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import Owner
@@ -238,7 +239,7 @@ def test_after_a_storm_those_who_wait_do_not_come_in_lockstep(db: None, limited:
 def test_too_fast_without_any_limit_set_makes_one_of_what_was_sent(db: None) -> None:
     assert grant(provider="smtp", wanted=200).number == 200
     told(provider="smtp", results=[("", too_fast(1))], now=T0)
-    assert whole().rate == pacing.ASSUMED_RATE / 2
+    assert whole().rate == ASSUMED_RATE / 2
     later = everything(2, since=after(1))
     assert 18 <= sum(number for _, number in later) <= 22
     grant(provider="smtp", wanted=200, now=after(3 * 3600))
@@ -370,6 +371,23 @@ def test_a_provider_that_says_its_quota_is_used_up_rests_until_the_next_day_and_
 def test_a_used_up_quota_lowers_no_rate(db: None) -> None:
     told(provider="smtp", results=[("", USED_UP)], now=T0)
     assert whole().rate is None and grant(provider="smtp", wanted=500, now=MIDNIGHT).number == 500
+
+
+def test_a_provider_that_stays_dead_is_tried_more_and_more_seldom_while_another_one_carries_the_letters(db: None) -> None:
+    order, at, waits = ("smtp", "postmark"), T0, []
+    told(provider="smtp", results=[("", SILENT)] * 5, now=T0)
+    for _ in range(11):
+        tried = next(second for second in range(0, 4000, 5) if choose(providers=order, now=after(second, at)) == "smtp")
+        waits.append(tried)
+        at = after(tried, at)
+        assert grant(provider="smtp", wanted=200, now=at).number == 1
+        assert choose(providers=order, now=at) == "postmark"
+        told(provider="smtp", results=[("", SILENT)], now=at)
+    assert waits == [10, 20, 40, 80, 160, 320, 640, 1280, 1800, 1800, 1800]
+    told(provider="postmark", results=[("", UNREACHED)] * 5, now=after(5, at))
+    assert choose(providers=order, now=after(44, at)) == "postmark", "it is due for a try after ten seconds"
+    assert grant(provider="postmark", wanted=200, now=after(44, at)).number == 1
+    assert choose(providers=order, now=after(45, at)) == "smtp", "nobody else carries letters: no rest"
 
 
 def test_a_rate_is_a_pace_and_no_reason_for_the_fallback(db: None, limited: Any) -> None:
