@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from incidents.admin.moments import Shown, shown
 from incidents.admin.shell import attempt, campaign_of, officer, posted
 from incidents.dispatch.channels.choose import providers
-from incidents.dispatch.limits import CLOSED, HALF_OPEN
+from incidents.dispatch.limits import CLOSED, HALF_OPEN, refuses_us
 from incidents.dispatch.pace_shown import Aside, Pace, close_breaker, domains_aside, paces_of
 from incidents.models import Campaign, MessageState
 from incidents.models.messages import in_states
@@ -58,6 +58,8 @@ def _provider(pace: Pace, zone: str) -> Way:
         tone, says = "ask", "slowed down: it said that we are too fast"
     if (pace.spent_until and pace.breaker == CLOSED) or pace.says_used_up:
         tone, says = "ask", "today's quota is used up"
+    if refuses_us(row=pace.row):
+        tone, says = "bad", "refuses us"
     closable = pace.breaker != CLOSED or pace.is_lowered
     until = shown(pace.blocked_until or pace.spent_until, zone=zone)
     return Way(pace.provider, tone, says, until, pace.row.reason, pace.row.pk if closable else None, pace=pace)

@@ -13,7 +13,7 @@ from django.db import transaction
 from incidents.audit import log, witness
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
-from incidents.dispatch import brake
+from incidents.dispatch import brake, refusing_us
 from incidents.dispatch.channels.choose import UnknownProvider, provider_for, provider_named
 from incidents.dispatch.channels.contract import SendError
 from incidents.dispatch.conservation import changed_since_freeze, count_states
@@ -193,6 +193,7 @@ def resume(*, campaign: Campaign, author: User, reason: str) -> Campaign:
         raise CampaignRefused(witness.refusal(incident=campaign.incident, campaign=campaign.reference, lost=lost))
     if Campaign.objects.filter(pk=campaign.pk, canary="failed").exists():
         raise CampaignRefused("The first wave, to the staff, failed. Mend what was wrong, then send it again.")
+    refusing_us.ask_again()
     brake.let_further(campaign=campaign)
     against_us.let_further(campaign=campaign, at=database_now())
     return _switch(campaign, CampaignState.DISPATCHING, Action.CAMPAIGN_RESUMED, author.username, reason, (CampaignState.PAUSED,))

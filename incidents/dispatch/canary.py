@@ -28,6 +28,7 @@ from incidents.dispatch.channels.choose import UnknownProvider, provider_named
 from incidents.dispatch.channels.contract import Answer, Provider, SendError, SendErrorKind
 from incidents.dispatch.domains import domain_key
 from incidents.dispatch.outcomes import backoff
+from incidents.dispatch.refusing_us import another_may_take
 from incidents.dispatch.staff import canary_mail, opened, plan_wave
 from incidents.letters.mail import OutgoingMail
 from incidents.letters.tracking import foreign_content
@@ -138,7 +139,7 @@ def _hand_over(letter: CanaryLetter, mail: OutgoingMail, provider: Provider) -> 
     try:
         provider_id = provider.send(mail=mail, incident=letter.campaign.incident)
     except SendError as error:
-        _answered(letter, _after(error, letter), SENDING, detail=error.detail)
+        _answered(letter, _after(error, letter, provider), SENDING, detail=error.detail)
         said = Answer("", error.kind, error.detail, error.retry_after, error.throttled, error.unreached, error.spent)
         _tell(letter, mail, provider, said)
         return error.kind not in (SendErrorKind.NOT_SENT, SendErrorKind.ACCOUNT)
@@ -157,11 +158,13 @@ def _tell(letter: CanaryLetter, mail: OutgoingMail, provider: Provider, said: An
     pacing.told(provider=provider.name, results=[(key, said)])
 
 
-def _after(error: SendError, letter: CanaryLetter) -> str:
+def _after(error: SendError, letter: CanaryLetter, provider: Provider) -> str:
+    """Its state: planned again where it certainly did not leave and may go by another provider, or by this one later."""
     if error.kind == SendErrorKind.DOUBTFUL:
         return DOUBT
-    patient = error.kind == SendErrorKind.NOT_SENT and database_now() - letter.planned_at < _wait()
-    return PLANNED if patient else FAILED
+    refused = error.kind == SendErrorKind.ACCOUNT and another_may_take(instead_of=provider.name)
+    again = error.kind == SendErrorKind.NOT_SENT or refused
+    return PLANNED if again and database_now() - letter.planned_at < _wait() else FAILED
 
 
 @transaction.atomic

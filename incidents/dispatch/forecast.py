@@ -333,6 +333,9 @@ def _waits(pace: Pace) -> str:
         return f"{pace.provider} asked us to wait until {_moment(until)}"
     if pace.breaker == limits.HALF_OPEN:
         return f"{pace.provider} is being tried with one letter{because}"
+    if limits.refuses_us(row=pace.row):
+        said = pace.row.reason.removeprefix(limits.REFUSES)
+        return f"{pace.provider} refuses us ({said}); somebody has to put that right. It is not asked until {_moment(until)}"
     return f"{pace.provider} is not asked until {_moment(until)}{because}"
 
 

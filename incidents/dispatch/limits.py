@@ -28,6 +28,8 @@ LONGEST_WAIT_SECONDS, DAY_SECONDS = 3600.0, 86_400.0
 LONG_WAIT_SECONDS = 300.0
 #: How the reason of a wait of minutes begins, and that of a provider which says that our quota is used up.
 ASKED, USED_UP = "it asked us to wait for", "its own quota for us is used up"
+#: How the reason of a breaker begins that opened because our account is refused.
+REFUSES = "it refuses us: "
 #: After "too fast" without a time: a pause of so many seconds, up to twice that.
 PAUSE_SECONDS = 5.0
 MOST_JITTER_SECONDS = 30.0
@@ -70,6 +72,8 @@ class Fuse:
 PROVIDER_FUSE = Fuse(failures=5, first=10, longest=45)
 #: While another provider carries the letters nobody waits for this one: it is tried more and more seldom, up to this.
 REST_FUSE = Fuse(failures=5, first=10, longest=1800)
+#: And one that refuses our account for longer from the beginning: that does not end by itself.
+ACCOUNT_FUSE = Fuse(failures=1, first=900, longest=4 * 3600)
 DOMAIN_FUSE = Fuse(failures=20, first=900, longest=4 * 3600)
 
 
@@ -265,7 +269,13 @@ def rests_until(*, row: ProviderLimit) -> datetime | None:
     """Until when a provider's open breaker lets nobody try while another provider carries the letters; None: it is not open."""
     if row.breaker != OPEN or row.open_until is None:
         return None
-    return row.open_until + timedelta(seconds=_open_seconds(row, REST_FUSE) - _open_seconds(row, PROVIDER_FUSE))
+    fuse = ACCOUNT_FUSE if refuses_us(row=row) else REST_FUSE
+    return row.open_until + timedelta(seconds=_open_seconds(row, fuse) - _open_seconds(row, PROVIDER_FUSE))
+
+
+def refuses_us(*, row: ProviderLimit) -> bool:
+    """Whether a provider refused our account when it was last asked."""
+    return row.breaker == OPEN and row.reason.startswith(REFUSES)
 
 
 def mend(*, row: ProviderLimit) -> None:

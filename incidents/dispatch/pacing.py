@@ -320,7 +320,7 @@ def _is_to_be_written(provider: str, key: str, heard: tuple[bool, int], watched:
 def _hear_provider(row: ProviderLimit, verdict: Verdict, at: datetime) -> None:
     limits.refill(row=row, limit=_limit(row.provider), now=at)
     if verdict.account:
-        _trip(row, PROVIDER_FUSE, at, f"it refuses us: {verdict.account}")
+        _trip(row, PROVIDER_FUSE, at, f"{limits.REFUSES}{verdict.account}")
         return
     tried = row.breaker == limits.HALF_OPEN
     row.failures = verdict.outages if verdict.reached else row.failures + verdict.outages

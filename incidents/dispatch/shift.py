@@ -33,6 +33,8 @@ class Slice:
     more: bool
     #: Why the provider refuses our account; empty: it does not.
     account_refused: str = ""
+    #: That too many addresses were refused running, in words; empty: they were not.
+    braked: str = ""
 
 
 class Shift:
@@ -45,6 +47,8 @@ class Shift:
         self._end, self._look_again, self._open = self._began + seconds, 0.0, True
         #: Nothing may be claimed for a moment, but there is something.
         self._paced = False
+        #: Why the brake was pulled (`brake.py`).
+        self._braked = ""
         #: What was granted to a claim of which nothing is heard yet.
         self._granted: pacing.Grant | None = None
 
@@ -61,7 +65,9 @@ class Shift:
             self._return_quota()
         if hands.answered and time.monotonic() >= self._end:
             self._owner.paces[self._provider.name] = self._pace()
-        return Slice(hands.answered, time.monotonic() >= self._end or hands.database_was_away, hands.account_refused)
+        return Slice(
+            hands.answered, time.monotonic() >= self._end or hands.database_was_away, hands.account_refused, self._braked
+        )
 
     def _return_quota(self) -> None:
         """What was granted and did not leave counts against no quota; while the database is away, that is not told."""
@@ -92,7 +98,7 @@ class Shift:
         if len(hands.busy) == settings.LANES:
             return
         idle = [number for number in range(settings.LANES) if number not in hands.busy]
-        over = now >= self._end or hands.account_refused or hands.database_was_away or not self._open
+        over = now >= self._end or hands.account_refused or self._braked or hands.database_was_away or not self._open
         if over or now < self._look_again:
             return
         size = self._size() * len(idle)
@@ -144,5 +150,5 @@ class Shift:
         running = brake.hear(owner=self._owner, campaign=self._campaign, provider=self._provider.name, answers=answers)
         if running:
             said = f"{running} addresses running were refused and none was taken; look at the relay"
-            self._hands.account_refused = self._hands.account_refused or said
+            self._braked = self._braked or said
             self._hands.stop(said)

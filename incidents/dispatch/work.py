@@ -28,6 +28,7 @@ from incidents.dispatch.outbox import take_over
 from incidents.dispatch.owner import AWAY, Owner, forget_the_dead
 from incidents.dispatch.picking import BY_INDEX
 from incidents.dispatch.recovering import DatabaseOlder, pause_older, refuse_older
+from incidents.dispatch.refusing_us import another_may_take
 from incidents.dispatch.shift import Shift, Slice
 from incidents.dispatch.sweeping import cancel_unsent, end_quiet, make_ready
 from incidents.models import Campaign, CampaignState, Message
@@ -85,8 +86,9 @@ def send_ready(*, campaign_id: int, owner: Owner, provider: Provider, seconds: f
     except KeyAway as away:  # of a version that came meanwhile; what was claimed is given back
         _without_key(campaign, away)
         return Slice(0, False)
-    if done.account_refused:
-        _pause(campaign, f"the provider refuses us: {done.account_refused}")
+    said = done.account_refused or done.braked
+    if done.braked or (done.account_refused and not another_may_take(instead_of=provider.name)):
+        _pause(campaign, f"the provider refuses us: {said}")
     return done
 
 

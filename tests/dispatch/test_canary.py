@@ -426,6 +426,16 @@ def test_a_first_wave_that_hears_too_fast_lets_the_fallback_take_over_at_once(fi
     assert (letter_to(ada).provider, letter_to(ada).tries) == ("second", 2)
 
 
+def test_a_first_wave_that_the_first_provider_refuses_goes_by_the_fallback(five_frozen: Campaign, settings: Settings) -> None:
+    settings.MAIL, settings.MAIL_FALLBACK = "inbox:?name=scripted", "inbox:?name=second"
+    (ada,) = entered(ADA)
+    campaign = let_go(five_frozen)
+    go_on(campaign, Scripted({"ada@staff.example.com": SendError(kind=SendErrorKind.ACCOUNT, detail="401")}))
+    keep_house()
+    campaign.refresh_from_db()
+    assert (letter_to(ada).provider, letter_to(ada).tries, campaign.canary != "failed") == ("second", 2, True)
+
+
 # -- crashes -----------------------------------------------------------------------------------------------------------
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from incidents.dispatch import outcomes, pacing
+from incidents.admin.pace import ways
+from incidents.dispatch import brake, outcomes, pacing
+from incidents.dispatch.campaign import resume
+from incidents.dispatch.channels.choose import providers
 from incidents.dispatch.channels.contract import Answer, SendError, SendErrorKind
+from incidents.dispatch.forecast import forecast
 from incidents.dispatch.owner import Owner
 from incidents.dispatch.work import send_due, send_ready
 from incidents.letters.mail import OutgoingMail
@@ -19,6 +24,8 @@ from tests.dispatch.campaigns import Scripted, sql, states
 WAIT_AN_HOUR = SendError(kind=SendErrorKind.NOT_SENT, detail="429", throttled=True, retry_after=3600)
 
 CUT = SendError(kind=SendErrorKind.DOUBTFUL, detail="reset", unreached=True)
+
+WE_ARE_REFUSED = SendError(kind=SendErrorKind.ACCOUNT, detail="first: 401")
 
 
 class Failing(Scripted):
@@ -73,3 +80,44 @@ def test_a_letter_that_the_dead_provider_left_in_doubt_does_not_try_it_again(fiv
     sql("UPDATE incidents_providerlimit SET open_until = clock_timestamp() - interval '1 second'")
     send_ready(campaign_id=five.pk, owner=owner, provider=Failing(CUT), seconds=1)
     assert states(five) == {S.READY: 3, S.IN_DOUBT: 2}, "where each was tried, the most urgent one"
+
+
+def test_a_provider_that_refuses_our_account_is_put_aside_and_the_fallback_carries_the_letters(
+    five: Campaign, owner: Owner
+) -> None:
+    send_ready(campaign_id=five.pk, owner=owner, provider=Failing(WE_ARE_REFUSED), seconds=1)
+    five.refresh_from_db()
+    assert five.state == CampaignState.DISPATCHING
+    (line,) = (line for line in forecast(campaign=five).warnings if "first" in line)
+    assert line.startswith("first refuses us (first: 401); somebody has to put that right. It is not asked until ")
+    assert line.endswith("Letters go by second until then.")
+    (first, _) = ways(campaign=five)
+    assert (first.says, first.reason, first.limit_id is not None) == ("refuses us", "it refuses us: first: 401", True)
+    sql("UPDATE incidents_providerlimit SET open_until = open_until - interval '14 minutes'")
+    send_due(owner=owner, seconds=1)
+    assert states(five) == {S.ACCEPTED: 5} and sent_by(five) == {"second"}
+    sql("UPDATE incidents_providerlimit SET open_until = open_until - interval '2 minutes'")
+    assert pacing.choose(providers=providers()) == "first", "a quarter of an hour is over"
+
+
+def test_a_campaign_pauses_when_both_providers_refuse_us_and_a_resume_asks_both_again(five: Campaign, owner: Owner) -> None:
+    officer = User.objects.get(username="officer")
+    for last in (False, True):
+        for number, name in enumerate(("first", "second")):
+            assert pacing.choose(providers=providers()) == name
+            send_ready(campaign_id=five.pk, owner=owner, provider=Failing(WE_ARE_REFUSED, name=name), seconds=1)
+            five.refresh_from_db()
+            assert five.state == (CampaignState.PAUSED if number else CampaignState.DISPATCHING)
+        assert five.pause_reason == "the provider refuses us: account: first: 401" and states(five) == {S.READY: 5}
+        if not last:
+            resume(campaign=five, author=officer, reason="the second account is paid")
+
+
+def test_too_many_refused_addresses_pause_the_campaign_whoever_else_could_be_asked(
+    five: Campaign, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brake, "REFUSED_RUNNING", 3)
+    no = SendError(kind=SendErrorKind.REFUSED, detail="550 no such user")
+    send_ready(campaign_id=five.pk, owner=owner, provider=Failing(no), seconds=1)
+    five.refresh_from_db()
+    assert five.state == CampaignState.PAUSED and "addresses running were refused" in five.pause_reason
