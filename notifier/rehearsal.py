@@ -79,6 +79,8 @@ class Report:
     interruptions: int
     campaigns: dict[str, dict[str, int]] = field(default_factory=dict)
     checks: dict[str, bool] = field(default_factory=dict)
+    #: Campaign -> why it is paused: what the system paused goes on for nobody by itself.
+    paused: dict[str, str] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
@@ -188,8 +190,13 @@ def _report(rehearsal: Rehearsal, outcome: Outcome, watch: Watch) -> Report:
         possible_second_copies=_second_copies(incident, listed=True), unlisted_second_copies=unlisted,
         forecast_error_percent=_forecast_error(watch, campaigns), interruptions=watch.interruptions,
         campaigns={one.reference: check_campaign(campaign=one).states for one in campaigns},
-        checks={**outcome.checks, "no_second_copy_is_unlisted": not unlisted},
+        checks={**outcome.checks, "no_second_copy_is_unlisted": not unlisted}, paused=_paused(incident),
     )  # fmt: skip
+
+
+def _paused(incident: Incident) -> dict[str, str]:
+    held = incident.campaigns.filter(state=CampaignState.PAUSED).order_by("id")
+    return {one.reference: one.pause_reason or "no reason given" for one in held}
 
 
 def _last_answer(campaign: Campaign, **which: int) -> datetime | None:
@@ -236,7 +243,7 @@ def as_json(report: Report, rehearsal: Rehearsal) -> dict[str, Any]:
         "seconds": report.seconds, "letters_per_second": report.per_second, "provider": provider_for().name,
         "messages": report.campaigns, "doubts": report.doubts, "possible_second_copies": report.possible_second_copies,
         "unlisted_second_copies": report.unlisted_second_copies, "forecast_error_percent": report.forecast_error_percent,
-        "database_interruptions": report.interruptions, "checks": report.checks, "holds": report.holds,
+        "database_interruptions": report.interruptions, "checks": report.checks, "paused": report.paused, "holds": report.holds,
     }  # fmt: skip
 
 
@@ -244,6 +251,11 @@ def tell(report: Report, rehearsal: Rehearsal, out: TextIO) -> None:
     """The same in words."""
     for name, holds in report.checks.items():
         out.write(f"  {'holds' if holds else 'FAILS':6} {name.replace('_', ' ')}\n")
+    for reference, reason in report.paused.items():
+        out.write(
+            f"{reference} is paused: {reason}. Put that right, then manage.py resume {reference} --as USER --reason TEXT, and "
+            "the same call of drill goes on where it stood.\n"
+        )
     for reference, states in report.campaigns.items():
         out.write(f"{reference}: " + ", ".join(f"{number} {state}" for state, number in sorted(states.items())) + "\n")
     doubts = ", ".join(f"{number} {how}" for how, number in sorted(report.doubts.items())) or "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -13,8 +14,9 @@ from incidents.dispatch.campaign import pause, resume
 from incidents.dispatch.work import dispatch
 from incidents.models import Campaign, CampaignState
 from incidents.scenarios import waves
+from incidents.scenarios.catalog import load_scenario
 from incidents.scenarios.plot import Cast
-from notifier.rehearsal import _is_over
+from notifier.rehearsal import Rehearsal, Report, _is_over, _paused, tell
 
 
 @pytest.fixture
@@ -77,3 +79,13 @@ def test_a_drill_that_somebody_paused_is_not_over_and_goes_on_when_it_is_started
     resume(campaign=five, author=cast().officer, reason="back")
     pause(campaign=five, author=None, reason="the conservation check failed")
     assert _is_over(five.incident)
+
+
+def test_a_drill_that_ends_paused_says_why_and_what_to_do(five: Campaign) -> None:
+    assert _paused(five.incident) == {}
+    pause(campaign=five, author=None, reason="the provider refuses us: account: resend: we are refused (401)")
+    report = Report(5, 1, 2.0, {}, 0, 0, None, 0, checks={"campaign_drained": False}, paused=_paused(five.incident))
+    out = io.StringIO()
+    tell(report, Rehearsal(load_scenario(scenario_id="cartier-2025"), 5, "drill"), out)
+    assert f"{five.reference} is paused: the provider refuses us: account: resend: we are refused (401). " in out.getvalue()
+    assert f"manage.py resume {five.reference} --as USER --reason TEXT" in out.getvalue()
