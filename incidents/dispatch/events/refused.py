@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from datetime import UTC, datetime, timedelta
 
 from django.db import DatabaseError, connection
 
@@ -23,9 +24,16 @@ VALUES (%s, {MINUTE.format(moment="clock_timestamp()")} || ' ' || %s, '', 'refus
 ON CONFLICT (provider, event_key) DO UPDATE
   SET effect = 'times: ' || (split_part(incidents_providerevent.effect, ' ', 2)::bigint + 1)"""  # noqa: S608
 LATELY = f"""
-SELECT provider, sum(split_part(effect, ' ', 2)::bigint), (array_agg(detail ORDER BY received_at DESC, id DESC))[1]
+SELECT provider, sum(split_part(effect, ' ', 2)::bigint), (array_agg(detail ORDER BY received_at DESC, id DESC))[1],
+  bool_and(detail LIKE '%%(403)'), max(received_at)
 FROM incidents_providerevent WHERE provider = ANY (%s) AND kind = 'refused' AND event_key < 'refused 9999'
   AND event_key >= {MINUTE.format(moment="(clock_timestamp() - interval '1 hour')")} GROUP BY provider ORDER BY provider"""  # noqa: S608
+#: When the newest that was believed came: looked for among so many that nobody waits for it.
+BELIEVED = """
+SELECT max(received_at) FROM (SELECT provider, kind, received_at FROM incidents_providerevent ORDER BY id DESC LIMIT 5000) newest
+WHERE provider = %s AND kind <> 'refused'"""
+#: Others that came so shortly before the newest refused one came at the same time.
+MEANWHILE = timedelta(minutes=5)
 
 
 def count_refused(*, provider: str, status: int, reason: str) -> None:
@@ -45,6 +53,22 @@ def refused_lately() -> list[str]:
         rows = cursor.fetchall()
     return [
         f"{number:,} notification{'' if number == 1 else 's'} of {provider} refused in the last hour, the newest because of "
-        f"{reason}. What it tells of letters is not known while this lasts: look at its webhook and its secret (docs/events.md)."
-        for provider, number, reason in rows
+        f"{reason}. {_what_it_means(provider, unproved, last)}"
+        for provider, number, reason, unproved, last in rows
     ]
+
+
+def _what_it_means(provider: str, unproved: bool, last: datetime) -> str:
+    """Whether the provider is not heard, or is, and somebody else posts in its name. `unproved`: none of them was proved."""
+    with connection.cursor() as cursor:
+        cursor.execute(BELIEVED, [provider])
+        believed = cursor.fetchone()[0]
+    if believed is None or believed < last - MEANWHILE:
+        return "What it tells of letters is not known while this lasts: look at its webhook and its secret (docs/events.md)."
+    read = f"Others are read meanwhile, the newest at {believed.astimezone(UTC):%H:%M} UTC"
+    if unproved:
+        return (
+            f"{read}: somebody who knows the address sends forged ones, or a second webhook signs with another secret "
+            "(docs/events.md)."
+        )
+    return f"{read}; what those that were refused tell of letters is not known (docs/events.md)."

@@ -247,6 +247,23 @@ def test_notifications_that_are_refused_are_counted_and_named_with_their_reason(
     assert apply_events() == 0 and nothing_kept()
 
 
+def test_forged_ones_beside_genuine_ones_are_called_so_and_not_that_nothing_is_known(
+    post: Post, five: Campaign, admin_url: str
+) -> None:
+    asked = request("postmark", ARRIVED, ref=REF)
+    assert [post(Request("postmark", asked.body, {})).status_code for _ in range(2)] == [403, 403]
+    assert "is not known while this lasts" in refused_lately()[0], "none was believed yet"
+    assert post(asked).status_code == 200
+    [line] = refused_lately()
+    assert line.startswith("2 notifications of postmark refused") and "not known" not in line
+    assert "Others are read meanwhile, the newest at " in line and "somebody who knows the address sends forged ones" in line
+    assert post(asked, body=b"{").status_code == 400
+    assert "what those that were refused tell of letters is not known" in refused_lately()[0]
+    with superuser(admin_url) as server:
+        server.execute("UPDATE incidents_providerevent SET received_at = now() - interval '6 minutes' WHERE kind <> 'refused'")
+    assert "is not known while this lasts" in refused_lately()[0], "genuine ones came before, and none since"
+
+
 def test_what_was_refused_an_hour_ago_is_no_alarm_any_more(post: Post, admin_url: str) -> None:
     assert post(request("postmark", BOUNCED, ref=REF), body=b"{").status_code == 400
     with superuser(admin_url) as server:
