@@ -17,11 +17,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from django.conf import settings
+
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 ROOT = Path(__file__).resolve().parent.parent
 #: What an address stands in as a whole: read once, so that a stranger's long path or host costs no more than its length.
 RUN = re.compile(r"""[^\s<>"'(),;:=\[\]{}]+""")
 AT = re.compile("@|＠|%40")
+#: What follows a provider's name in the address for its notifications is a secret, or somebody's guess at it.
+EVENTS = re.compile(r"(/events/[^/\s]*/)[^/\s]+")
 #: A message is written as far as this.
 LONGEST = 10_000
 #: Shorter words are said by chance as well.
@@ -29,7 +33,7 @@ SHORTEST_WORDS = 4
 
 
 class WithoutWords(logging.Formatter):
-    """Types and places of exceptions, and messages without addresses."""
+    """Types and places of exceptions, and messages without addresses and without the secret path of events."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record, of which another handler may have kept a text with all words; that one is not used."""
@@ -47,7 +51,7 @@ class WithoutWords(logging.Formatter):
             for words in sorted((repr(error), str(error)), key=len, reverse=True):
                 if len(words) >= SHORTEST_WORDS:
                     message = message.replace(words, named(error))
-        told = RUN.sub(_without_address, message) if AT.search(message) else message
+        told = _without_secret_path(RUN.sub(_without_address, message) if AT.search(message) else message)
         return told if len(told) <= LONGEST else f"{told[:LONGEST]}... ({len(told) - LONGEST} characters more)"
 
 
@@ -82,6 +86,13 @@ def _without_address(run: re.Match[str]) -> str:
     said = run[0]
     at = AT.search(said, 1)
     return "[address]" if at and "." in said[at.end() : -1] else said
+
+
+def _without_secret_path(message: str) -> str:
+    """Django names the path of each request that is refused."""
+    if settings.configured and settings.EVENTS_PATH:
+        message = message.replace(settings.EVENTS_PATH, "[secret]")
+    return EVENTS.sub(r"\1[secret]", message) if "/events/" in message else message
 
 
 def named(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import time
@@ -19,6 +20,7 @@ from incidents.dispatch.receive import apply_events
 from incidents.models import Campaign, ProviderEvent
 from incidents.models import MessageState as S
 from incidents.tasks import check_campaigns
+from notifier.logs import WithoutWords
 from tests.dispatch.campaigns import state_of, superuser
 from tests.dispatch.events.conftest import Post, handed_over, kept_events, nothing_kept
 from tests.dispatch.events.posted import (
@@ -26,6 +28,7 @@ from tests.dispatch.events.posted import (
     BOUNCED,
     FULL,
     NAMES,
+    PATH,
     PROVIDERS,
     SIGNING,
     Request,
@@ -226,6 +229,20 @@ def test_an_answering_machine_behind_ses_is_no_bounce(five: Campaign, post: Post
     post(sign("ses", sns(json.dumps(said))))
     apply_events()
     assert (state_of(claire), ProviderEvent.objects.get().kind) == (S.ACCEPTED, "notice")
+
+
+@pytest.mark.parametrize("path", [f"/events/resend/{PATH}/", f"/events/resend/{PATH}x/", f"/events/{PATH}", f"/events//{PATH}//"])
+def test_no_log_names_the_secret_path_of_a_request_that_is_refused(
+    set_up: Settings, database: None, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(WithoutWords("%(message)s"))
+    monkeypatch.setattr(logging.getLogger("django.request"), "handlers", [handler])
+    client = Client(enforce_csrf_checks=True)
+    assert client.post(path, b"{}", content_type="application/json").status_code >= 400
+    assert client.get(path).status_code >= 400
+    assert out.getvalue().count("/events/") == 2 and PATH not in out.getvalue(), out.getvalue()
 
 
 # -- what is refused raises an alarm ----------------------------------------------------------------------------------------
