@@ -17,7 +17,10 @@ from incidents.people.excluding import (
 
 
 class Command(ByTwoCommand):
-    help = "Exclude a person by two: exclude propose|confirm|withdraw INCIDENT PERSON_REF --as USER [--reason TEXT]"
+    help = (
+        "Exclude a person by two: exclude propose|withdraw INCIDENT PERSON_REF --as USER --reason TEXT, "
+        "exclude confirm INCIDENT PERSON_REF --as USER"
+    )
     scope, proposing = "incident", "say why this person is not to be written to"
     done = {
         "propose": "exclusion proposed; somebody else confirms it",

@@ -16,7 +16,10 @@ from incidents.models import Message, Unreachable
 
 
 class Command(ByTwoCommand):
-    help = "Give somebody up by two: unreachable propose|confirm|withdraw CAMPAIGN PERSON_REF --as USER [--reason TEXT]"
+    help = (
+        "Give somebody up by two: unreachable propose|withdraw CAMPAIGN PERSON_REF --as USER --reason TEXT, "
+        "unreachable confirm CAMPAIGN PERSON_REF --as USER"
+    )
     scope, proposing = "campaign", "say what was tried, and why nothing is left"
     done = {
         "propose": "proposed; somebody else confirms it",
