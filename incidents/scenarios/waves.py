@@ -81,7 +81,7 @@ def _signed(campaign: Campaign, cast: Cast) -> None:
 def _sent(campaign: Campaign, progress: Progress) -> None:
     """Wait for the workers; they find the work in the database, the wake-up only saves a moment."""
     wake_campaign(campaign.pk)
-    seen, since = -1, time.monotonic()
+    seen, since = (-1, -1), time.monotonic()
     while True:
         campaign.refresh_from_db()
         states = count_states(campaign=campaign)
@@ -89,12 +89,15 @@ def _sent(campaign: Campaign, progress: Progress) -> None:
         paused = pause_in_words(campaign)
         silent = int(time.monotonic() - since)
         quiet = f"nothing moved for {silent // 30 * 30} s (var/log may say why)" if silent >= TOLD_SECONDS else ""
-        step = paused or doubts_left(campaign, states) or quiet or "send the letters"
+        witness = _waits_for_witness(campaign)
+        placed = log.log_of(campaign.incident).size if witness else 0
+        signing = f"wait for the log to be signed; {placed:,} entries have their place" if witness else ""
+        step = paused or doubts_left(campaign, states) or quiet or signing or "send the letters"
         progress(step, settled, campaign.people - sum(states.get(state, 0) for state in _NOT_SENT))
-        if campaign.state != CampaignState.DISPATCHING and not paused and not _waits_for_witness(campaign):
+        if campaign.state != CampaignState.DISPATCHING and not paused and not witness:
             return
-        if settled != seen or paused:  # a pause is no silence
-            seen, since = settled, time.monotonic()
+        if (settled, placed) != seen or paused:  # a pause is no silence
+            seen, since = (settled, placed), time.monotonic()
         # A doubt that nobody can be asked about ends with its wait; until then silence is no standstill.
         patience = SILENCE_SECONDS + (settings.SETTLE_AFTER_SECONDS if states.get(MessageState.IN_DOUBT) else 0)
         if time.monotonic() - since > patience:

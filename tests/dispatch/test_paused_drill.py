@@ -9,10 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models import F
 
+from incidents.audit.actions import Action
+from incidents.audit.log import record
+from incidents.dispatch import campaign as campaign_module
 from incidents.dispatch.campaign import pause, resume
 from incidents.dispatch.work import dispatch
-from incidents.models import Campaign, CampaignState
+from incidents.models import AuditLog, Campaign, CampaignState
 from incidents.scenarios import waves
 from incidents.scenarios.catalog import load_scenario
 from incidents.scenarios.plot import Cast
@@ -59,6 +63,29 @@ def test_a_standstill_is_said_before_it_is_given_up(
         "send the letters",
         *(f"nothing moved for {n} s (var/log may say why)" for n in (90, 150)),
     ]
+
+
+def test_a_log_that_is_still_being_signed_is_no_standstill(
+    five: Campaign, cast: Callable[[], Cast], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, slept = list[str](), list[float]()
+    monkeypatch.setattr(campaign_module, "anchor", lambda *, campaign: None)
+    dispatch(campaign=five)
+    five.refresh_from_db()
+    assert five.state == CampaignState.DRAINED
+
+    def progress(step: str, _done: int, _total: int) -> None:
+        steps.append(step)
+        AuditLog.objects.filter(incident=five.incident).update(size=F("size") + 1000)  # as the sequencer does
+        if len(steps) == 20:
+            record(incident=five.incident, action=Action.ANCHOR_SENT, actor="dispatcher", data={})
+
+    # Twenty looks, fifty seconds apart: far longer than any silence is borne.
+    clock = SimpleNamespace(monotonic=lambda: 50.0 * len(slept), sleep=slept.append)
+    monkeypatch.setattr(waves, "time", clock)
+    before = five.incident.audit_log.size
+    waves.sign_and_send(campaign=five, cast=cast(), progress=progress)
+    assert steps[1] == f"wait for the log to be signed; {before + 1000:,} entries have their place" and len(steps) == 21
 
 
 def test_what_the_system_paused_is_waited_for_by_nobody(five: Campaign, cast: Callable[[], Cast]) -> None:

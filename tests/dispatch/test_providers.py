@@ -375,7 +375,9 @@ def test_an_address_beyond_ascii_arrives_where_the_relay_takes_it(by_smtp: SmtpP
 
 @pytest.mark.django_db
 def test_a_relay_that_is_not_there_means_not_sent(settings: Settings) -> None:
-    assert handed_over(SmtpProvider(MailAddress("smtp", "127.0.0.1", free_port()))) == K.NOT_SENT
+    with pytest.raises(SendError) as told:
+        SmtpProvider(MailAddress("smtp", "127.0.0.1", free_port())).send(mail=mail_to("a@example.org"), incident=None)  # type: ignore[arg-type]
+    assert (told.value.kind, told.value.unreached) == (SendErrorKind.NOT_SENT, True)
     assert handed_over(SmtpProvider(MailAddress("smtp", "relay.invalid", 25))) == K.NOT_SENT
 
 

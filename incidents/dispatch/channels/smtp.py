@@ -23,6 +23,7 @@ from django.conf import settings
 from incidents.audit.log import database_now
 from incidents.dispatch.channels.address import MailAddress
 from incidents.dispatch.channels.contract import Answer, Lanes, Prepared, SendError, SendErrorKind
+from incidents.dispatch.channels.single import taken
 from incidents.dispatch.channels.smtp_connect import Connected, connect
 from incidents.dispatch.channels.smtp_session import Envelope, Lost, Session, Silent, envelope_of
 from incidents.letters.mail import OutgoingMail
@@ -311,13 +312,7 @@ class SmtpProvider:
         """Hand over a single mail over a kept session; returns the relay's words. Raises SendError; ValueError as `built`."""
         letter = Built(mail, format_datetime(database_now()), mail.sender)
         letter.stuffed  # noqa: B018  (what cannot be written is the caller's to know, before anything is asked)
-        answer = self._handed_over(letter)
-        if answer.error is not None:
-            raise SendError(
-                kind=answer.error, detail=answer.detail, retry_after=answer.retry_after, throttled=answer.throttled,
-                spent=answer.spent,
-            )  # fmt: skip
-        return answer.provider_id
+        return taken(answer=self._handed_over(letter))
 
     def _handed_over(self, letter: Prepared) -> Answer:
         lanes = self._single or SmtpLanes(at=self._address, number=1, seconds=settings.PROVIDER_TIMEOUT_SECONDS)
