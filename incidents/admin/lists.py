@@ -26,6 +26,7 @@ from incidents.people import uploads
 from incidents.people.amending import current_amendment
 from incidents.people.comparing import earlier_version
 from incidents.people.importing import account, cancel, confirm, look, look_and_keep
+from incidents.people.milestones import percent_made
 from incidents.people.reading import FileAsked, FileRefused
 from incidents.people.reading.encodings import IN_USE
 from incidents.people.rejected_again import Again, rejected_again
@@ -131,7 +132,7 @@ def _list_page(request: HttpRequest, batch: ImportBatch, *, clear: bool) -> Http
     if batch.state == BatchState.UPLOADED:
         extra = _columns(request, batch, clear)
     if batch.state == BatchState.REFUSED or batch.state in MOVING:
-        extra = {"refusal": on_the_page(batch.refusal)}
+        extra = {"refusal": on_the_page(batch.refusal), "percent": percent_made(batch=batch)}
     return page(
         request, "list", title=f"List {batch.pk}", incident=incident, tab="people", batch=batch, moving=batch.state in MOVING,
         outcomes=_outcomes(batch) if batch.state == BatchState.DONE else [], clear=clear,
@@ -185,6 +186,7 @@ def list_progress(request: HttpRequest, incident_id: int, batch_id: int) -> Http
         batch=batch,
         moving=batch.state in MOVING,
         refusal=on_the_page(batch.refusal),
+        percent=percent_made(batch=batch),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from django.contrib.auth.models import User
@@ -153,7 +154,7 @@ def _carry(batch: ImportBatch, reader: Reader | None, file: ListFile | None, pro
             if reader and file is None:
                 file = looking.file_of(batch=batch, reader=reader)
             stage_list(batch=batch, reader=reader, file=file, progress=progress)
-            counted = _settle(batch)
+            counted = _settle(batch, progress)
     except FileRefused as refusal:
         looking.refuse(batch=batch, refusal=refusal)
         raise
@@ -164,7 +165,7 @@ def _carry(batch: ImportBatch, reader: Reader | None, file: ListFile | None, pro
     return ImportReport(False, batch.rows, numbers, batch.difference, unread, again)
 
 
-def _settle(batch: ImportBatch) -> Accounting | None:
+def _settle(batch: ImportBatch, progress: Progress | None) -> Accounting | None:
     """People, if the rows are still read as they have to be; else nothing, and they are read again. Returns where rows stand."""
     with transaction.atomic():
         # None beside a freeze: what is looked up here must still hold at the end.
@@ -172,7 +173,9 @@ def _settle(batch: ImportBatch) -> Accounting | None:
         if not ImportBatch.objects.select_for_update().filter(pk=batch.pk, state=BatchState.SETTLING).exists():
             raise TakenOver("This import is carried on by another process, or was cancelled.")
         looking.may_join(batch=batch)
-        return settle(batch=batch) if batch.read_with == read_with(batch=batch) else None
+        if batch.read_with != read_with(batch=batch):
+            return None
+        return settle(batch=batch, told=partial(progress, batch.rows) if progress else None)
 
 
 def cancel(*, batch: ImportBatch, author: User) -> None:

@@ -6,6 +6,7 @@ number. At the end the batch is done, and its parts and staged rows are gone.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +20,7 @@ from incidents.people.accounting import Accounting, account
 from incidents.people.adding import add_to_known
 from incidents.people.cohorts import SAME, create_cohorts, refresh_cohorts
 from incidents.people.likeness import PLACE
+from incidents.people.milestones import Milestones
 from incidents.people.returned import REASON as CORRECTED
 from incidents.people.staged import NEW, lay_out
 from incidents.people.staging import forget_staged
@@ -96,8 +98,11 @@ WHERE NOT s.rejected AND s.merge_reason = %(reason)s
   AND (s.known_person IS NOT NULL AND coalesce(s.commitment, '') <> '') = %(changed)s ORDER BY s.number"""
 
 
-def settle(*, batch: ImportBatch) -> Accounting:
-    """Make people of the batch's staged rows; returns where all rows stand. The caller holds incident and transaction."""
+def settle(*, batch: ImportBatch, told: Callable[[int], None] | None = None) -> Accounting:
+    """Make people of the batch's staged rows; returns where all rows stand. The caller holds incident and transaction.
+
+    `told` hears how many in a hundred are written.
+    """
     incident = batch.incident
     ids = {"incident": incident.pk, "batch": batch.pk, "amendment": batch.amendment_id}
     with transaction.atomic(), connection.cursor() as cursor:
@@ -105,15 +110,16 @@ def settle(*, batch: ImportBatch) -> Accounting:
         for statement in (TWINS, INSERT_COHORTS, COHORTS, "ANALYZE kind", KEPT, BY_PAGES):
             cursor.execute(statement, ids)
         parts = _parts(cursor)
-        for part in parts:
+        milestones = Milestones(batch=batch, parts=len(parts), times=3, told=told)
+        for part in milestones.each(parts):
             cursor.execute(INSERT_PEOPLE, {**ids, **part})
         cursor.execute(ANY_WAY)
-        for part in parts:
+        for part in milestones.each(parts):
             cursor.execute(INSERT_ROWS, {**ids, **part})
         cursor.execute(INSERT_QUEUE, ids)
         matching.record_merges(cursor, batch=batch)
         _count_cohorts(cursor, batch)
-        counted = _tell(cursor, batch, parts)
+        counted = _tell(cursor, batch, milestones.each(parts))
         cursor.execute("DROP TABLE staging, kind, keep")
     forget_staged(batch=batch)
     batch.parts.all().delete()
@@ -148,7 +154,7 @@ def _count_cohorts(cursor: Any, batch: ImportBatch) -> None:
         cursor.execute(COUNT_NEW)
 
 
-def _tell(cursor: Any, batch: ImportBatch, parts: list[dict[str, int]]) -> Accounting:
+def _tell(cursor: Any, batch: ImportBatch, parts: Iterable[dict[str, int]]) -> Accounting:
     """The entries of the log: one of the list, one of each row that became or joined somebody. Returns what was counted."""
     incident, author, counted = batch.incident, author_of(batch=batch), account(incident=batch.incident)
     data = {"file_sha256": batch.sha256, "rows": batch.rows, "list_after": asdict(counted)}

@@ -34,7 +34,8 @@ from incidents.vault import Vault
 SLICE = 20_000
 #: Names whose blind index is remembered; then they are worked out anew.
 MOST_NAMES = 20_000
-Progress = Callable[[int], None]
+#: Rows read so far; once all are, how many in a hundred of them are written as people.
+Progress = Callable[[int, int], None]
 
 
 class TakenOver(Refused):
@@ -145,7 +146,7 @@ class _Stager:
                 out.write(self._rows(message))
                 count += len(message["rows"]) + len(message["rejected"])
                 if progress:
-                    progress(self._batch.rows_staged + count)
+                    progress(self._batch.rows_staged + count, 0)
                 if more := count >= SLICE:
                     break
             out.pause()

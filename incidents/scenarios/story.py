@@ -156,9 +156,13 @@ def _imported(scenario: Scenario, incident: Incident, people: int, cast: Cast, p
                 incident=incident,
                 path=path,
                 author=cast.officer,
-                progress=lambda done: progress("import the list", done, rows),
+                progress=lambda read, percent: progress(*_import_step(read, percent, rows)),
             )
     progress("import the list", rows, rows)
+
+
+def _import_step(read: int, percent: int, rows: int) -> tuple[str, int, int]:
+    return ("make people of the list", rows * percent // 100, rows) if percent else ("import the list", read, rows)
 
 
 def _filed(incident: Incident, cast: Cast) -> None:

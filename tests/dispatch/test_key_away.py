@@ -139,10 +139,10 @@ def test_a_list_while_the_kms_is_away_is_not_settled_and_nobody_is_said_not_to_o
     incident, path = rotated(imported), write_list({**CLAIRE, "email": "other@example.org"}, CAST[1])
     settle = importing._settle
 
-    def without_the_kms(batch: ImportBatch) -> Any:
+    def without_the_kms(batch: ImportBatch, progress: Any) -> Any:
         kms.off()
         monkeypatch.setattr(importing, "_settle", settle)
-        return settle(batch)
+        return settle(batch, progress)
 
     monkeypatch.setattr(importing, "_settle", without_the_kms)
     with pytest.raises(KeyAway, match="ended with code 1"):

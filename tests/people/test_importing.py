@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from incidents.models import AffectedPerson, AuditEvent, Campaign, ImportBatch, 
 from incidents.people import settling
 from incidents.people.deciding import confirm_rejection, propose_rejection
 from incidents.people.importing import Accounting, ImportReport, account, carry_on, import_people
+from incidents.people.milestones import percent_made
 from incidents.people.reading import FileRefused
 from incidents.vault import Vault
 from tests.conftest import CARL, CAST, CLAIRE, YUKI
@@ -239,5 +241,32 @@ def test_progress_is_told_as_rows_are_staged(incident: Incident, officer: User, 
     path, seen = tmp_path / "long.csv", []
     lines = (f"P{n},p{n}@example.org,FR" for n in range(2100))
     path.write_text("\n".join(["full_name,email,stated_country", *lines]))
-    import_people(incident=incident, path=path, author=officer, progress=seen.append)
-    assert seen == [500, 1000, 1500, 2000, 2100]
+    import_people(incident=incident, path=path, author=officer, progress=lambda rows, percent: seen.append((rows, percent)))
+    assert seen[:5] == [(500, 0), (1000, 0), (1500, 0), (2000, 0), (2100, 0)]
+    assert seen[5:] == [(2100, 33), (2100, 66), (2100, 100)]
+
+
+@pytest.mark.committed
+def test_the_page_sees_how_far_the_people_are_before_they_are_committed(
+    incident: Incident, officer: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "long.csv", []
+    path.write_text("\n".join(["full_name,email,stated_country", *(f"P{n},p{n}@example.org,FR" for n in range(100))]))
+    monkeypatch.setattr(settling, "CHUNK", 10)
+
+    def look(_rows: int, percent: int) -> None:
+        if percent:
+            with ThreadPoolExecutor(1) as elsewhere:  # a connection of its own
+                seen.append((percent, *elsewhere.submit(_seen_elsewhere).result()))
+
+    import_people(incident=incident, path=path, author=officer, progress=look)
+    assert len(seen) >= 30 and all(percent == shown and not people for percent, shown, people in seen)
+    assert (seen[-1][0], *_seen_elsewhere()) == (100, 0, 100)
+
+
+def _seen_elsewhere() -> tuple[int, int]:
+    try:
+        return percent_made(batch=ImportBatch.objects.get()), AffectedPerson.objects.count()
+    finally:
+        if threading.current_thread() is not threading.main_thread():
+            connection.close()

@@ -161,7 +161,7 @@ def test_what_is_staged_is_not_read_again(
     path, seen = many(tmp_path / "many.csv", 1500), []
     batch = begun(incident, officer, path, monkeypatch)
     assert (batch.rows_staged, batch.rows, _staged()) == (1000, 0, 1000)
-    report = import_people(incident=incident, path=path, author=officer, progress=seen.append)
+    report = import_people(incident=incident, path=path, author=officer, progress=lambda rows, _: seen.append(rows))
     assert seen[0] == 1500 and (report.rows, report.accounting.adds_up) == (1500, True) and _staged() == 0
 
 
@@ -200,12 +200,12 @@ def test_a_list_begun_from_a_file_needs_the_file_again_until_it_is_read_to_its_e
 def test_a_reader_that_is_killed_stops_the_import_and_loses_nothing(
     incident: Incident, officer: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, real = many(tmp_path / "many.csv", 1500), confined.Reader._message
+    path, real = many(tmp_path / "many.csv", 6000), confined.Reader._message
 
     def kills(self: confined.Reader) -> dict[str, Any]:
         found = real(self)
         if found.get("rows"):
-            self._child.kill()  # what it said before may still lie in the pipe: then it is dead already
+            self._child.kill()  # what it said before may still lie in the pipe, but not the whole list
             self._child.wait()
         return found
 
@@ -214,7 +214,7 @@ def test_a_reader_that_is_killed_stops_the_import_and_loses_nothing(
         patched.setattr(confined.Reader, "_message", kills)
         import_people(incident=incident, path=path, author=officer)
     assert not incident.people.exists()
-    assert import_people(incident=incident, path=path, author=officer).accounting.rows_in == 1500
+    assert import_people(incident=incident, path=path, author=officer).accounting.rows_in == 6000
 
 
 # -- limits --------------------------------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ def test_nothing_personal_lies_open_among_staged_rows(
     row = ",".join(f"plant{n}" for n in range(1, 4)) + ",plant4@example.org,plant5,plant6,plant7,plant8,1980-01-01,FR"
     path.write_text(f'{header}\nid1,{row.split(",", 1)[1]}\nid2,"pl\nant",x,plant@example.org,,,,,,FR\n')
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(importing, "_settle", lambda _: (_ for _ in ()).throw(KeyboardInterrupt()))
+        patched.setattr(importing, "_settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         import_people(incident=incident, path=path, author=officer)
     with connection.cursor() as cursor:
         cursor.execute("SELECT s::text FROM incidents_stagedrow s")

@@ -18,6 +18,8 @@ from incidents.vault import mask
 
 #: Rows between two lines of progress where nobody watches a terminal.
 STEP = 100_000
+#: And, once all are read, hundredths between two.
+TENTH = 10
 
 
 class Command(OperatorCommand):
@@ -73,11 +75,12 @@ class Command(OperatorCommand):
             guessed |= {other: "" for other, known in guessed.items() if known == ours} | {name: ours}
         return guessed
 
-    def _progress(self, rows: int) -> None:
+    def _progress(self, rows: int, percent: int) -> None:
+        told = f"{rows:,} rows read" + (f"; {percent} % written as people" if percent else "")
         if self.stderr.isatty():
-            self.stderr.write(f"\r{rows:,} rows read", ending="")
-        elif rows % STEP == 0:
-            self.stderr.write(f"{rows:,} rows read")
+            self.stderr.write(f"\r{told}", ending="")
+        elif percent % TENTH == 0 if percent else rows % STEP == 0:
+            self.stderr.write(told)
 
     def _judge(self, changes: dict[str, int], agreed: bool) -> bool:
         """A newer version of a list is imported when somebody has seen what it changes."""
