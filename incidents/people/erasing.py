@@ -198,10 +198,13 @@ def _who_stays(person: AffectedPerson) -> AffectedPerson:
     return person
 
 
+@transaction.atomic
 def erase_person(*, person: AffectedPerson, actor: str, basis: str = REQUEST) -> int:
     """Erase somebody now. Raises ErasureRefused with what stands against it. Returns how many records (merged ones too)."""
     refuse_older(incident=person.incident)
-    against = waits_for(person=person)
+    lock_whole(incident=person.incident, people=[person.pk])
+    # Asked of what holds now, and until the end: somebody may have been written into an amendment a moment ago.
+    against = waits_for(person=AffectedPerson.objects.select_related("incident").get(pk=person.pk))
     if against:
         raise ErasureRefused(f"This person cannot be erased yet: {against}.")
     return shred(incident=person.incident, people=[person.pk], basis=basis, actor=actor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,22 @@ def test_what_the_counts_rest_on_stays(told: Incident) -> None:
     )  # fmt: skip
     assert left.flags == ["minor_under_16"], "whether a minor decides the law; the rest is nobody's business any more"
     assert account(incident=told) == before and before.adds_up
+
+
+def test_what_stands_against_it_is_asked_once_the_person_is_locked(
+    told: Incident, officer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claire, lock = of(told, "claire"), erasing.lock_whole
+
+    def after_another_desk(*, incident: Incident, people: Sequence[int]) -> list[tuple[int, str]]:
+        # While this one waited for the lock, somebody wrote them into an amendment.
+        amendment = open_amendment(incident=told, reason="late", aware_at=told.facts.recorded_at, author=officer)
+        join(amendment=amendment, people=told.people.filter(pk=claire.pk), reason="late", author=officer)
+        return lock(incident=incident, people=people)
+
+    monkeypatch.setattr(erasing, "lock_whole", after_another_desk)
+    with pytest.raises(ErasureRefused, match="they go with the open amendment"):
+        erase_person(person=claire, actor="officer")
 
 
 def test_nobody_else_is_touched(told: Incident) -> None:
