@@ -52,7 +52,7 @@ def test_an_uploaded_list_is_compared_and_carried_on_to_its_end(
     for path in (first, newer):
         with acting("web"):
             batch = uploads.receive(incident=incident, chunks=[path.read_bytes()], author=officer, source="shop")
-            mapping = importing.look(batch=batch).mapping
+            mapping = importing.look_and_keep(batch=batch).mapping
         if batches:
             with acting("importer"):
                 import_difference(batch.pk)
