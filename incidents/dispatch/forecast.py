@@ -114,8 +114,9 @@ class Forecast:
 
     @property
     def goes_by(self) -> Pace | None:
-        """The provider by which a letter would go now; None: all of them wait."""
-        return next((pace for pace in self.paces if Way(pace, None).is_free(pace.as_of)), None)
+        """The provider by which letters go now; None: all of them wait, or are only tried with one letter."""
+        working = (pace for pace in self.paces if pace.row.breaker == limits.CLOSED)
+        return next((pace for pace in working if Way(pace, None).is_free(pace.as_of)), None)
 
     @property
     def is_limited(self) -> bool:
@@ -327,6 +328,8 @@ def _of_the_providers(now: Forecast) -> list[str]:
 def _waits(pace: Pace) -> str:
     """Why and until when nothing leaves by this provider; empty: letters may."""
     until, because = pace.blocked_until, f": {pace.row.reason}" if pace.row.reason else ""
+    if until is None and pace.row.breaker != limits.CLOSED:
+        return f"{pace.provider} is asked again with one letter{because}"
     if until is None:
         return spent_in_words(pace=pace) if pace.spent_until else ""
     if pace.breaker == "paused" and not pace.says_used_up:

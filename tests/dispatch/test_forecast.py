@@ -14,7 +14,8 @@ from pytest_django import Settings
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from incidents.admin.pace import ways
-from incidents.dispatch import pacing
+from incidents.audit.log import database_now
+from incidents.dispatch import limits, pacing
 from incidents.dispatch.ahead import Way, end_of
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
 from incidents.dispatch.forecast import LEFT, forecast
@@ -128,6 +129,21 @@ def test_a_used_up_quota_with_a_second_provider_misses_no_deadline_and_says_who_
     assert found.allowed_in_words.endswith("now letters go by second") and found.to_json()["goes_by"] == "second"
     (line,) = (line for line in found.warnings if "quota" in line)
     assert line.startswith("Today's quota of inbox is used up") and line.endswith("Letters go by second until then.")
+
+
+def test_letters_are_not_said_to_go_by_a_provider_that_refused_us_and_is_about_to_be_asked_again(
+    released: Campaign, settings: Settings
+) -> None:
+    settings.MAIL_FALLBACK, now = "inbox:?name=second", database_now()
+    waits = {"open_until": now + HOUR, "reason": "it asked us to wait for 60 min"}
+    refused = {"breaker": "open", "open_until": now - timedelta(seconds=1), "reason": f"{limits.REFUSES}second: 401"}
+    for name, row in (("inbox", waits), ("second", refused)):
+        ProviderLimit.objects.update_or_create(provider=name, scope="", defaults=row)
+    found = forecast(campaign=released)
+    assert found.to_json()["goes_by"] == "" and "letters go by second" not in found.allowed_in_words
+    said = [line for line in found.warnings if "deadline" not in line]
+    assert said[0].startswith("inbox asked us to wait until") and said[0].endswith("UTC.")
+    assert said[1].startswith("second is asked again with one letter") and "401" in said[1]
 
 
 def test_letters_left_are_counted_by_deadline_the_earliest_first_and_without_one_last(released: Campaign) -> None:
