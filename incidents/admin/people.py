@@ -21,11 +21,12 @@ from incidents.admin.moments import local_text
 from incidents.admin.shell import PAGE_SIZE, incident_of, page, posted, whole
 from incidents.admin.viewing import expired, grant, granted
 from incidents.letters.staleness import letter_lines
-from incidents.models import AffectedPerson, BatchState, Incident, PersonStatus
+from incidents.models import AffectedPerson, BatchState, Incident, PersonStatus, RowOutcome
 from incidents.models.duties import Handling
 from incidents.models.refusal import Refused
 from incidents.people.addresses import as_indexed_before, normal_address
 from incidents.people.asking import told_by
+from incidents.people.decisions import LATER, WAITING
 from incidents.people.erasing import refuse_to_show
 from incidents.people.explaining import explain
 from incidents.people.importing import account
@@ -282,6 +283,7 @@ def _clear(found: AffectedPerson) -> list[tuple[str, str]]:
     return [(label, _value(fields, name)) for name, label in FIELD_LABELS.items() if _value(fields, name)] + [
         *((f"As imported: {name.replace('_', ' ')}", value) for name, value in fields.evidence),
         *_not_taken(found),
+        *_said_later(found),
     ]
 
 
@@ -293,6 +295,19 @@ def _not_taken(found: AffectedPerson) -> list[tuple[str, str]]:
         cells = open_row(sealed=row.sealed, vault=vault, incident=found.incident.reference).cells
         named = zip(row.batch.columns, cells, strict=False)
         shown += [(f"In row {row.number}: {name.replace('_', ' ')}", cell) for name, cell in named if name in asked and cell]
+    return shown
+
+
+def _said_later(found: AffectedPerson) -> list[tuple[str, str]]:
+    """What a later list says otherwise than the record that was signed, as its rows were read, while a decision is waited for."""
+    if not found.queue.filter(status__in=WAITING, reason__startswith=LATER).exists():
+        return []
+    vault, signed, shown = Vault(incident=found.incident, people=False), Vault(incident=found.incident).open(person=found), []
+    rows = found.import_rows.filter(outcome=RowOutcome.MERGED, sealed__isnull=False).select_related("batch").order_by("id")
+    for row in rows:
+        said = open_row(sealed=row.sealed, vault=vault, incident=found.incident.reference).fields
+        names = [name for name in FIELD_LABELS if said and _value(said, name) not in {"", _value(signed, name)}]
+        shown += [(f"List {row.batch_id}, row {row.number}: {FIELD_LABELS[name]}", _value(said, name)) for name in names]  # type: ignore[arg-type]
     return shown
 
 

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from incidents.dispatch.contradictions import REMEDY, Contradiction, contradictions
 from incidents.letters.standing import rests_on_stale, standing_of
 from incidents.models import Campaign, Doubt
+from incidents.people.later import MARKED
 
 #: Each counts what must not be, under its names, one a column. Where two ask the same tables, one walk answers both: this runs
 #: every minute beside the sending, also with a million people.
@@ -62,6 +63,12 @@ LOOKS: dict[tuple[str, ...], str] = {
         SELECT count(*) FROM incidents_message m JOIN incidents_registerentry e ON e.id = m.entry_id
         JOIN incidents_exclusion x ON x.person_id = e.person_id AND x.confirmed_at IS NOT NULL AND x.withdrawn_at IS NULL
         WHERE m.campaign_id = %(campaign)s AND m.phase IN ('waiting', 'in_doubt')""",
+    ("letters that may still leave to people whom a later list marks (dead, a minor, not to be written to), undecided",): f"""
+        SELECT count(*) FROM incidents_campaign c JOIN incidents_queueentry q ON q.incident_id = c.incident_id
+          AND q.status = 'open' AND q.reason LIKE '{MARKED.replace("'", "''")}%%'
+        JOIN incidents_registerentry e ON e.person_id = q.person_id AND e.campaign_id = c.id
+        JOIN incidents_message m ON m.entry_id = e.id AND m.phase = 'waiting'
+        WHERE c.id = %(campaign)s AND c.state IN ('dispatching', 'paused')""",  # noqa: S608
     ("work claimed before the release was signed", "work claimed before the first wave to the staff passed"): """
         SELECT count(*) FILTER (WHERE c.claimed_at < coalesce((SELECT min(approved_at) FROM incidents_approval a
               WHERE a.campaign_id = p.id AND a.kind = 'release'), 'infinity')),

@@ -20,6 +20,7 @@ from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Inci
 from incidents.models.messages import in_states
 from incidents.people.amending import current_amendment, people_of
 from incidents.people.changes import Change
+from incidents.people.later import undecided_of
 from incidents.people.staleness import ASK_AGAIN, StaleDuties, stale_duties
 
 MAKE_AGAIN = "Make the letters again: on the page Letters, or by the command freeze, which makes them first."
@@ -187,6 +188,12 @@ def signing_obstacle(*, campaign: Campaign, despite: str) -> str:
         return (
             f"{len(now.letters)} letters no longer say what is known ({now.titles}), and frozen letters cannot be made again. "
             f"Read the marks and sign knowing them (tick the box, or add --despite {now.fingerprint}), or stop the campaign."
+        )
+    otherwise = undecided_of(campaign=campaign).count()
+    if otherwise:
+        return (
+            f"A later list says more, or otherwise, of people of this register, and {otherwise} entries about it have no "
+            "decision: look at the queue (data), correct whose letter is to change, and accept the rest."
         )
     return ""
 

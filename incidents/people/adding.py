@@ -18,8 +18,9 @@ from incidents.models.people import QueueKind
 from incidents.people import joining
 from incidents.people.amending import on_standing_register
 from incidents.people.by_hand import OTHERWISE, corrected_by_hand, standing
-from incidents.people.decisions import ABOUT_REJECTED, FOLLOW, LATER, WAITING, note
+from incidents.people.decisions import ABOUT_REJECTED, FOLLOW, WAITING, note
 from incidents.people.kept import KeptRow, open_row, seal_row
+from incidents.people.later import otherwise
 from incidents.people.matching import copy_rows, record_of
 from incidents.people.questions import DATA
 from incidents.people.residence import UNKNOWN
@@ -263,7 +264,8 @@ def _add(one: _Known, written: _Written, work: _Work) -> None:
     base, others = _corrected(before, one, rows, batch)
     whole = _newest_first(joining.join([base, *others], decided=one.decided), rows, batch)
     if pk in written.frozen:
-        asked = [note(LATER)] if _differs(before, whole) or joining.TWO_READERS in whole.problems else []
+        differs = _differs(before, whole) or joining.TWO_READERS in whole.problems
+        asked = [note(otherwise(before=before, whole=whole))] if differs else []
         written.asked.append(_asked(pk, asked, [], queue, frozen=True))
         return
     whole = standing(before=base, whole=whole, corrected=written.by_hand.get(pk, frozenset()))

@@ -25,7 +25,6 @@ WAITING = (QueueStatus.OPEN, QueueStatus.HELD)
 #: Notes beside people of a frozen register, of what came too late for it; answering one changes nothing that was signed.
 LATER = "a later list says more, or otherwise, than the record that was signed"
 LEFT = "a merge was undone after the register was frozen"
-NOTES = frozenset({LATER, LEFT})
 #: What a correction asks of somebody who was told already: no answer changes that letter, it stands before a further one.
 OF_FLAGS = frozenset(kind for kind, _, _ in FLAG_QUESTIONS.values())
 #: Somebody of a list who would be written to although two people excluded them.
@@ -56,8 +55,13 @@ def question(entry: QueueEntry) -> dict[str, str]:
     return {"kind": entry.kind, "column": entry.column, "reason": entry.reason, "remedy": entry.remedy}
 
 
+def is_note(reason: str) -> bool:
+    """Whether an entry with this reason is a note; what a later list says may be named behind it."""
+    return reason == LEFT or reason.startswith(LATER)
+
+
 def note(reason: str) -> dict[str, str]:
-    """One of NOTES as a question."""
+    """A note as a question."""
     remedy = "correct the person in an amendment if the letter is to change; then accept this entry"
     return {"kind": QueueKind.DATA, "column": "", "reason": reason, "remedy": remedy}
 
@@ -85,7 +89,7 @@ def take(incident: Incident, entries: QuerySet[QueueEntry], *statuses: str, told
     own = entries.filter(incident=incident, status__in=statuses)
     lock_people(keys=own.values("person"))  # whose status follows from the entries
     taken = list(own.select_related("person").select_for_update(of=("self",)).order_by("id"))
-    asked = [entry for entry in taken if entry.reason not in NOTES]
+    asked = [entry for entry in taken if not is_note(entry.reason)]
     flags = [entry for entry in asked if told and entry.kind in OF_FLAGS]
     signed = on_signed_register([entry.person_id for entry in asked if entry.person_id and entry not in flags])
     over = (*TOLD_STATES, MessageState.UNREACHABLE)

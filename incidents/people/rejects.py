@@ -20,7 +20,7 @@ from incidents.models.people import QueueKind, QueueStatus
 from incidents.people import erased_list
 from incidents.people.adding import WEIGHED
 from incidents.people.come_back import MARK, mark_of
-from incidents.people.decisions import NOTES
+from incidents.people.decisions import LATER, LEFT
 from incidents.people.inert import as_text
 from incidents.people.joining import POSTAL, SINGLE
 from incidents.people.kept import KeptRow, open_row
@@ -58,7 +58,7 @@ def _lines(incident: Incident, vault: Vault) -> Iterator[dict[str, str]]:
         asked = _by(waiting.filter(row__in=keys), "row_id")
         rows = ImportRow.objects.filter(pk__in=asked).select_related("batch").order_by("pk")
         yield from ({**_about(asked[row.pk], row, ""), **_row_cells(row, vault, incident.reference)} for row in rows)
-    gone, about = (PersonStatus.REJECTED, PersonStatus.MERGED), waiting.exclude(reason__in=NOTES)
+    gone, about = (PersonStatus.REJECTED, PersonStatus.MERGED), waiting.exclude(reason=LEFT).exclude(reason__startswith=LATER)
     for keys in _pages(about.exclude(person__status__in=gone), "person_id"):
         asked = _by(about.filter(person__in=keys), "person_id")
         people_page = list(incident.people.filter(pk__in=asked).exclude(status__in=gone).order_by("pk"))

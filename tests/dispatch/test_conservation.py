@@ -16,6 +16,7 @@ from incidents.dispatch.owner import Owner
 from incidents.dispatch.work import dispatch
 from incidents.models import Campaign
 from incidents.models import MessageState as S
+from incidents.people.later import MARKED
 from tests.dispatch.campaigns import process, sql, taken, unguarded
 
 #: What must not be -> how a superuser without guards makes it so.
@@ -43,6 +44,10 @@ BREAKAGES = {
     "proposed_by_id, proposed_at, confirmed_by_id, confirmed_at) SELECT c.incident_id, e.person_id, 'why', 1, now(), 2, now() "
     "FROM incidents_registerentry e JOIN incidents_message m ON m.entry_id = e.id JOIN incidents_campaign c "
     "ON c.id = e.campaign_id WHERE m.id = %(ready)s",
+    "letters that may still leave to people whom a later list marks (dead, a minor, not to be written to), undecided": "INSERT INTO "
+    'incidents_queueentry (incident_id, person_id, kind, "column", reason, remedy, status, decision_reason) SELECT c.incident_id, '
+    f"e.person_id, 'data', '', '{MARKED}deceased', '', 'open', '' FROM incidents_registerentry e JOIN incidents_message m "
+    "ON m.entry_id = e.id JOIN incidents_campaign c ON c.id = e.campaign_id WHERE m.id = %(ready)s",
     "work claimed before the release was signed": "UPDATE incidents_chunk SET claimed_at = '2020-01-01'",
     "work claimed before the first wave to the staff passed": "UPDATE incidents_campaign SET canary = 'failed'",
     "late answers of work that was not taken over": "INSERT INTO incidents_lateresult (chunk_id, message_id, outcome, provider, "
