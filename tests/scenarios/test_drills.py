@@ -10,10 +10,9 @@ from django.contrib.auth.models import User
 
 from incidents.audit import log
 from incidents.audit.actions import Action
-from incidents.dispatch.campaign import CampaignRefused, freeze, release
-from incidents.letters.approving import approve_content
+from incidents.dispatch.campaign import CampaignRefused, freeze
 from incidents.letters.render import make_letters
-from incidents.models import AffectedPerson, AuditEvent, Campaign, CampaignState, Incident, Message, QueueEntry
+from incidents.models import AffectedPerson, AuditEvent, Campaign, Incident, Message, QueueEntry
 from incidents.models.messages import MessageState
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.people.assessing import assess_incident
@@ -22,13 +21,11 @@ from incidents.people.opening import check_facts, open_incident
 from incidents.scenarios import story
 from incidents.scenarios.catalog import Scenario, load_scenario, scenario_ids
 from incidents.scenarios.checking import NoDrill, check_cells
-from incidents.scenarios.concluding import BEFORE, DECIDED, SECOND, broken, conclusions_of, said_of
+from incidents.scenarios.concluding import BEFORE, SECOND, broken, conclusions_of, said_of
 from incidents.scenarios.generator import write_people
 from incidents.scenarios.plot import Cast, decide, plot_of, record_findings
 from incidents.scenarios.waves import second_campaign
 from tests.conftest import NOW
-
-SENT = [name for name in scenario_ids() if name != "victorias-secret-2025"]
 
 
 def opened(name: str, officer: User, folder: Path) -> tuple[Scenario, Incident]:
@@ -67,21 +64,6 @@ def test_before_anybody_has_found_anything_the_law_asks_what_is_for_a_person(nam
     assess_incident(incident=incident, author=officer)
     lines = conclusions_of(scenario=scenario, when=BEFORE, size="small")
     assert broken(conclusions=lines, said=said_of(incident=incident, scenario=scenario)) == []
-
-
-@pytest.mark.parametrize("name", SENT)
-def test_with_its_findings_the_law_concludes_as_expected_and_the_letters_may_leave(
-    name: str, officer: User, counsel: User, tmp_path: Path
-) -> None:
-    scenario, incident = decided(name, officer, counsel, tmp_path)
-    lines = conclusions_of(scenario=scenario, when=DECIDED, size="small")
-    assert broken(conclusions=lines, said=said_of(incident=incident, scenario=scenario)) == []
-    make_letters(incident=incident, author=officer)
-    campaign = freeze(incident=incident, author=officer)
-    assert campaign.people == incident.people.filter(merged_into=None).exclude(status="rejected").count()
-    approve_content(campaign=campaign, author=counsel, reason="read")
-    campaign.refresh_from_db()
-    assert release(campaign=campaign, author=officer, reason="go").state == CampaignState.DISPATCHING
 
 
 def test_where_no_data_element_is_confirmed_nothing_may_be_sent(officer: User, counsel: User, tmp_path: Path) -> None:
