@@ -53,6 +53,8 @@ class Watch:
     show: drill.Progress
     reference: str
     interruptions: int = 0
+    #: Of which campaign: where there are two waves, only that one's end is held against it.
+    foretold: Campaign | None = None
     foretold_at: datetime | None = None
     foretold_end: datetime | None = None
 
@@ -62,7 +64,7 @@ class Watch:
         if step == "send the letters" and self.foretold_end is None and total and FORECAST_AT <= done / total < 1:
             campaign = Campaign.objects.filter(incident__reference=self.reference).order_by("-id")[0]
             now = forecast(campaign=campaign)
-            self.foretold_at, self.foretold_end = now.as_of, now.ends_at
+            self.foretold, self.foretold_at, self.foretold_end = campaign, now.as_of, now.ends_at
 
 
 @dataclass
@@ -101,7 +103,9 @@ def read_rehearsal(*, scenario: str, people: int, domain: str, keep: bool, out: 
     except (UnknownScenario, ValueError) as error:
         raise Refused(str(error.args[0])) from None
     if plot_of(scenario=found).ends != "sent":
-        raise Refused(f"The scenario {scenario} ends without a letter: choose another.")
+        raise Refused(
+            f"The scenario {scenario} ends without a letter: choose another, or play it with demo --scenario {scenario}."
+        )
     refuse_way_out(domain=domain)
     reference = drill.through_restarts(
         lambda: _reference(found.id, people, keep, out), drill.Progress(out), interruptions=INTERRUPTIONS
@@ -188,7 +192,7 @@ def _report(rehearsal: Rehearsal, outcome: Outcome, watch: Watch) -> Report:
     return Report(
         people=rehearsal.people, letters=taken.count(), seconds=round(sum(map(_span, campaigns)), 1), doubts=_doubts(incident),
         possible_second_copies=_second_copies(incident, listed=True), unlisted_second_copies=unlisted,
-        forecast_error_percent=_forecast_error(watch, campaigns), interruptions=watch.interruptions,
+        forecast_error_percent=_forecast_error(watch), interruptions=watch.interruptions,
         campaigns={one.reference: check_campaign(campaign=one).states for one in campaigns},
         checks={**outcome.checks, "no_second_copy_is_unlisted": not unlisted}, paused=_paused(incident),
     )  # fmt: skip
@@ -224,12 +228,12 @@ def _second_copies(incident: Incident, *, listed: bool) -> int:
     return doubtful.filter(Exists(on_list) if listed else ~Exists(on_list)).values("message").distinct().count()
 
 
-def _forecast_error(watch: Watch, campaigns: list[Campaign]) -> float | None:
+def _forecast_error(watch: Watch) -> float | None:
     """By how much the end that was foretold was off, in per cent of the time that was left then.
 
     Its end is that of the first tries: when a doubt ends is not foretold.
     """
-    ended = _last_answer(campaigns[-1], number=1) if campaigns else None
+    ended = _last_answer(watch.foretold, number=1) if watch.foretold else None
     if ended is None or watch.foretold_at is None or watch.foretold_end is None or ended <= watch.foretold_at:
         return None
     left = (ended - watch.foretold_at).total_seconds()

@@ -22,6 +22,7 @@ from incidents.dispatch.forecast import LEFT, forecast
 from incidents.dispatch.measured import ASSUMED_RATE, measure
 from incidents.dispatch.pace_shown import LimitRefused, Pace, close_breaker, domains_aside, pace_of
 from incidents.models import Attempt, AuditEvent, Campaign, Chunk, Cohort, Incident, Message, Obligation, ProviderLimit
+from incidents.people.amending import open_amendment
 from notifier.drill import Progress
 from notifier.rates import Limit, domain_limits, provider_limits
 from notifier.rehearsal import Watch, _forecast_error
@@ -221,8 +222,22 @@ def test_a_drill_holds_its_forecast_against_the_first_tries_whenever_doubts_end(
         Attempt.objects.create(
             message=letter, number=number, chunk=chunk, outcome="accepted", provider="inbox", answered_at=answered
         )
-    watch = Watch(Progress(io.StringIO()), "", foretold_at=released_at, foretold_end=released_at + timedelta(seconds=110))
-    assert _forecast_error(watch, [released]) == 10.0
+    watch = Watch(Progress(io.StringIO()), "", 0, released, released_at, released_at + timedelta(seconds=110))
+    assert _forecast_error(watch) == 10.0
+
+
+def test_a_drill_of_two_waves_holds_the_forecast_of_the_first_against_the_first(released: Campaign, officer: User) -> None:
+    sent(released, letters=200, seconds_ago=50, confirmed=100)
+    watch = Watch(Progress(io.StringIO()), released.incident.reference)
+    watch("send the letters", 100, 200)
+    told = (watch.foretold, watch.foretold_at, watch.foretold_end)
+    assert told[0] == released
+    second = Campaign.objects.get(pk=released.pk)
+    second.pk, second.reference = None, f"{released.incident.reference}-c2"
+    second.amendment = open_amendment(incident=released.incident, reason="more", aware_at=datetime.now(UTC), author=officer)
+    second.save()
+    watch("send the letters", 50, 100)
+    assert (watch.foretold, watch.foretold_at, watch.foretold_end) == told
 
 
 def test_work_that_ended_long_ago_says_nothing_of_the_rate(released: Campaign) -> None:
