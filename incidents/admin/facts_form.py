@@ -68,7 +68,11 @@ ANCHOR_LABELS = {
     Anchor.DETERMINED: ("Determined", "The breach was determined (some US states)."),
     Anchor.ASSESSED: ("Assessed", "The assessment was concluded."),
     Anchor.PEOPLE_TOLD: ("People told", "Only if letters left outside this system."),
-    PROCESSOR_AWARE: ("Processor aware", "When a supplier knew. It starts the supplier's clock, never the controller's own."),
+    PROCESSOR_AWARE: (
+        "Processor aware",
+        "When a supplier knew. It starts the supplier's clock, never the controller's own; letters then say that a company that "
+        "works for you held the data.",
+    ),
     HOLD_UNTIL: ("Law enforcement asks to wait until", "A written request. The wait is a clock too: it is shown, and ends."),
 }
 STATES = (

@@ -18,6 +18,7 @@ from incidents.letters.content import OFFERS, STATEMENTS, is_due
 from incidents.letters.syntax import GIVEN_FACTS
 from incidents.letters.wording import element_labels, long_date
 from incidents.models.duties import Handling
+from incidents.people.anchors import PROCESSOR_AWARE
 from incidents.people.statements import NO_PARENT, in_language
 
 _PLAIN_FLAGS = ("contained", "experts_engaged", "occurred_known")
@@ -77,6 +78,8 @@ def letter_facts(*, situation: Situation) -> dict[str, bool]:
         "has.attorney_general": attorney_general(residence=residence) is not None,
         **{name: facts["cause"] == cause for cause, name in _CAUSES.items()},
         **{f"is.{name}": bool(facts[name]) for name in _PLAIN_FLAGS},
+        # Who is a processor and writes for itself has held the data itself.
+        "is.at_provider": facts.get("role") != "processor" and bool(facts["anchors"].get(PROCESSOR_AWARE)),
         "is.authorities_informed": bool(facts["authorities_informed"]) or situation.regulator_told,
         "is.statutory": handling == Handling.STATUTORY,
         "is.voluntary": handling == Handling.VOLUNTARY,

@@ -37,7 +37,7 @@ US_PLACES: Final = (
 )
 GIVEN_FACTS: Final = frozenset(f"has.{element}" for element in ELEMENTS) | {
     "has_not.any", "has.authority", "has.attorney_general", "is.attack", "is.mistake", "is.loss", "is.insider",
-    "is.contained", "is.experts_engaged", "is.authorities_informed", "is.occurred_known", "is.occurred_range",
+    "is.at_provider", "is.contained", "is.experts_engaged", "is.authorities_informed", "is.occurred_known", "is.occurred_range",
     "is.statutory", "is.voluntary", "is.law_unknown", "is.child", "is.police_delay", "is.services_offered",
     "is.no_services", "is.offer_owed", "is.toll_free", "is.toll_call", "is.parent_known", "is.without_parent", "is.late",
     "is.delay_explained", "is.recipient_known", "is.intruder_known", "in.eea", "in.gb", "in.ch", "in.jp", "in.kr",

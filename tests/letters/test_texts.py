@@ -92,7 +92,9 @@ NAMELESS = {
 }
 TIMES = ("is.occurred_known", "is.occurred_range", "")
 CAUSES = ("is.attack", "is.mistake")
-EXTRAS = ("is.contained", "is.experts_engaged", "is.authorities_informed", "has_not.any", "has.authority", "is.child")
+EXTRAS = tuple(
+    "is.contained is.experts_engaged is.authorities_informed has_not.any has.authority is.child is.at_provider".split()
+)
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,7 @@ def forgotten_afterwards() -> Iterator[None]:
     made.cache_clear()
 
 
-ALL_TRUE = frozenset({"is.attack", *EXTRAS} - {"is.child"})
+ALL_TRUE = frozenset({"is.attack", *EXTRAS} - {"is.child", "is.at_provider"})
 
 
 def typical(form: str, language: str, elements: str) -> Made:
