@@ -48,11 +48,13 @@ class Decision:
 
 @dataclass(frozen=True)
 class Wave:
-    """A second letter to the people of the first: why, when it was learnt, and what is found anew."""
+    """A second letter to the people of the first: why, when it was learnt, what is found anew, and what readers do about it."""
 
     aware_at: str
     reason: str
     findings: tuple[Mapping[str, str], ...]
+    #: The first action of the second letter, by language.
+    first_action: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def plot_of(*, scenario: Scenario) -> Plot:
         ends=raw["ends"],
         findings=tuple(raw["findings"]),
         decisions=tuple(Decision(**each) for each in decisions),
-        second_wave=Wave(wave["aware_at"], wave["reason"], tuple(wave["findings"])) if wave else None,
+        second_wave=Wave(**{**wave, "findings": tuple(wave["findings"])}) if wave else None,
     )
 
 

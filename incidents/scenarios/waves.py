@@ -13,7 +13,7 @@ from incidents.audit.actions import Action
 from incidents.dispatch import campaign as campaigns
 from incidents.dispatch.conservation import count_states
 from incidents.letters.approving import approve_content
-from incidents.letters.render import make_letters
+from incidents.letters.render import make_letters, newest_texts, save_text
 from incidents.models import AffectedPerson, AuditEvent, Campaign, CampaignState, Doubt, Incident, Message, PersonStatus
 from incidents.models.messages import MessageState
 from incidents.models.refusal import Refused
@@ -31,6 +31,8 @@ TOLD_SECONDS, SILENCE_SECONDS = 60, 600
 ARRIVED = (MessageState.ACCEPTED, MessageState.DELIVERED)
 _NOT_SENT = (MessageState.HELD, MessageState.NOT_OWED)
 _WAITING = (MessageState.PLANNED, MessageState.READY, MessageState.SENDING, MessageState.IN_DOUBT)
+#: Where in a text the actions begin that all readers share.
+_ACTIONS = "\n[[says what_you_can_do]]\n"
 _ENDS = (Action.CAMPAIGN_DRAINED, Action.ANCHOR_SENT, Action.CHECK_FAILED)
 
 
@@ -58,9 +60,24 @@ def second_campaign(*, incident: Incident, wave: Wave, cast: Cast, progress: Pro
     arrived = Message.objects.filter(campaign__incident=incident, state__in=ARRIVED).values("entry__person")
     reached = AffectedPerson.objects.filter(incident=incident, status=PersonStatus.CLEAR, pk__in=arrived)
     amending.join(amendment=amendment, people=reached, reason=wave.reason, author=cast.officer)
+    _edit_texts(incident, wave, cast)
     make_letters(incident=incident, author=cast.officer)
     progress("freeze the second register", 0, 0)
     return campaigns.freeze(incident=incident, author=cast.officer)
+
+
+def _edit_texts(incident: Incident, wave: Wave, cast: Cast) -> None:
+    """What readers are to do about what was found anew stands in the texts, once, whatever is killed meanwhile."""
+    for (form, language), text in newest_texts(incident=incident).items():
+        action = wave.first_action.get(language, "")
+        if action and action not in text.source:
+            source = with_first_action(source=text.source, action=action)
+            save_text(incident=incident, form=form, language=language, source=source, author=cast.officer)
+
+
+def with_first_action(*, source: str, action: str) -> str:
+    """A letter's text with one more action, before those that all readers share."""
+    return source.replace(_ACTIONS, f"{_ACTIONS}1. {action}\n", 1)
 
 
 def _signed(campaign: Campaign, cast: Cast) -> None:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from incidents.audit import log
 from incidents.audit.actions import Action
 from incidents.dispatch.campaign import CampaignRefused, freeze
-from incidents.letters.render import make_letters
+from incidents.letters.render import compiled, make_letters
 from incidents.models import AffectedPerson, AuditEvent, Campaign, Incident, Message, QueueEntry
 from incidents.models.messages import MessageState
 from incidents.models.people import QueueKind, QueueStatus
@@ -125,8 +125,13 @@ def test_a_second_wave_goes_to_those_whom_the_first_reached(officer: User, couns
     assert set(second.register.values_list("person_id", flat=True)) == persons
     lines = conclusions_of(scenario=scenario, when=SECOND, size="small")
     assert broken(conclusions=lines, said=said_of(incident=incident, scenario=scenario)) == []
+    for letter in incident.letters.select_related("amendment"):
+        told = wave.first_action[letter.language] in compiled(letter.sha256, letter.compiled).text
+        assert told == (letter.amendment is not None), letter
+        assert [each for each in letter.findings if each["level"] == "block"] == []
+    versions = incident.letter_texts.count()
     again = second_campaign(incident=incident, wave=wave, cast=Cast(officer, counsel), progress=lambda step, done, total: None)
-    assert again == second
+    assert (again, incident.letter_texts.count()) == (second, versions)
 
 
 def test_what_is_told_while_the_log_is_looked_at_does_not_make_it_incomplete(
