@@ -24,7 +24,7 @@ from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.obstacles import freeze_obstacles
 from incidents.dispatch.work import dispatch
 from incidents.letters.approving import approve_content
-from incidents.letters.render import make_letters
+from incidents.letters.render import compiled, make_letters
 from incidents.models import Campaign, CampaignState, InboxMessage, Incident, ProviderEvent
 from incidents.models import MessageState as S
 from incidents.models.people import QueueKind
@@ -48,6 +48,14 @@ ONE_OF_THEM = 10_000 // PEOPLE
 #: At two hundred people nobody there is American, has a postal address and is in no pinned cell.
 NO_FORCES = ("adidas-2025", "marks-and-spencer-2025")
 SENT = [name for name in scenario_ids() if name != "victorias-secret-2025"]
+AT_A_PROVIDER = "A company that works for us held this data. We remain responsible for it."
+#: What the English letters of a scenario have to say beside what every letter says: to whom lost this ("": to all), which words.
+SAYS = {
+    "adidas-2025": {"": AT_A_PROVIDER},
+    "harrods-2025": {"": AT_A_PROVIDER},
+    "north-face-2025": {"online_credentials": "\n1. Today, change your password with us and"},
+    "marks-and-spencer-2025": {"payment_card_last4": "\n- the last digits of your payment card number"},
+}
 SAFE = Decision(kind="safe_address", do="accept", reason="Asked by telephone: nobody else reads this e-mail.")
 
 
@@ -164,6 +172,17 @@ def ended_wrongly(people: Iterable[Ended], plot: Plot) -> Iterator[str]:
         yield from (f"{who}: a mail without the name, or to another" for mail in one.mails if not is_theirs(mail, one))
 
 
+def says_wrongly(incident: Incident, name: str) -> Iterator[str]:
+    """English letters that leave out what the scenario asks of them, or frighten those whose credit nobody can use."""
+    for letter in incident.letters.filter(language="en").select_related("cohort"):
+        text, elements = compiled(letter.sha256, letter.compiled).text, letter.cohort.elements
+        for lost, words in SAYS.get(name, {}).items():
+            if (not lost or lost in elements) != (words in text):
+                yield f"{letter}: {words}"
+        if "Credit bureaus" in text and not {"date_of_birth", "online_credentials"} & set(elements):
+            yield f"{letter}: credit bureaus"
+
+
 def is_theirs(mail: EmailMessage, one: Ended) -> bool:
     """To their first address; the name stands in both parts as it is, in HTML kept apart, whichever way it is written."""
     text, page = mail.get_body(("plain",)), mail.get_body(("html",))
@@ -205,5 +224,6 @@ def test_each_case_ends_where_it_is_said_when_the_letters_are_sent(
     lines = conclusions_of(scenario=scenario_of(name), when=DECIDED, size="small")
     assert broken(conclusions=lines, said=said_of(incident=incident, scenario=scenario_of(name))) == []
     assert check_campaign(campaign=campaign).holds
+    assert list(says_wrongly(incident, name)) == []
     look_up(people, campaign)
     assert list(ended_wrongly(people, plot_in(name))) == []
