@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,7 @@ def _played(
     if campaign is None:
         _prepared(scenario, incident, people, plot, cast, progress)
         if plot.ends == "nothing_sent":
+            _filed(incident, cast)
             return None
         progress("freeze register and letters", 0, 0)
         _refuse_strangers(scenario, incident)
@@ -166,10 +167,11 @@ def _import_step(read: int, percent: int, rows: int) -> tuple[str, int, int]:
 
 
 def _filed(incident: Incident, cast: Cast) -> None:
-    """The drill's notices to the authorities, as if handed in the day before each was due."""
+    """The drill's notices to the authorities, as if handed in the day before each was due, and never before it was known."""
+    aware_at = datetime.fromisoformat(incident.facts.facts["anchors"]["aware_at"])
     due = incident.obligations.filter(owed="yes", cohort=None, superseded=False, filings=None).exclude(addressee="person")
     for duty in due.order_by("jurisdiction", "id"):
-        when = (duty.due_at or duty.internal_target_at or incident.facts.recorded_at) - timedelta(hours=20)
+        when = max(aware_at, (duty.due_at or duty.internal_target_at or incident.facts.recorded_at) - timedelta(hours=20))
         reference = f"DRILL-{duty.jurisdiction}-{duty.pk:04d}"
         record_filing(obligation=duty, filed_at=when, reference=reference, author=cast.officer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from incidents.audit import log
 from incidents.audit.actions import Action
 from incidents.dispatch.campaign import CampaignRefused, freeze
 from incidents.letters.render import compiled, make_letters
-from incidents.models import AffectedPerson, AuditEvent, Campaign, Incident, Message, QueueEntry
+from incidents.models import AffectedPerson, AuditEvent, Campaign, Filing, Incident, Message, QueueEntry
 from incidents.models.messages import MessageState
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.people.assessing import assess_incident
@@ -72,6 +73,17 @@ def test_where_no_data_element_is_confirmed_nothing_may_be_sent(officer: User, c
         freeze(incident=incident, author=officer)
     assert any(line.startswith("No data element is confirmed as exposed") for line in refusal.value.lines)
     assert not Campaign.objects.exists() and not Message.objects.exists()
+
+
+def test_where_nothing_may_be_sent_the_authority_that_wants_the_incident_itself_is_told_once_it_is_known(
+    officer: User, counsel: User, tmp_path: Path
+) -> None:
+    scenario, incident = opened("victorias-secret-2025", officer, tmp_path)
+    plot = plot_of(scenario=scenario)
+    assert story._played(scenario, incident, 200, plot, Cast(officer, counsel), lambda *_: None) is None
+    [filing] = Filing.objects.all()
+    aware_at = datetime.fromisoformat(scenario.facts["anchors"]["aware_at"])
+    assert (filing.obligation.jurisdiction, filing.obligation.regime, filing.filed_at) == ("IN", "cert_in", aware_at)
 
 
 def test_counsel_answers_whether_passwords_known_from_elsewhere_count(officer: User, counsel: User, tmp_path: Path) -> None:
