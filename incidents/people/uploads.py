@@ -14,6 +14,7 @@ from django.db import transaction
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
 from incidents.models import BatchState, ImportBatch, ImportPart, ImportSource, Incident
+from incidents.models.refusal import Refused
 from incidents.people.reading import LARGEST_FILE, FileRefused
 from incidents.vault import Vault
 
@@ -128,6 +129,8 @@ class SealedParts:
 
     def _part(self, number: int) -> bytes:
         if self._at_hand[0] != number:
-            sealed = ImportPart.objects.values_list("sealed", flat=True).get(batch=self._batch, number=number)
+            sealed = ImportPart.objects.filter(batch=self._batch, number=number).values_list("sealed", flat=True).first()
+            if sealed is None:
+                raise Refused("This list was imported, refused or cancelled meanwhile: its parts are not kept any more.")
             self._at_hand = number, self._vault.open_blob(sealed=sealed, bound_to=_bound_to(self._batch, number))
         return self._at_hand[1]

@@ -261,3 +261,13 @@ def test_what_was_staged_for_the_difference_is_not_shown_in_clear(incident: Inci
     assert difference(batch=newer)["new"] == 1
     stored = everything_stored().lower()
     assert "plant" not in stored and b"plant".hex() not in stored
+
+
+def test_a_list_that_somebody_cancels_while_another_confirms_it_is_refused_in_words(
+    incident: Incident, officer: User, uploaded: ImportBatch
+) -> None:
+    mapping = look(batch=uploaded).mapping
+    cancel(batch=ImportBatch.objects.get(pk=uploaded.pk), author=officer)
+    with pytest.raises(Refused, match="cancelled meanwhile"):
+        confirm(batch=uploaded, mapping=mapping, author=officer)
+    assert ImportBatch.objects.get(pk=uploaded.pk).state == "cancelled"
