@@ -8,6 +8,7 @@ LABELS = {
     "full_name": "whole name",
     "given_name": "given name",
     "family_name": "family name",
+    "second_family_name": "second family name",
     "email": "e-mail address",
     "phone": "telephone number",
     "street": "street and number",

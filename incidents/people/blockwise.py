@@ -21,7 +21,8 @@ from incidents.people.fillers import NO_NAMES, is_filler, is_filler_number, is_n
 from incidents.people.person_facts import birth_date, read_birth, read_language
 from incidents.people.reading.tables import Block
 from incidents.people.reading.tables import Row as Line
-from incidents.people.rows import KEPT, LONGEST_NAME, REFERENCE, Prepared, Preparer, Row, posted_at, whole_name
+from incidents.people.rows import KEPT, LONGEST_NAME, REFERENCE, Prepared, Preparer, Row, posted_at
+from incidents.people.whole_names import family_of, whole_name
 
 #: The cells of the columns that are read, without those that are empty in every row.
 Cells = dict[str, list[str]]
@@ -134,11 +135,8 @@ class Blockwise:
     def _odd(self, cells: Cells, size: int) -> set[int]:
         """The places of rows that have to be looked at closely; adds what is read of names, addresses and birth dates."""
         empty = [""] * size
-        full = cells.get("full_name", empty)
-        if "" in full:
-            parts = zip(full, cells.get("given_name", empty), cells.get("family_name", empty), strict=True)
-            full = [name or whole_name(given, family) for name, given, family in parts]
-        cells["full_name"], cells["emails"] = full, cells.pop("email", empty)
+        full = cells["full_name"] = _names(cells, empty)
+        cells["emails"] = cells.pop("email", empty)
         odd = set[int]()
         if "" in full or max(map(len, full), default=0) > LONGEST_NAME:
             odd.update(place for place, name in enumerate(full) if not 0 < len(name) <= LONGEST_NAME)
@@ -271,6 +269,14 @@ class Blockwise:
 def lines(column: Sequence[str]) -> str:
     """A column as it is sent: a line for each row; nothing where all are empty."""
     return "\n".join(column) if any(column) else ""
+
+
+def _names(cells: Cells, empty: list[str]) -> list[str]:
+    """The whole name of each row; two family names become one."""
+    if second := cells.pop("second_family_name", None):
+        cells["family_name"] = list(map(family_of, cells.get("family_name", empty), second))
+    full, given, family = (cells.get(name, empty) for name in ("full_name", "given_name", "family_name"))
+    return full if given is empty and family is empty else list(map(whole_name, full, given, family))
 
 
 def _without(odd: set[int], places: Sequence[int], cells: Cells) -> tuple[Sequence[int], Cells]:

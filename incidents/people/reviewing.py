@@ -118,8 +118,9 @@ def _prepared(person: AffectedPerson, fields: PersonFields) -> Prepared:
     row, expected, today = list_row(person=person, fields=fields), _expected(person), database_now().date()
     age = read_birth(fields.date_of_birth, today, expected.aware_on)[1] if fields.date_of_birth else ""
     row["flags"] = ";".join(flag for flag in person.flags if flag != age)
-    cells = [row.get(name, "") for name in COLUMNS]
-    return prepare(number=0, cells=cells, columns=COLUMNS, expected=expected, today=today)
+    # As a line of a reject file: its name is the record's, which somebody may have corrected.
+    cells, columns = [*(row.get(name, "") for name in COLUMNS), ""], (*COLUMNS, "correction_of")
+    return prepare(number=0, cells=cells, columns=columns, expected=expected, today=today)
 
 
 def _expected(person: AffectedPerson) -> Expected:

@@ -40,6 +40,7 @@ from incidents.people.questions import (
     ROW,
     Problem,
 )
+from incidents.people.whole_names import corrected_name, family_of, whole_name
 from incidents.record import PersonFields
 from incidents.visible import has_unseen, visible
 
@@ -52,7 +53,6 @@ CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85]")
 #: Here a line break is part of the address; everywhere else it is none of the field.
 OF_SEVERAL_LINES = frozenset({"street"})
 LONGEST_NAME = 500
-FAMILY_FIRST = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,50}")
 #: A long number as a spreadsheet shows it: rounded when the list was made, and nobody's number any more.
 ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?[Ee]\+[0-9]+")
@@ -66,6 +66,7 @@ class Row(NamedTuple):
     full_name: str
     given_name: str
     family_name: str
+    second_family_name: str
     email: str
     phone: str
     street: str
@@ -155,6 +156,8 @@ class Preparer:
         self._width, self._expected, self._today = len(columns), expected, today
         # The last cell is an empty one of our own: the value of every column that the file does not have.
         self._take = itemgetter(*(at.get(name, -1) for name in Row._fields))
+        # What comes back in a reject file is the record itself, and somebody may have corrected its name.
+        self._whole = corrected_name if "correction_of" in at else whole_name
         everybody = Exposed(expected.without_column)
         read = lru_cache(maxsize=4096)(lambda text: read_elements(text=text, expected=expected))
         self._exposed = read if "elements" in at else lambda _: everybody
@@ -167,7 +170,7 @@ class Preparer:
         ready, about = check_address(row.email) if row.email else ("", None)
         if rejected or (about and about.refused):
             return _nobody(number, rejected, about)
-        full = row.full_name or whole_name(row.given_name, row.family_name)
+        full = self._whole(row.full_name, row.given_name, row.family_name)
         if not full or len(full) > LONGEST_NAME or not full.isprintable() or is_no_name(full):
             problems += _about_name(full)
         street = row.street if row.street.isprintable() else _lines(row.street, problems)
@@ -191,6 +194,8 @@ class Preparer:
             cells, beyond = [*cells[:width], *[""] * (width - len(cells))], "".join(cells[width:])
         taken = self._take([*cells, ""])
         row = Row._make(map(str.strip, taken))
+        if row.second_family_name:
+            row = row._replace(family_name=family_of(row.family_name, row.second_family_name))
         if "+" in row.customer_number or "E+" in row.phone:
             row = _without_rounded(row, problems)
         # Ordinary text is printable: only what is not is searched for what would break a header or a line.
@@ -281,12 +286,6 @@ def _unsafe(taken: tuple[str, ...], beyond: str) -> Problem | None:
             reason = "a line break or control character inside the field"
             return Problem(ROW, column, reason, "remove it in the source and import the corrected row")
     return None
-
-
-def whole_name(given: str, family: str) -> str:
-    """The name of somebody whose parts alone are given. East Asian names begin with the family."""
-    parts = (family, given) if FAMILY_FIRST.search(family) else (given, family)
-    return " ".join(part for part in parts if part)
 
 
 def _about_name(name: str) -> list[Problem]:

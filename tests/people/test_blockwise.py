@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from datetime import date
+from itertools import product
 from typing import Any
 
 import pytest
@@ -47,8 +48,9 @@ ORDINARY = {
         "", "Anna Berg", "ANNA  BERG", "伊藤 直人", "Gaëlle N'Diaye", "Ｇａｅｌｌｅ", 'Robert "Bob"', "back\\slash", "A\u00a8B", "ﷺ", "¨",
         "Σίσυφος ΣΣ", "I\u0307stanbul ı", "Anna\u00a0Berg", "\u0301x", "x" * 501, "Ã©", "A\0", "A\u2028B", "straße", "ǅ", " Anna ",
     ],
-    "given_name": ["", "Anna", "直人"],
-    "family_name": ["", "Berg", "伊藤"],
+    "given_name": ["", "Anna", "直人", "Anna Maria", "N/A"],
+    "family_name": ["", "Berg", "伊藤", "Roy", "n/a"],
+    "second_family_name": ["", "Pérez", "Berg"],
     "email": [
         "", "anna@example.org", "Anna.B+x@Example.ORG", "anna@example.de", "b@example.co.uk", "test@example.org", "none@none", "na",
         "a@b", "a..b@example.org", ".a@example.org", "anna(at)example.org", "@example.org", "anna@", "example.org", "x@bücher.de",
@@ -151,6 +153,12 @@ def test_every_value_is_read_the_same_in_an_ordinary_row(column: str) -> None:
     }  # fmt: skip
     rows = [[{**usual, column: value}.get(name, "") for name in COLUMNS] for value in ORDINARY[column]]
     check(rows * 2, size=4)
+
+
+def test_a_name_of_several_columns_is_put_together_the_same() -> None:
+    names = ("full_name", "given_name", "family_name", "second_family_name")
+    rows = [["a@example.org", *parts] for parts in product(*([*ORDINARY[name][:6], "Anna", "Berg", "Roy"] for name in names))]
+    check(rows, columns=("email", *names), size=50)
 
 
 def test_rows_that_are_too_short_or_too_long_are_asked_about_beside_ordinary_ones() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from incidents.models import AffectedPerson, AuditEvent, ImportRow, Incident
 from incidents.people.deciding import confirm_rejection, propose_rejection
+from incidents.people.importing import import_people
 from incidents.vault import PersonFields, Vault
 from tests.people.conftest import Importer, Row, kinds
 
@@ -75,6 +78,18 @@ def test_each_tier_makes_two_rows_one_person(give: Any, incident: Incident, one:
 def test_two_people_who_agree_in_less_stay_two(give: Any, incident: Incident, one: Row, other: Row) -> None:
     give(one, other)
     assert len(people(incident)) == 2 and not ImportRow.objects.filter(outcome="merged").exists()
+
+
+@pytest.mark.parametrize("columns", ["nome,cognome", "full_name,family_name", "nombre,primer_apellido", "name,surname"])
+@pytest.mark.parametrize("born", ["1985-01-20", ""])
+def test_people_of_one_given_name_stay_two_whatever_the_columns_are_called(
+    incident: Incident, officer: User, tmp_path: Path, columns: str, born: str
+) -> None:
+    path, address = tmp_path / "list.csv", "marco{}@example.org" if born else "family@example.org"
+    rows = [f"Marco,{name},{address.format(at)},{born},IT" for at, name in enumerate(("Rossi", "Bianchi"))]
+    path.write_text("\n".join([f"{columns},email,date_of_birth,stated_country", *rows]))
+    import_people(incident=incident, path=path, author=officer)
+    assert [fields.full_name for fields in people(incident)] == ["Marco Rossi", "Marco Bianchi"] and not kinds(incident)
 
 
 def test_one_person_with_several_addresses_keeps_them_all_in_order(give: Any, incident: Incident) -> None:

@@ -385,6 +385,60 @@ def test_a_name_in_two_columns_is_put_together_as_its_people_write_it(given_name
     assert prepared(full_name="", given_name=given_name, family_name=family_name).fields.full_name == whole
 
 
+@pytest.mark.parametrize(
+    ("full_name", "given_name", "family_name", "whole"),
+    [
+        ("Marco", "", "Rossi", "Marco Rossi"),
+        ("Rossi", "Marco", "", "Marco Rossi"),
+        ("Marco", "Marco", "Rossi", "Marco Rossi"),
+        ("José García", "José", "García Pérez", "José García Pérez"),
+        ("J. Smith", "John", "Smith", "John Smith"),
+        ("Oliver", "", "Li", "Oliver Li"),
+        ("Anna Verdi", "", "Neri", "Anna Verdi Neri"),
+        ("N/A", "Marco", "Rossi", "Marco Rossi"),
+        ("直人", "", "伊藤", "伊藤 直人"),
+    ],
+)
+def test_a_whole_name_takes_up_what_it_lacks_of_the_parts_beside_it(
+    full_name: str, given_name: str, family_name: str, whole: str
+) -> None:
+    assert prepared(full_name=full_name, given_name=given_name, family_name=family_name).fields.full_name == whole
+
+
+@pytest.mark.parametrize(
+    ("full_name", "given_name", "family_name"),
+    [
+        ("Marco Rossi", "", "Rossi"),
+        ("Marco Rossi", "Marco", "Rossi"),
+        ("Rossi, Marco", "Marco", "Rossi"),
+        ("Dr. Marco Rossi", "Marco", "Rossi"),
+        ("MEHMET YILMAZ", "Mehmet", "Yılmaz"),
+        ("Anna Meier-Schulz", "Anna", "Meier Schulz"),
+        ("John Smith", "J.", "Smith"),
+        ("Marco Rossi", "n/a", "-"),
+        ("伊藤直人", "直人", "伊藤"),
+        ("Marco", "", ""),
+    ],
+)
+def test_a_whole_name_that_holds_its_parts_is_left_as_it_is(full_name: str, given_name: str, family_name: str) -> None:
+    assert prepared(full_name=full_name, given_name=given_name, family_name=family_name).fields.full_name == full_name
+
+
+def test_two_family_names_in_two_columns_are_one() -> None:
+    fields = prepared(full_name="", given_name="Lucía", family_name="García", second_family_name="Pérez").fields
+    assert (fields.full_name, fields.family_name) == ("Lucía García Pérez", "García Pérez")
+
+
+@pytest.mark.parametrize(
+    ("full_name", "family_name", "whole"), [("Anna Bär", "Bähr", "Anna Bär"), ("Marco", "Rossi", "Marco Rossi")]
+)
+def test_a_whole_name_that_somebody_corrected_takes_up_nothing_unless_it_is_half_a_name(
+    full_name: str, family_name: str, whole: str
+) -> None:
+    row = prepared(full_name=full_name, given_name="", family_name=family_name, correction_of="1-2")
+    assert row.fields.full_name == whole
+
+
 def test_an_address_that_was_corrected_is_judged_as_one_on_the_list() -> None:
     fields = prepared(street="1 rue X", postcode="75001", city="Paris").fields
     assert can_be_posted(fields=fields, place="FR", flags=[])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from incidents.people.reading import names
 from incidents.people.reading.files import LONGEST_COLUMN, MOST_COLUMNS, FileRefused
 from incidents.people.reading.names import KNOWN_COLUMNS, lacking
+from incidents.people.whole_names import holds
 
 #: Somebody's address in place of a column's name.
 ADDRESS = re.compile(r"[^_]@[^_@]+\.")
@@ -93,22 +94,33 @@ def _claim(name: str, header: Sequence[str], values: Mapping[str, list[str]]) ->
         ours = "email" if _mostly(values[name], _is_email) else "street"
     elif key in names.EMAIL_IF_SO and _mostly(values[name], _is_email):
         ours = "email"
-    elif key in names.NAME_OR_FAMILY_NAME:
+    elif key in names.NAME_OR_PART:
         ours = _kind_of_name(name, header, values)
     shape = SHAPES.get(ours)
     return "" if shape and any(values[name]) and not _mostly(values[name], shape) else ours
 
 
 def _kind_of_name(name: str, header: Sequence[str], values: Mapping[str, list[str]]) -> str:
-    """'Name' beside 'Vorname' is the family name, unless its values hold the given name as well."""
-    meanings = {names.MEANINGS.get(names.known_key(other), "") for other in header}
-    if "full_name" in meanings:
+    """'Name' beside 'Vorname' is the family name, 'Nome' beside 'Cognome' the given name, unless it holds the other as well.
+
+    Beside both it is the whole name, unless its values hold neither.
+    """
+    others = {names.MEANINGS.get(names.known_key(other), ""): other for other in header}
+    if "full_name" in others:
         return ""
-    if "given_name" not in meanings or "family_name" in meanings:
+    parts = [other for ours, other in others.items() if ours in ("given_name", "family_name")]
+    held = [answer for other in parts if (answer := _mostly_holds(values[name], values[other])) is not None]
+    if len(parts) == 2:
+        return "full_name" if any(held) or not held else ""
+    if not parts or any(held):
         return "full_name"
-    given = next(other for other in header if names.MEANINGS.get(names.known_key(other)) == "given_name")
-    pairs = [(whole, first) for whole, first in zip(values[name], values[given], strict=True) if whole and first]
-    return "full_name" if pairs and sum(first in whole.split() for whole, first in pairs) > len(pairs) / 2 else "family_name"
+    return "family_name" if "given_name" in others else "given_name"
+
+
+def _mostly_holds(wholes: Sequence[str], parts: Sequence[str]) -> bool | None:
+    """Whether most values of one column hold those of another; None where none stand side by side."""
+    pairs = [(whole, part) for whole, part in zip(wholes, parts, strict=True) if whole and part]
+    return sum(holds(whole, part) for whole, part in pairs) > len(pairs) / 2 if pairs else None
 
 
 def _mostly(values: Sequence[str], shape: Callable[[str], bool]) -> bool:
@@ -135,7 +147,7 @@ def _has_letter(text: str) -> bool:
 #: What the values of a column look like; a name is not believed when most of the values are something else.
 SHAPES: dict[str, Callable[[str], bool]] = {
     "email": _is_email, "phone": _has_digit, "postcode": _has_digit, "date_of_birth": _has_digit, "street": _no_email,
-    "full_name": _has_letter, "given_name": _has_letter, "family_name": _has_letter, "city": _has_letter,
-    "customer_number": _no_email, "stated_country": _has_letter, "billing_country": _has_letter, "shipping_country": _has_letter,
-    "ip_country": _has_letter, "language": _has_letter, "region": _has_letter,
+    "full_name": _has_letter, "given_name": _has_letter, "family_name": _has_letter, "second_family_name": _has_letter,
+    "city": _has_letter, "customer_number": _no_email, "stated_country": _has_letter, "billing_country": _has_letter,
+    "shipping_country": _has_letter, "ip_country": _has_letter, "language": _has_letter, "region": _has_letter,
 }  # fmt: skip

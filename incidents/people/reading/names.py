@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 
 KNOWN_COLUMNS = (
-    "person_id", "customer_number", "given_name", "family_name", "full_name", "email", "phone", "street", "city", "region",
-    "postcode", "billing_country", "shipping_country", "stated_country", "phone_prefix", "loyalty_home_store",
+    "person_id", "customer_number", "given_name", "family_name", "second_family_name", "full_name", "email", "phone", "street",
+    "city", "region", "postcode", "billing_country", "shipping_country", "stated_country", "phone_prefix", "loyalty_home_store",
     "ip_country", "language", "elements", "date_of_birth", "flags", "representative_role", "representative_name",
     "representative_email", "correction_of",
 )  # fmt: skip
@@ -21,7 +21,7 @@ REACHING = ("email", "street")
 REQUIRED = (NAMING, REACHING)
 
 
-ASKED_OF_VALUES = ("email_or_street", "email_if_so", "name_or_family_name")
+ASKED_OF_VALUES = ("email_or_street", "email_if_so", "name_or_part")
 BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
 SLASHES = re.compile(r"[/|\\]|_-_")
 #: What a bracket behind a name says of its values and of nobody else: the order of a date, a kind of code, whether it is needed.
@@ -84,5 +84,5 @@ _KNOWN = yaml.safe_load(Path(__file__).with_name("column-names.yaml").read_text(
 MEANINGS = {key: ours for ours, words in _KNOWN["meanings"].items() for key in _names(words)}
 EMAIL_OR_STREET = frozenset(_names(_KNOWN["email_or_street"]))
 EMAIL_IF_SO = frozenset(_names(_KNOWN["email_if_so"]))
-NAME_OR_FAMILY_NAME = frozenset(_names(_KNOWN["name_or_family_name"]))
-_KNOWN_BY_VALUES = dict(zip(ASKED_OF_VALUES, (EMAIL_OR_STREET, EMAIL_IF_SO, NAME_OR_FAMILY_NAME), strict=True))
+NAME_OR_PART = frozenset(_names(_KNOWN["name_or_part"]))
+_KNOWN_BY_VALUES = dict(zip(ASKED_OF_VALUES, (EMAIL_OR_STREET, EMAIL_IF_SO, NAME_OR_PART), strict=True))
