@@ -57,6 +57,8 @@ class ImportReport:
     difference: dict[str, int] | None = None
     #: The columns of the file that were not read, by the file's own names.
     unread: tuple[str, ...] = ()
+    #: What is said of the sheets of a workbook that nobody sees, and that were not read.
+    hidden: str = ""
     #: Who of the list looks like somebody whom two people rejected before.
     again: Again = NOBODY
 
@@ -160,9 +162,9 @@ def _carry(batch: ImportBatch, reader: Reader | None, file: ListFile | None, pro
         raise
     # Whoever the list marks as having asked for erasure: recorded now, done when the duty to tell them is met.
     open_pending(incident=batch.incident, actor=author_of(batch=batch))
-    unread = file.unread if file else ()
+    unread, hidden = (file.unread, file.hidden) if file else ((), "")
     numbers, again = counted or account(incident=batch.incident), rejected_again(batch=batch)
-    return ImportReport(False, batch.rows, numbers, batch.difference, unread, again)
+    return ImportReport(False, batch.rows, numbers, batch.difference, unread, hidden, again)
 
 
 def _settle(batch: ImportBatch, progress: Progress | None) -> Accounting | None:

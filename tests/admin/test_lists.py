@@ -23,6 +23,7 @@ from incidents.people.uploads import receive
 from incidents.vault.master import MasterKeyWrong
 from tests.admin.case import PERSONAL, at, posted, said
 from tests.conftest import NOW
+from tests.people.workbooks import workbook
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,12 @@ def test_a_list_is_uploaded_looked_at_confirmed_and_imported(
     assert "became a person" in shown
     assert not ImportPart.objects.exists()
     assert "done" in newest(opened).state
+
+
+def test_the_page_counts_the_hidden_sheets_of_a_workbook(desk: Client, opened: Incident) -> None:
+    sent(desk, opened, workbook(change=lambda sheet: setattr(sheet.parent.create_sheet("Old"), "sheet_state", "hidden")))
+    shown = desk.get(at("list", opened.pk, newest(opened).pk)).content.decode()
+    assert "The workbook has 1 hidden sheet: not read." in shown and "Old" not in shown
 
 
 def test_the_sample_rows_are_masked_until_somebody_says_why(desk: Client, opened: Incident, list_file: Path) -> None:

@@ -364,7 +364,7 @@ def test_case_20_a_hidden_sheet_is_not_read_and_cannot_be_said() -> None:
     for state in ("hidden", "veryHidden"):
         hidden.sheet_state = state
         file, rows = read(saved(book))
-        assert (file.sheet, rows) == ("Sheet", CELLS)
+        assert (file.sheet, rows, file.hidden_sheets) == ("Sheet", CELLS, 1) and "Secret" not in file.hidden
         assert "is hidden" in refusal(saved(book), sheet="Secret")
 
 

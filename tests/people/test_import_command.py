@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import openpyxl
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
@@ -37,6 +38,18 @@ def test_a_dry_run_shows_columns_and_masked_rows_and_stores_nothing(incident: In
     assert "full_name = full_name" in said and "row 2: " in said and "c•••@e•••" in said
     assert CLAIRE["full_name"] not in said and CLAIRE["email"] not in said
     assert not ImportBatch.objects.exists() and not incident.sources.exists()
+
+
+def test_hidden_sheets_are_counted_before_and_after_the_import_and_not_named(incident: Incident, tmp_path: Path) -> None:
+    book, path = openpyxl.Workbook(), tmp_path / "list.xlsx"
+    for row in (["full_name", "email", "stated_country"], ["Anna Berg", "anna@example.org", "FR"]):
+        book.active.append(row)
+    for state in ("hidden", "veryHidden"):
+        book.create_sheet(f"Claire {state}").sheet_state = state
+    book.save(path)
+    for options in (["--dry-run"], []):
+        said = run(incident.reference, path, *options)
+        assert "The workbook has 2 hidden sheets: not read." in said and "Claire" not in said
 
 
 def test_a_column_is_said(incident: Incident, officer: User, tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ class Command(OperatorCommand):
     def _show(self, seen: Look) -> None:
         for name, ours in seen.mapping.items():
             self.say(f"{name} = {ours or '(not read)'}")
+        if seen.file.hidden:
+            self.say(seen.file.hidden)
         for number, cells in seen.samples:
             self.say(f"row {number}: " + " | ".join(mask(cell) for cell in cells))
         self.say("Nothing was imported. Other columns are said with --map COLUMN=OURS.")
@@ -111,6 +113,8 @@ class Command(OperatorCommand):
             self.say("No line of this reject file was changed; nothing is different.")
         if report.unread:
             self.say(f"Columns that were not read: {', '.join(report.unread)}. What they hold is said with --map COLUMN=OURS.")
+        if report.hidden:
+            self.say(report.hidden)
         if report.again.number:
             named = ", ".join(reference for _, reference in report.again.people)
             self.say(

@@ -75,7 +75,7 @@ def _xlsx(raw: BinaryIO, size: int, asked: str | None) -> ListFile:
     with nullcontext() if asked else for_good():
         book = open_workbook(raw=raw, size=size, sheet=asked)
         sheets.survey(book=book)
-    return ListFile(sha256=sha256, size=size, kind="xlsx", sheet=book.sheet)
+    return ListFile(sha256=sha256, size=size, kind="xlsx", sheet=book.sheet, hidden_sheets=book.hidden_sheets)
 
 
 def _header(raw: BinaryIO, file: ListFile) -> list[str]:

@@ -70,6 +70,8 @@ class ListFile:
     encoding: str = ""  # csv
     delimiter: str = ""  # csv
     sheet: str = ""  # xlsx
+    #: How many sheets of the workbook nobody sees; they are not read.
+    hidden_sheets: int = 0
     #: The names of the columns as the file has them, normalised.
     header: tuple[str, ...] = ()
     #: Our name of each column; "" = not read.
@@ -79,6 +81,14 @@ class ListFile:
     def unread(self) -> tuple[str, ...]:
         """The columns of the file that are not read."""
         return tuple(name for name, ours in zip(self.header, self.columns, strict=True) if name and not ours)
+
+    @property
+    def hidden(self) -> str:
+        """What is said of the hidden sheets; empty where there are none."""
+        if not self.hidden_sheets:
+            return ""
+        sheets = "1 hidden sheet" if self.hidden_sheets == 1 else f"{self.hidden_sheets} hidden sheets"
+        return f"The workbook has {sheets}: not read. Show what is hidden; people who stand there alone need a list of their own."
 
     @property
     def lacking(self) -> str:

@@ -39,6 +39,7 @@ class Workbook:
     strings: str
     formats: tuple[Format | None, ...]
     since_1904: bool
+    hidden_sheets: int
 
 
 def open_workbook(*, raw: BinaryIO, size: int, sheet: str | None) -> Workbook:
@@ -57,10 +58,11 @@ def open_workbook(*, raw: BinaryIO, size: int, sheet: str | None) -> Workbook:
     book = _Book()
     known = Handlers(in_sheets(sheet=book.sheet, workbookPr=book.properties))
     read(pieces=[whole(container=container, name=main, most=LARGEST_PART)], handlers=known)
-    chosen = _sheet(book, relations, sheet)
+    sheets = [sheet for sheet in book.sheets if sheet.relation in relations and relations[sheet.relation].kind == "worksheet"]
+    chosen, hidden = _sheet(sheets, sheet), sum(one.hidden for one in sheets)
     formats = _formats(container, _only(relations, "styles"))
     part, strings = relations[chosen.relation].target, _only(relations, "sharedStrings")
-    return Workbook(container, chosen.name, part, strings, formats, book.since_1904)
+    return Workbook(container, chosen.name, part, strings, formats, book.since_1904, hidden)
 
 
 def _only(relations: dict[str, _Relation], kind: str) -> str:
@@ -165,8 +167,7 @@ class _Book:
         self.sheets.append(_Sheet(attributes.get("name", ""), relation, attributes.get("state", "visible") != "visible"))
 
 
-def _sheet(book: _Book, relations: dict[str, _Relation], asked: str | None) -> _Sheet:
-    sheets = [sheet for sheet in book.sheets if sheet.relation in relations and relations[sheet.relation].kind == "worksheet"]
+def _sheet(sheets: list[_Sheet], asked: str | None) -> _Sheet:
     visible = [sheet for sheet in sheets if not sheet.hidden]
     if asked:
         visible = [sheet for sheet in visible if sheet.name == asked]
