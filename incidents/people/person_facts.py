@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
@@ -31,6 +31,9 @@ ANSWERED_BY = {
     "next_of_kin": frozenset({NEXT_OF_KIN, ADDRESS, NO_CHANNEL}),
     "attorney": frozenset({GUARDIAN, NEXT_OF_KIN, ADDRESS, NO_CHANNEL}),
 }
+MINORS = ("minor_under_16", "minor_16_17")
+#: In place of the question about somebody under 16.
+MINOR_OF_SOME_AGE = "called a minor beside no date of birth that says so, taken as under 16: a guardian may have to be told"
 MOST_WORDS = 60
 LONGEST_LANGUAGE = 12
 EARLIEST_BIRTH = date(1900, 1, 2)
@@ -132,13 +135,21 @@ def foreign_numbers(*, exposed: Exposed, place: str) -> list[Problem]:
     return [Problem(DATA, "elements", reason, "check the row; accept it where this person has that number, or correct it")]
 
 
-def read_flags(*, text: str) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
-    """The flags of a row, and the questions that they raise."""
+def read_flags(*, text: str, age: str = "") -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+    """The flags of a row, and the questions that they raise. `age`: the flag of a minor by the date of birth, if any."""
     if not text:
         return (), ()
     said = (word.replace("-", "_") for word in words_of(text=text))
     words = {_words()["flags"].get(word, word) for word in said}
+    minor = words & {*_words()["minors"]}
+    words -= minor
+    stricter = bool(minor) and not age and words.isdisjoint(MINORS)
+    if minor and words.isdisjoint(MINORS):
+        words.add(age or MINORS[0])
     problems = [Problem(kind, "flags", reason, remedy) for kind, reason, remedy in _asked_of(words)]
+    if stricter:
+        known = FLAG_QUESTIONS[MINORS[0]][1]
+        problems = [replace(problem, reason=MINOR_OF_SOME_AGE) if problem.reason == known else problem for problem in problems]
     if words - FLAGS:
         problems.insert(0, Problem(DATA, "flags", "an unknown flag", f"use {', '.join(sorted(FLAGS))}"))
     return tuple(sorted(words & FLAGS)), tuple(problems)

@@ -14,7 +14,7 @@ from incidents.audit.log import database_now
 from incidents.models import AffectedPerson, ImportBatch, QueueEntry
 from incidents.models.people import QueueStatus
 from incidents.people.decisions import WAITING, follow, write
-from incidents.people.person_facts import Expected, minor_by_age, read_birth, read_flags
+from incidents.people.person_facts import MINOR_OF_SOME_AGE, MINORS, Expected, minor_by_age, read_birth, read_flags
 from incidents.people.questions import FLAG_QUESTIONS, GUARDIAN, Problem
 from incidents.people.reading import KNOWN_COLUMNS
 from incidents.people.rows import NO_ADDRESS, ONLY_POST, Prepared, prepare
@@ -27,9 +27,10 @@ Key = tuple[str, str, str]
 COLUMNS = tuple(name for name in KNOWN_COLUMNS if name not in ("correction_of", "truth_residency", "truth_element_set"))
 #: What a correction of these raises is asked as on a list.
 RAISING = frozenset({"flags", "date_of_birth", "full_name", "representative_role", "representative_name", "representative_email"})
-MINORS = ("minor_under_16", "minor_16_17")
-#: A minor is the same question by a flag and by the birth date.
-BY_AGE = {minor_by_age(flag=flag).reason: FLAG_QUESTIONS[flag][1] for flag in MINORS}
+#: A minor is the same question by a flag, by the birth date, and without any.
+BY_AGE = {minor_by_age(flag=flag).reason: FLAG_QUESTIONS[flag][1] for flag in MINORS} | {
+    MINOR_OF_SOME_AGE: FLAG_QUESTIONS[MINORS[0]][1]
+}
 DECIDED = (QueueStatus.CORRECTED, QueueStatus.REJECTED)
 
 

@@ -161,7 +161,7 @@ class Preparer:
         everybody = Exposed(expected.without_column)
         read = lru_cache(maxsize=4096)(lambda text: read_elements(text=text, expected=expected))
         self._exposed = read if "elements" in at else lambda _: everybody
-        self._flags = lru_cache(maxsize=1024)(lambda text: read_flags(text=text))
+        self._flags = lru_cache(maxsize=1024)(lambda text, age: read_flags(text=text, age=age))
 
     def prepare(self, number: int, cells: list[str]) -> Prepared:
         """Read one row. Every doubt becomes a Problem; nothing is dropped or repaired silently."""
@@ -215,14 +215,13 @@ class Preparer:
 
     def _words(self, row: Row, place: residence.Residence, problems: list[Problem]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The exposed elements and the flags; somebody under age by their birth date is flagged as such."""
-        exposed, (flags, asked) = self._exposed(row.elements), self._flags(row.flags)
+        birth = row.date_of_birth
+        doubt, minor = read_birth(birth, self._today, self._expected.aware_on) if birth else ("", "")
+        exposed, (flags, asked) = self._exposed(row.elements), self._flags(row.flags, minor)
         problems += exposed.problems
         if exposed.of_one_country:
             problems += foreign_numbers(exposed=exposed, place=place.place)
         problems += asked
-        if not row.date_of_birth:
-            return exposed.elements, flags
-        doubt, minor = read_birth(row.date_of_birth, self._today, self._expected.aware_on)
         if doubt:
             problems.append(Problem(DATA, "date_of_birth", doubt, "write it as YYYY-MM-DD"))
         if not minor or "minor_under_16" in flags or "minor_16_17" in flags:

@@ -67,7 +67,7 @@ ORDINARY = {
     "loyalty_home_store": ["", "FR Paris", "JP Tokyo", "France", "UK London", "x" * 90],
     "language": ["", "fr", "fr_CA", "de-CH", "Deutsch", "x" * 20],
     "elements": ["", "name;email", "ssn", "email,phone", "secret", "password|name"],
-    "flags": ["", "moved", "deceased", "minor_16_17", "do-not-contact;moved", "erasure_pending", "what"],
+    "flags": ["", "moved", "deceased", "minor_16_17", "do-not-contact;moved", "erasure_pending", "what", "minor"],
     "date_of_birth": ["", "1980-01-01", "2012-05-05", "2009-09-02", "1900-01-01", "31.12.1980", "2030-01-01", "n/a"],
     "representative_role": ["", "", "", "guardian", "aunt"],
     "representative_name": ["", "", "", "Vera Berg"],

@@ -151,6 +151,28 @@ def test_a_flag_that_only_describes_asks_nothing(flag: str) -> None:
     assert row.flags == (flag,) and row.problems == ()
 
 
+@pytest.mark.parametrize(
+    ("flags", "born", "kept", "reason"),
+    [
+        ("minor", "", ("minor_under_16",), "no date of birth that says so"),
+        ("Minor; employee", "", ("employee", "minor_under_16"), "no date of birth that says so"),
+        ("minor", "2010-01-01", ("minor_16_17",), "16 or 17: a guardian"),
+        ("minor", "2015-01-01", ("minor_under_16",), "under 16: a guardian"),
+        ("minor", "1980-01-01", ("minor_under_16",), "no date of birth that says so"),
+        ("minor; minor_16_17", "", ("minor_16_17",), "16 or 17: a guardian"),
+        ("under 18", "", ("minor_under_16",), "no date of birth that says so"),
+    ],
+)
+def test_a_minor_is_one_of_the_age_that_is_known_and_else_the_stricter(
+    flags: str, born: str, kept: tuple[str, ...], reason: str
+) -> None:
+    given = replace(expected(), aware_on=date(2026, 9, 1))
+    row = {**ANNA, "flags": flags, "date_of_birth": born}
+    read = prepare(number=2, cells=list(row.values()), columns=tuple(row), expected=given, today=TODAY)
+    assert read.flags == kept and [problem.kind for problem in read.problems] == [QueueKind.GUARDIAN]
+    assert reason in read.problems[0].reason
+
+
 def test_an_unknown_flag_is_not_stored() -> None:
     assert prepared(flags="vip;employee").flags == ("employee",)
 
