@@ -68,7 +68,8 @@ SELECT id, subject, sealed, wrapped_key, key_version, reference, residence, resi
   elements, flags, language, has_post
 FROM incidents_affectedperson WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"""
 QUEUE = """
-SELECT person_id, id, kind, "column", reason, remedy, status FROM incidents_queueentry WHERE person_id = ANY(%s) ORDER BY id"""
+SELECT person_id, id, kind, "column", reason, remedy, status, decision_reason FROM incidents_queueentry
+WHERE person_id = ANY(%s) ORDER BY id"""
 #: Those whose questions changed, but for people on a frozen register: their status is what the register says.
 FOLLOWED = "SELECT person FROM asked WHERE NOT frozen"
 UNREADABLE = {
@@ -115,6 +116,7 @@ class _Entry(NamedTuple):
     reason: str
     remedy: str
     status: str
+    decision_reason: str
 
     def question(self) -> joining.Question:
         """The entry as the question that a row raised."""
@@ -273,8 +275,11 @@ def _add(one: _Known, written: _Written, work: _Work) -> None:
         record = record_of(whole, one.person.subject, work.vault)
         written.added.append((pk, one.rows[-1].row.number, *record[:PROBLEMS], *record[PROBLEMS + 1 :]))
         written.changed[pk] = before
-    closed = _answered(queue, whole, corrected=base is not before)
-    written.asked.append(_asked(pk, one.of_this_list(whole.problems), closed, queue, frozen=False))
+    corrected = base is not before
+    closed = _answered(queue, whole, corrected=corrected)
+    # What only a row had answered, no person, a corrected row can ask again: nobody gets clear without a place.
+    known = [entry for entry in queue if not corrected or entry.decision_reason != ANSWERED]
+    written.asked.append(_asked(pk, one.of_this_list(whole.problems), closed, known, frozen=False))
 
 
 def _keep_own_rows(written: _Written, work: _Work) -> None:

@@ -22,6 +22,10 @@ from incidents.record import PersonFields
 SINGLE = ("full_name", "given_name", "family_name", "phone", "customer_number", "date_of_birth")
 POSTAL = ("street", "city", "region", "postcode")
 REPRESENTATIVE = ("representative_role", "representative_name", "representative_email")
+#: What tells where somebody lives, beside the postal address: pairs of the record's evidence, and the phone number.
+EVIDENCE = ("stated_country", "billing_country", "shipping_country", "phone_prefix", "loyalty_home_store", "ip_country")
+#: Questions that ask where somebody lives.
+OF_PLACE = frozenset({QueueKind.RESIDENCE_UNKNOWN, QueueKind.STATE_UNKNOWN, QueueKind.RESIDENCE_CONFLICT})
 Question = dict[str, str]
 #: Somebody has to say which of them reads the letter; no row of a list can.
 TWO_READERS: Question = asdict(
@@ -52,10 +56,11 @@ class Whole(Seen):
 def join(rows: Sequence[KeptRow], *, decided: bool = False) -> Whole:
     """All rows of one person as one; the first is the person who stays. `decided`: a person has set the residence."""
     first = rows[0]
-    fields = join_fields([row.fields for row in rows if row.fields])
     homes = [] if decided else _homes([row.residence for row in rows])
     # One better-known home answers an unknown one; several are asked about.
     best = next((row for row in rows if len(homes) == 1 and row.residence == homes[0]), first)
+    home = best.fields if best.residence != first.residence else None
+    fields = join_fields([row.fields for row in rows if row.fields], home=home)
     conflict, flags = len(homes) > 1, sorted({flag for row in rows for flag in row.flags})
     has_post = can_be_posted(fields=fields, place=best.residence, flags=flags)
     questions = [one if has_post else BY_POST.get(one["reason"], one) for row in rows for one in row.problems]
@@ -83,20 +88,25 @@ def posted_anew(whole: Whole) -> Whole:
     return replace(whole, has_post=can_be_posted(fields=whole.fields, place=whole.residence, flags=whole.flags))
 
 
-def join_fields(records: Sequence[PersonFields]) -> PersonFields:
-    """The first record with all addresses of all, and its blanks filled from the others in their order."""
+def join_fields(records: Sequence[PersonFields], *, home: PersonFields | None = None) -> PersonFields:
+    """The first record with all addresses of all, and its blanks filled from the others in their order.
+
+    `home`: the record that answered where the person lives. It tells their home too, so that the person says one thing only.
+    """
     first, *others = records
     filled: dict[str, str] = {}
     for name in SINGLE:
         if not getattr(first, name):
             filled[name] = next((value for other in others if (value := getattr(other, name))), "")
-    if not (first.street or first.postcode):
-        home = next((other for other in others if other.street or other.postcode), first)
-        filled |= {name: getattr(home, name) for name in POSTAL}
+    posted = (*([home] if home else []), first, *others)
+    at = next((one for one in posted if one.street or one.postcode), first)
+    filled |= {name: getattr(at, name) for name in POSTAL}
     # Role, name and address are one answer: of two representatives no third one may be made.
     named = [reader for record in records if any(reader := reader_of(record))]
     filled |= dict(zip(REPRESENTATIVE, next((one for one in named if all(one)), (named or [reader_of(first)])[0]), strict=True))
-    evidence: Mapping[str, str] = dict(pair for record in reversed(records) for pair in record.evidence)
+    told = [pair for record in reversed(records) for pair in record.evidence]
+    told += [pair for pair in home.evidence if pair[0] in EVIDENCE] if home else []
+    evidence: Mapping[str, str] = dict(told)
     ordered = {name: evidence[name] for record in records for name, _ in record.evidence}
     emails = tuple(dict.fromkeys(address for record in records for address in record.emails))
     return replace(first, **filled, emails=emails, evidence=tuple(ordered.items()))
@@ -150,12 +160,29 @@ def replaced(before: KeptRow, row: KeptRow, *, columns: Sequence[str], decided: 
     if "email" in here:
         texts["emails"] = tuple(dict.fromkeys((*new.emails, *old.emails[1:])))
     evidence = {name: value for name, value in old.evidence if name not in here} | dict(new.evidence)
-    place = {} if decided else {name: getattr(row, name) for name in ("residence", "residence_from", "confidence", "possible")}
+    stands = _same_evidence(old, new, here)
+    places = ("residence", "residence_from", "confidence", "possible")
+    place = {} if decided or stands else {name: getattr(row, name) for name in places}
     seen = {name: getattr(row, name) for name in ("elements", "flags", "language") if name in here}
-    made = replace(
-        before, fields=replace(old, **texts, evidence=tuple(evidence.items())), problems=row.problems, **place, **seen
-    )  # fmt: skip
+    fields, problems = replace(old, **texts, evidence=tuple(evidence.items())), _after(before, row) if stands else row.problems
+    made = replace(before, fields=fields, problems=problems, **place, **seen)
     return replace(made, has_post=can_be_posted(fields=made.fields or old, place=made.residence, flags=made.flags))
+
+
+def _same_evidence(old: PersonFields, new: PersonFields, columns: set[str]) -> bool:
+    """Whether a corrected row says of where somebody lives what their record says: then nobody answered that anew."""
+    texts = columns & {*POSTAL, "phone"}
+    was, now = dict(old.evidence), dict(new.evidence)
+    return all(getattr(old, name) == getattr(new, name) for name in texts) and all(
+        was.get(name, "") == now.get(name, "") for name in columns & {*EVIDENCE}
+    )
+
+
+def _after(before: KeptRow, row: KeptRow) -> list[Question]:
+    """The questions after a corrected row that left the residence alone: what was asked about it waits on."""
+    same = row.residence == before.residence
+    raised = [one for one in row.problems if same or one["kind"] not in OF_PLACE]
+    return raised + [one for one in before.problems if one["kind"] in OF_PLACE and one not in raised]
 
 
 def taken_out(now: KeptRow, with_it: Whole, without_it: Whole) -> Whole:

@@ -14,6 +14,7 @@ from incidents.law.facts import Addressee, Assessment, Duty, Group, Owed
 from incidents.law.pack import load_packs
 from incidents.models import AffectedPerson, Finding, Incident, PersonStatus, QueueEntry
 from incidents.models.people import QueueKind, QueueStatus
+from incidents.people.adding import ANSWERED
 from incidents.people.assessing import groups_of, handling_of, known, plain
 from incidents.people.residence import PART_UNKNOWN
 from incidents.people.supposing import MINORS
@@ -26,6 +27,7 @@ WAITS = {
     QueueStatus.REJECTION_PROPOSED: "waits for the second person of a rejection; the register cannot be frozen before",
     QueueStatus.CORRECTED: "a person accepted it as it stands",
 }
+BY_A_ROW = "a row of a list answered it; nobody else did"
 SETTLED = "no question about it is open"
 Findings = Mapping[tuple[str, str], Finding]
 #: More places than these are shown by what the law would ask there, not one by one.
@@ -168,6 +170,8 @@ def waits(*, entries: Sequence[QueueEntry]) -> str:
     held = [entry.held_until for entry in asked if entry.status == QueueStatus.HELD and entry.held_until]
     if held:
         return f"held until {max(held).isoformat()}; it is decided then, and deadlines run on meanwhile"
+    if asked and all(entry.decision_reason == ANSWERED for entry in asked):
+        return BY_A_ROW
     return WAITS[QueueStatus.CORRECTED] if asked else SETTLED
 
 

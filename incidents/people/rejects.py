@@ -22,7 +22,7 @@ from incidents.people.adding import WEIGHED
 from incidents.people.come_back import MARK, mark_of
 from incidents.people.decisions import LATER, LEFT
 from incidents.people.inert import as_text
-from incidents.people.joining import POSTAL, SINGLE
+from incidents.people.joining import EVIDENCE, POSTAL, SINGLE
 from incidents.people.kept import KeptRow, open_row
 from incidents.people.reviewing import COLUMNS, list_row
 from incidents.vault import CannotOpen, Vault
@@ -137,8 +137,10 @@ def _of_others(cells: dict[str, str], person: dict[str, str], own: KeptRow) -> d
     """What other rows of the person said, in the cells of their own row: the line that comes back stands for the whole person."""
     if own.fields is None:
         return {}
-    # Where only another row said something, the cell of this one was empty.
-    found = {name: person[name] for name in (*SINGLE, *POSTAL) if cells.get(name) == "" and not getattr(own.fields, name)}
+    said_here = {name: getattr(own.fields, name) for name in (*SINGLE, *POSTAL)} | dict(own.fields.evidence)
+    # Where the person says something else by now, another row said it; what nobody could take stands in no record.
+    names = [name for name in (*SINGLE, *POSTAL, *EVIDENCE) if name in cells]
+    found = {name: person.get(name, "") for name in names if person.get(name, "") != said_here.get(name, "")}
     for name, said in (("elements", own.elements), ("flags", own.flags)):
         others = [word for word in person.get(name, "").split(";") if word and word not in said]
         if others and name in cells:

@@ -15,11 +15,13 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incidents.models import AffectedPerson, Incident
-from incidents.people import deciding, erased_list, rejects
+from incidents.models import AffectedPerson, Incident, QueueEntry
+from incidents.people import deciding, erased_list, joining, rejects
+from incidents.people.adding import ANSWERED
 from incidents.people.come_back import MARK
 from incidents.people.importing import ImportReport, account, import_people
 from incidents.people.inert import as_text, inert, restored
+from incidents.people.possible_laws import waits
 from incidents.people.reading import FileRefused
 from incidents.people.rejects import HEADER, write_reject_file
 from incidents.vault import Vault
@@ -426,3 +428,83 @@ def test_a_row_of_too_many_cells_does_not_blank_what_another_row_filled(
     fields = Vault(incident=incident).open(person=claire)
     assert (fields.full_name, fields.phone) == ("Claire Dubois-Roy", "+33 1 23 45 67 89")
     assert claire.elements == ["country", "email", "name", "phone"]
+
+
+# -- what other rows settled stays settled ------------------------------------------------------------------------------
+
+DEE = {**CLAIRE, "person_id": "dee", "customer_number": "C9", "full_name": "Dee Marsh", "email": "dee@example.org",
+       "street": "10 Row", "city": "Lyon", "date_of_birth": "02/03/1980"}  # fmt: skip
+AT_HOME = (*DEE, "region", "postcode")
+OPEN_PLACES = [
+    ({"stated_country": "England"}, {"stated_country": "GB", "city": "Edinburgh", "postcode": "EH1 1AA"}, "GB"),
+    ({"stated_country": "US"}, {"stated_country": "US", "city": "Boston", "region": "MA", "postcode": "02108"}, "US-MA"),
+]
+
+
+@pytest.mark.parametrize(("first", "newer", "home"), OPEN_PLACES, ids=["no-country", "no-state"])
+def test_a_birth_date_corrected_in_the_reject_file_leaves_the_home_that_a_newer_list_settled(
+    bring: Importer, give_back: Back, incident: Incident, first: Row, newer: Row, home: str
+) -> None:
+    bring({**DEE, **first}, columns=AT_HOME)
+    bring({**DEE, **newer}, columns=AT_HOME)
+    (line,) = lines(incident)
+    assert {name: restored(line[name]) for name in newer} == newer
+    give_back({**line, "date_of_birth": "1980-03-02"})
+    dee = AffectedPerson.objects.get(incident=incident)
+    assert (dee.residence, dee.status) == (home, "clear")
+
+
+@pytest.mark.parametrize(("first", "newer", "home"), OPEN_PLACES, ids=["no-country", "no-state"])
+def test_a_record_that_still_says_the_old_place_keeps_the_home_that_was_settled(
+    bring: Importer, give_back: Back, incident: Incident, first: Row, newer: Row, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As people were joined before a row that answers the residence told the home too.
+    join_fields = joining.join_fields
+    monkeypatch.setattr(joining, "join_fields", lambda records, **_: join_fields(records))
+    bring({**DEE, **first}, columns=AT_HOME)
+    bring({**DEE, **newer}, columns=AT_HOME)
+    (line,) = lines(incident)
+    assert line["stated_country"] == first["stated_country"]
+    give_back({**line, "date_of_birth": "1980-03-02"})
+    dee = AffectedPerson.objects.get(incident=incident)
+    assert (dee.residence, dee.status) == (home, "clear")
+
+
+def test_a_correction_that_takes_the_settled_home_away_opens_the_question_again(
+    bring: Importer, give_back: Back, incident: Incident
+) -> None:
+    (first, newer, _), *_ = OPEN_PLACES
+    bring({**DEE, **first}, columns=AT_HOME)
+    bring({**DEE, **newer}, columns=AT_HOME)
+    (line,) = lines(incident)
+    give_back({**line, "date_of_birth": "1980-03-02", "stated_country": "England", "postcode": ""})
+    dee = AffectedPerson.objects.get(incident=incident)
+    assert (dee.residence, dee.status) == ("ZZ", "attention")
+    assert kinds(incident, status="open") == ["residence_unknown"]
+
+
+def test_a_birth_date_corrected_leaves_open_that_a_newer_list_names_another_home(
+    bring: Importer, give_back: Back, incident: Incident
+) -> None:
+    bring(DEE, columns=AT_HOME)
+    bring({**DEE, "stated_country": "DE"}, columns=AT_HOME)
+    (line,) = lines(incident)
+    give_back({**line, "date_of_birth": "1980-03-02"})
+    assert kinds(incident, status="open") == ["residence_conflict"]
+
+
+def test_a_country_without_its_state_that_a_newer_list_names_is_asked_about_after_a_correction_too(
+    bring: Importer, give_back: Back, incident: Incident
+) -> None:
+    bring({**DEE, "stated_country": "England"}, columns=AT_HOME)
+    bring({**DEE, "stated_country": "US"}, columns=AT_HOME)
+    (line,) = lines(incident)
+    give_back({**line, "date_of_birth": "1980-03-02"})
+    assert (AffectedPerson.objects.get(incident=incident).residence, kinds(incident, status="open")) == ("US", ["state_unknown"])
+
+
+def test_a_residence_that_a_row_answered_is_not_told_as_accepted_by_a_person() -> None:
+    answered = QueueEntry(kind="residence_unknown", status="corrected", decision_reason=ANSWERED)
+    accepted = QueueEntry(kind="residence_unknown", status="corrected", decision_reason="called them")
+    assert waits(entries=[answered]) == "a row of a list answered it; nobody else did"
+    assert waits(entries=[answered, accepted]) == "a person accepted it as it stands"
