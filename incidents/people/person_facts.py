@@ -48,6 +48,10 @@ YEAR_FIRST = re.compile(rf"([0-9]{{4}})(?:([-/.])([0-9]{{1,2}})\2([0-9]{{1,2}})|
 DAY_MONTH = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?[-/. ]{1,2}([a-z]{3,9})[-/., ]{1,2}([0-9]{4})", re.IGNORECASE)
 MONTH_DAY = re.compile(r"([a-z]{3,9})\.? ([0-9]{1,2})(?:st|nd|rd|th)?,? ([0-9]{4})", re.IGNORECASE)
 YEAR_LAST = re.compile(rf"([0-9]{{1,2}})([-/.])([0-9]{{1,2}})\2([0-9]{{4}}){MIDNIGHT}")
+#: A year of two digits may be one of this century: that reading is the younger one.
+SHORT_YEAR = re.compile(rf"([0-9]{{1,2}})([-/.])([0-9]{{1,2}})\2([0-9]{{2}}){MIDNIGHT}")
+NO_ONE_DAY = "not a plausible date of birth in the form YYYY-MM-DD"
+MAYBE_MINOR = "a date of birth that may mean several days: until it is known the youngest age counts, that of a minor"
 
 
 @dataclass(frozen=True)
@@ -192,14 +196,43 @@ def _year_month_day(text: str) -> tuple[int, int, int]:
 
 @lru_cache(maxsize=4096)
 def read_birth(text: str, today: date, aware_on: date | None) -> tuple[str, str]:
-    """('', flag of a minor by age or '') for a plausible date of birth, else (why it is asked, '')."""
+    """(why it is asked, or '' for a plausible date of birth or none; flag of a minor by age, or '').
+
+    Of a date that may mean several days the youngest age counts: an accepted doubt must not lose a child.
+    """
     born = birth_date(text)
-    if born is None or born > today:
-        return "" if is_filler(text) else "not a plausible date of birth in the form YYYY-MM-DD", ""
+    if born and born <= today:
+        return "", _age_flag(born, aware_on)
+    flags = [_age_flag(one, aware_on) for one in _readings(text) if one <= today]
+    if not any(flags):
+        return "" if is_filler(text) else NO_ONE_DAY, ""
+    return NO_ONE_DAY if len({*flags}) == 1 else MAYBE_MINOR, max(flags, key=("", "minor_16_17", "minor_under_16").index)
+
+
+def _age_flag(born: date, aware_on: date | None) -> str:
+    """The flag of a minor by the age on the day on which the incident became known."""
     if aware_on is None:
-        return "", ""
+        return ""
     age = aware_on.year - born.year - ((aware_on.month, aware_on.day) < (born.month, born.day))
-    return "", "minor_under_16" if age < 16 else "minor_16_17" if age < 18 else ""
+    return "minor_under_16" if age < 16 else "minor_16_17" if age < 18 else ""
+
+
+def _readings(text: str) -> list[date]:
+    """The days that a doubtful date may mean, the day or the month first; of a short year both centuries."""
+    found = YEAR_LAST.fullmatch(text) or SHORT_YEAR.fullmatch(text)
+    if not found:
+        return []
+    one, other, year = int(found[1]), int(found[3]), int(found[4])
+    years = (year,) if len(found[4]) == 4 else (1900 + year, 2000 + year)
+    days = {(y, m, d) for y in years for m, d in ((one, other), (other, one))}
+    return [date(*day) for day in sorted(days) if _is_day(*day)]
+
+
+def _is_day(year: int, month: int, day: int) -> bool:
+    try:
+        return date(year, month, day) >= EARLIEST_BIRTH
+    except ValueError:
+        return False
 
 
 def minor_by_age(*, flag: str) -> Problem:

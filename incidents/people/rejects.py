@@ -24,7 +24,9 @@ from incidents.people.decisions import LATER, LEFT
 from incidents.people.inert import as_text
 from incidents.people.joining import EVIDENCE, POSTAL, SINGLE
 from incidents.people.kept import KeptRow, open_row
-from incidents.people.reviewing import COLUMNS, list_row
+from incidents.people.person_facts import minor_by_age
+from incidents.people.questions import FLAG_QUESTIONS, GUARDIAN
+from incidents.people.reviewing import COLUMNS, MINORS, list_row
 from incidents.vault import CannotOpen, Vault
 
 ABOUT = ("correction_of", "row", "queue", "column", "reason", "remedy", "status", "person")
@@ -70,7 +72,8 @@ def _lines(incident: Incident, vault: Vault) -> Iterator[dict[str, str]]:
                 # A question may quote what the list said.
                 yield _about(asked[person.pk], row, "") | {"reason": "", "remedy": ERASED}
                 continue
-            cells = _as_it_came(asked[person.pk], row, _person_cells(person, vault), vault, incident.reference)
+            said = _without_age(_person_cells(person, vault), asked[person.pk])
+            cells = _as_it_came(asked[person.pk], row, said, vault, incident.reference)
             yield {**_about(asked[person.pk], row, person.reference), **cells}
 
 
@@ -146,6 +149,13 @@ def _of_others(cells: dict[str, str], person: dict[str, str], own: KeptRow) -> d
         if others and name in cells:
             found[name] = ";".join([cells[name], *others]) if cells[name].strip() else person[name]
     return found
+
+
+def _without_age(person: dict[str, str], entries: list[QueueEntry]) -> dict[str, str]:
+    """A person's cells without the flag that the birth date alone gave: the date that comes back gives it anew, or not."""
+    reasons = {entry.reason for entry in entries if entry.kind == GUARDIAN}
+    by_age = {flag for flag in MINORS if minor_by_age(flag=flag).reason in reasons and FLAG_QUESTIONS[flag][1] not in reasons}
+    return person | {"flags": ";".join(word for word in person.get("flags", "").split(";") if word not in by_age)}
 
 
 def _person_cells(person: AffectedPerson, vault: Vault) -> dict[str, str]:

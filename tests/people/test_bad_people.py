@@ -390,6 +390,26 @@ def test_49_somebody_under_age_when_it_became_known_is_asked_for_a_guardian_with
 
 
 @pytest.mark.parametrize(
+    ("born", "flag"),
+    [("02/03/2015", "minor_under_16"), ("02.03.2010", "minor_under_16"), ("02/03/2008", "minor_16_17"),
+     ("01/06/2009", "minor_under_16"), ("04/06/2007", "minor_16_17"), ("02/03/15", "minor_under_16"), ("03-03-15", "minor_under_16"),
+     ("02/03/2007", ""), ("02/03/80", ""), ("02/03/2030", "")],
+)  # fmt: skip
+def test_49_a_birth_date_that_can_be_read_twice_counts_by_the_youngest_age_and_is_asked_all_the_same(
+    born: str, flag: str
+) -> None:
+    row = read(date_of_birth=born)
+    assert row.flags == ((flag,) if flag else ()) and row.fields.date_of_birth == born
+    assert asked(row) == {("data", "date_of_birth")} | ({("guardian", "date_of_birth")} if flag else set())
+    assert not match_values(row.fields)["name_birth"]
+
+
+def test_49_the_question_says_where_one_reading_of_a_birth_date_makes_a_minor_and_another_does_not() -> None:
+    both, one = (read(date_of_birth=born).problems[0].reason for born in ("02/03/2015", "04/06/2007"))
+    assert both == "not a plausible date of birth in the form YYYY-MM-DD" and "the youngest age counts, that of a minor" in one
+
+
+@pytest.mark.parametrize(
     ("language", "letter", "rule"),
     [("", "fr", "official language of FR"), ("fr-CA", "fr", "stated"), ("zh-Hant", "fr", "official language of FR"),
      ("xx", "fr", "official language of FR"), ("en; DROP", "fr", "official language of FR")],

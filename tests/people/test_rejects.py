@@ -508,3 +508,29 @@ def test_a_residence_that_a_row_answered_is_not_told_as_accepted_by_a_person() -
     accepted = QueueEntry(kind="residence_unknown", status="corrected", decision_reason="called them")
     assert waits(entries=[answered]) == "a row of a list answered it; nobody else did"
     assert waits(entries=[answered, accepted]) == "a person accepted it as it stands"
+
+
+# -- a birth date that may be a child's ---------------------------------------------------------------------------------
+
+
+def test_a_child_stays_a_minor_when_their_doubtful_birth_date_is_accepted_as_it_stands(
+    bring: Importer, incident: Incident, officer: User
+) -> None:
+    bring({**CLAIRE, "date_of_birth": "02/03/2015"})
+    doubt = incident.queue.filter(kind="data")
+    deciding.accept(incident=incident, entries=doubt, reason="as the source has it", author=officer)
+    claire = AffectedPerson.objects.get(incident=incident)
+    assert (claire.flags, claire.status, kinds(incident, status="open")) == (["minor_under_16"], "attention", ["guardian"])
+
+
+@pytest.mark.parametrize(
+    ("born", "flags", "open_now"), [("2015-03-02", ["minor_under_16"], ["guardian"]), ("1981-03-02", [], [])]
+)
+def test_the_birth_date_that_comes_back_says_who_is_a_minor(
+    bring: Importer, give_back: Back, incident: Incident, born: str, flags: list[str], open_now: list[str]
+) -> None:
+    bring({**CLAIRE, "date_of_birth": "02/03/2015"})
+    (line,) = lines(incident)
+    give_back({**line, "date_of_birth": born})
+    claire = AffectedPerson.objects.get(incident=incident)
+    assert (claire.flags, kinds(incident, status="open"), incident.queue.count()) == (flags, open_now, 2)
