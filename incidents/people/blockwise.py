@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from incidents.people import postal, residence
 from incidents.people.addresses import LONGEST_LOCAL, ORDINARY, PLACEHOLDERS, SHORT, check_address, normal_name
 from incidents.people.asking import of_domain
+from incidents.people.calling import from_prefix
 from incidents.people.fillers import NO_NAMES, is_filler, is_filler_number, is_no_name
 from incidents.people.person_facts import birth_date, read_birth, read_language
 from incidents.people.reading.tables import Block
@@ -85,12 +86,13 @@ class Blockwise:
         #: Cells that say the same have one number, so that rows are told apart by few numbers instead of many words.
         self._ids = dict[Any, int]()
         self._named = _Memo(lambda texts: self._id(_countries(*texts)))
-        self._points = _Memo(lambda texts: self._id((residence.from_prefix(texts[0]), self._stores[texts[1]])))
+        self._points = _Memo(lambda texts: self._id((from_prefix(texts[0]), self._stores[texts[1]])))
+        self._towns = _Memo(lambda told: self._id(residence.read_town(*told)))
         self._words = _Memo(self._id)
         self._kinds, self._samples = dict[tuple[Any, ...], int](), list[Prepared]()
         self._numbers = _Memo(self._number)
 
-    def _id(self, said: tuple[str, ...]) -> int:
+    def _id(self, said: tuple[object, ...]) -> int:
         return self._ids.setdefault(said, len(self._ids))
 
     def forget(self) -> None:
@@ -100,7 +102,16 @@ class Blockwise:
     def read(self, block: Block) -> tuple[Ready | None, list[Line]]:
         """The ordinary rows of a block, and the others."""
         if len(self._samples) > MOST or len(self._ids) > MOST:
-            for known in (self._samples, self._kinds, self._numbers, self._ids, self._named, self._points, self._words):
+            for known in (
+                self._samples,
+                self._kinds,
+                self._numbers,
+                self._ids,
+                self._named,
+                self._points,
+                self._towns,
+                self._words,
+            ):
                 known.clear()
         places, cells = self._columns(block)
         places, cells = _without(self._odd(cells, len(places)), places, cells)
@@ -184,12 +195,14 @@ class Blockwise:
         empty = [""] * size
         *said, hints = (cells.get(name, empty) for name in (*residence.COUNTRY_COLUMNS, "ip_country"))
         named = list(map(self._named.__getitem__, zip(*said, hints, strict=True)))
-        codes = cells.get("postcode", empty)
+        codes: Sequence[object] = cells.get("postcode", empty)
+        towns: Sequence[object] = cells.get("city", empty)
+        beside = empty if codes is towns else list(map(residence.country_of_row, *said))
         if codes is not empty:
-            beside = map(residence.country_of_row, *said)
             codes = list(map(self._codes.__getitem__, zip(beside, codes, strict=True)))
+        if towns is not empty:
+            towns = list(map(self._towns.__getitem__, zip(beside, towns, strict=True)))
         boxes: Iterable[object] = [postal.is_box(street=text) for text in cells["street"]] if "street" in cells else empty
-        forces: Iterable[object] = [postal.is_forces_town(city=text) for text in cells["city"]] if "city" in cells else empty
         phones = cells.get("phone_prefix", empty)
         if "phone" in cells:
             phones = [prefix or phone for prefix, phone in zip(phones, cells["phone"], strict=True)]
@@ -198,7 +211,7 @@ class Blockwise:
         words = map(self._words.__getitem__, zip(cells.get("elements", empty), cells.get("flags", empty), strict=True))
         has_email = map(bool, cells["emails"])
         return list(zip(
-            named, cells.get("region", empty), codes, boxes, forces, points, words, cells["minor"], cells["ending"], has_email,
+            named, cells.get("region", empty), codes, boxes, towns, points, words, cells["minor"], cells["ending"], has_email,
             strict=True,
         ))  # fmt: skip
 

@@ -12,15 +12,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
-import yaml
 from babel import Locale
 from babel.core import get_global
 
 from incidents.law.places import WITH_PARTS, country_named, known_parts, may_mean, own_part, part_named, plain, residence_of
 from incidents.people import postal
+from incidents.people.calling import from_prefix, prefixes
+from incidents.people.elsewhere import NOWHERE, Elsewhere, elsewhere, is_own_region
 from incidents.people.fillers import is_filler
 
 UNKNOWN = "ZZ"
@@ -28,7 +28,7 @@ UNKNOWN = "ZZ"
 PART_UNKNOWN = {"US": "state_unknown", "CA": "province_unknown"}
 #: In order of trust; the IP address alone never decides.
 EVIDENCE = (
-    "stated_country", "region", "postcode", "billing_country", "shipping_country", "phone_prefix", "loyalty_home_store",
+    "stated_country", "region", "city", "postcode", "billing_country", "shipping_country", "phone_prefix", "loyalty_home_store",
 )  # fmt: skip
 COUNTRY_COLUMNS = ("stated_country", "billing_country", "shipping_country")
 #: Evidence that points to a place without saying that somebody lives there counts half.
@@ -46,13 +46,6 @@ LONGEST_PLACE = 80
 DOTTED = re.compile(r"\s*(?:[A-Za-z]\.){2,3}\s*")
 #: Written for a state in addresses of the American forces and embassies.
 FORCES_STATES = frozenset({"AA", "AE", "AP"})
-#: The north of Cyprus is asked also beside CY, where its words name no other country.
-NORTH_OF_CYPRUS = ("CY",)
-#: Regions that are called like another country by chance, of countries whose regions the address data do not list.
-OWN_REGIONS: Mapping[str, frozenset[str]] = {
-    "BE": frozenset({"luxembourg", "luxemburg", "province de luxembourg"}), "CD": frozenset({"equateur"}),
-    "EC": frozenset({"santa elena"}), "NG": frozenset({"niger"}), "NI": frozenset({"granada"}),
-}  # fmt: skip
 #: No code of ISO 3166-1, but one that a person may set: the European Union and the postal unions use it.
 SETTABLE = frozenset({"XK"})
 
@@ -104,6 +97,8 @@ class Evidence(NamedTuple):
     #: The postal address is a post-office box, or one of the American forces' or embassies' post offices.
     box: bool = False
     forces: bool = False
+    #: The town is one of another place than the country.
+    town: Elsewhere = NOWHERE
     phone: str = ""
     store: Read = Read()
     hint: str = ""
@@ -127,13 +122,6 @@ def _names() -> Mapping[str, str]:
     return {name: codes.pop() for name, codes in found.items() if name and len(codes) == 1}
 
 
-@lru_cache(maxsize=1)
-def _prefixes() -> tuple[dict[str, str], dict[str, str], dict[str, list[str]]]:
-    found = yaml.safe_load((Path(__file__).parent / "prefixes.yaml").read_text())
-    areas = {str(code): place for place, codes in found["north_america"].items() for code in codes}
-    return {code: residence_of(code=country) for code, country in found["countries"].items()}, areas, found["shared"]
-
-
 def subdivisions() -> frozenset[str]:
     """The states, territories and provinces that evidence can name."""
     return known_parts()
@@ -142,19 +130,6 @@ def subdivisions() -> frozenset[str]:
 def is_residence(text: str) -> bool:
     """Whether a text is a residence that a person may set: a country, or a US state or Canadian province."""
     return text in known_countries() or text in subdivisions() or text in SETTABLE
-
-
-@lru_cache(maxsize=4096)
-def from_prefix(text: str) -> str:
-    """The place of a telephone prefix such as '+33' or '+1-206', or of a whole number; '' when it tells nothing."""
-    if not (text.startswith("+") and text.isascii()):
-        return ""
-    countries, areas, _ = _prefixes()
-    digits = "".join([sign for sign in text[1:12] if sign.isdecimal()])
-    if digits.startswith("1"):
-        return areas.get(digits[1:4], "")
-    # No calling code is the beginning of another.
-    return countries.get(digits[:3]) or countries.get(digits[:2], "")
 
 
 @lru_cache(maxsize=4096)
@@ -179,6 +154,8 @@ def _region(text: str, country: str) -> Read:
         return Read(part_named(country=country, word=text), may_mean(word=text))
     if not country:
         return Read(may_mean=may_mean(word=text))
+    if meant := elsewhere(country, "region", text).places:
+        return Read(meant[0], meant)
     named = _country(text).place
     own = own_part(country=country, code=named or text.upper())
     place = own or (
@@ -198,13 +175,8 @@ def _part_of_another(text: str, country: str) -> str:
 def _other_country(text: str, country: str) -> str:
     """'Bermuda' beside the United Kingdom is a contradiction; 'Luxembourg' is a province of Belgium too."""
     # Two or three letters may be the code of a state or province.
-    if len(text.strip()) <= 3 or postal.is_part(country=country, word=text) or plain(text) in OWN_REGIONS.get(country, ()):
+    if len(text.strip()) <= 3 or postal.is_part(country=country, word=text) or is_own_region(country, text):
         return ""
-    meant = may_mean(word=text)
-    if meant == NORTH_OF_CYPRUS:
-        return "TR" if country == "CY" else "CY"
-    if country == "GB" and "JE" in meant:
-        return "JE"
     named = _country(text).place
     return named if named[:2] != country else ""
 
@@ -238,11 +210,18 @@ def country_of_row(stated: str, billing: str, shipping: str) -> str:
     return next((place[:2] for place in named if place), "")
 
 
+@lru_cache(maxsize=4096)
+def read_town(country: str, text: str) -> tuple[bool, Elsewhere]:
+    """Whether a town is one of the American forces' post offices, and which other place than the country it names."""
+    return postal.is_forces_town(city=text), elsewhere(country, "city", text)
+
+
 def gather(
     stated: str, billing: str, shipping: str, region: str, postcode: str, city: str, street: str, phone: str, store: str, ip: str
 ) -> Evidence:
     """Read the cells of one row. The IP address is read only where no column names a country. Called once a row: positional."""
     country = country_of_row(stated, billing, shipping)
+    forces, town = read_town(country, city) if city else (False, NOWHERE)
     return Evidence(
         stated,
         billing,
@@ -251,7 +230,8 @@ def gather(
         postal.read_postcode(country, postcode) if postcode else postal.NOTHING,
         postal.read_zip(postcode) if postcode and not country else "",
         bool(street) and postal.is_box(street=street),
-        bool(city) and postal.is_forces_town(city=city),
+        forces,
+        town,
         from_prefix(phone) if phone else "",
         read_store(store) if store else Read(),
         _named(ip).place if ip and not country else "",
@@ -329,10 +309,18 @@ def _all_read(evidence: Evidence, country: str) -> Mapping[str, Read]:
     return {
         **{name: _named(text) for name, text in _texts(evidence).items()},
         "region": region,
+        "city": _town(evidence),
         "postcode": Read("US" if forces else code.place, code.may_mean),
         "phone_prefix": Read(evidence.phone),
         "loyalty_home_store": evidence.store,
     }
+
+
+def _town(evidence: Evidence) -> Read:
+    """The other place that the town names, unless the country's own postcode shows a town of that name in the country."""
+    meant, code = evidence.town, evidence.postcode
+    settled = meant.settled and code.fits and not code.place
+    return Read(meant.places[0], meant.places) if meant.places and not settled else Read()
 
 
 def _decide(evidence: Evidence, read: Mapping[str, Read], found: list[tuple[str, str]]) -> Residence:
@@ -343,7 +331,7 @@ def _decide(evidence: Evidence, read: Mapping[str, Read], found: list[tuple[str,
     if any(place[:2] != found[0][1][:2] for _, place in found):
         return _conflict(found, read, hint)
     if [column for column, _ in found] == ["phone_prefix"]:
-        shared = _prefixes()[2].get(found[0][1], [])
+        shared = prefixes()[2].get(found[0][1], [])
         if shared:
             return Residence(found[0][1], "phone_prefix", tuple(shared), "residence_conflict", hint)
     if read["postcode"].place == "US":
@@ -355,7 +343,7 @@ def _decide(evidence: Evidence, read: Mapping[str, Read], found: list[tuple[str,
 def _without_confirmation(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Without a telephone code that the named place shares with another: '+44' beside Jersey is no other evidence."""
     phone = next((place for column, place in found if column == "phone_prefix"), "")
-    shared = _prefixes()[2].get(phone, [])
+    shared = prefixes()[2].get(phone, [])
     if any(place in shared for column, place in found if column != "phone_prefix"):
         return [(column, place) for column, place in found if column != "phone_prefix"]
     return found

@@ -39,6 +39,7 @@ COUNTRIES = [
     "n/a",
     "ZZ",
     "IT",
+    "CN",
 ]
 #: What each column may hold: the ordinary beside what is asked, refused or written in another way.
 ORDINARY = {
@@ -59,8 +60,8 @@ ORDINARY = {
     ],
     "phone": ["", "+33 1 23 45", "+1 206 555 01 00", "+44 20", "3.3E+10", "0171 123", "＋49"],
     "street": ["", "1 High Street", "PO Box 12", "n/a", "Rue\nde la Paix", "Straße 5", "a\n" * 8],
-    "city": ["", "Paris", "APO", "n/a", "Saint Helier"],
-    "region": ["", "CA", "California", "WA", "QC", "AE", "Bayern", "x" * 90],
+    "city": ["", "Paris", "APO", "n/a", "Saint Helier", "Douglas", "Hong Kong", "APO AE"],
+    "region": ["", "CA", "California", "WA", "QC", "AE", "Bayern", "x" * 90, "Channel Islands", "香港"],
     "postcode": ["", "75001", "94105", "1234", "H2X 1Y4", "SW1A 1AA", "JE2 3AB", "00000", "09012", "BFPO 12", "ＳＷ１Ａ １ＡＡ"],
     "stated_country": COUNTRIES, "billing_country": COUNTRIES, "shipping_country": COUNTRIES, "ip_country": COUNTRIES,
     "phone_prefix": ["", "+33", "+1", "+1-206", "+44", "x"],
@@ -160,6 +161,16 @@ def test_a_name_of_several_columns_is_put_together_the_same() -> None:
     names = ("full_name", "given_name", "family_name", "second_family_name")
     rows = [["a@example.org", *parts] for parts in product(*([*ORDINARY[name][:6], "Anna", "Berg", "Roy"] for name in names))]
     check(rows, columns=("email", *names), size=50)
+
+
+def test_towns_of_another_place_are_read_the_same_beside_each_country_and_postcode() -> None:
+    usual = {"full_name": "Ben Berg", "email": "ben@example.org", "elements": "name"}
+    told = [
+        {"stated_country": country, "city": city, "postcode": postcode}
+        for country in ("GB", "CN", "DE", "") for city in ("", "Douglas", "Hong Kong", "APO", "APO AE")
+        for postcode in ("", "ML11 0QW", "IM1 1AA", "09096")
+    ]  # fmt: skip
+    check([[{**usual, **cells}.get(name, "") for name in COLUMNS] for cells in told] * 2, size=16)
 
 
 def test_rows_that_are_too_short_or_too_long_are_asked_about_beside_ordinary_ones() -> None:

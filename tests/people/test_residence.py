@@ -9,12 +9,11 @@ from babel import Locale
 
 from incidents.law.pack import load_packs
 from incidents.law.places import residence_of
+from incidents.people.calling import from_prefix, prefixes
 from incidents.people.residence import (
     EVIDENCE,
     NAME_LANGUAGES,
-    _prefixes,
     decide,
-    from_prefix,
     is_residence,
     known_countries,
     subdivisions,
@@ -94,7 +93,7 @@ def test_the_most_trusted_evidence_decides(row: dict[str, str], place: str, deci
     assert (found.place, found.decided_by, found.question) == (place, decided_by, "")
 
 
-@pytest.mark.parametrize(("stronger", "weaker"), list(itertools.pairwise(EVIDENCE[3:])))
+@pytest.mark.parametrize(("stronger", "weaker"), list(itertools.pairwise(EVIDENCE[4:])))
 def test_each_kind_of_evidence_stands_above_the_next_and_is_asked_when_they_differ(stronger: str, weaker: str) -> None:
     values = {"phone_prefix": ("+33", "+49"), "loyalty_home_store": ("FR Paris", "DE Berlin")}
     row = {stronger: values.get(stronger, ("FR", ""))[0], weaker: values.get(weaker, ("", "DE"))[1]}
@@ -272,7 +271,7 @@ def test_a_calling_code_of_any_country_is_evidence(phone: str, place: str) -> No
 
 
 def test_every_calling_code_and_area_code_leads_to_a_place_that_may_be_set() -> None:
-    countries, areas, shared = _prefixes()
+    countries, areas, shared = prefixes()
     assert {place for place in (*countries.values(), *areas.values()) if not is_residence(place)} == set()
     assert set(shared) <= set(countries.values()) and all(place in meant for place, meant in shared.items())
     assert not {code for code in countries for other in countries if code != other and code.startswith(other)}
