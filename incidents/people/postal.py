@@ -30,7 +30,8 @@ PO_BOX = re.compile(
 )
 #: Without any of these there is no need to look closer.
 SIGNS_OF_A_BOX = ("box", "post", "boîte", "boite", "bp", "b.p", "apartado", "casella")
-FORCES_TOWN = frozenset({"APO", "FPO", "DPO"})
+#: 'APO', or as one line with its state and ZIP code: 'APO AE 09096'.
+FORCES_TOWN = re.compile(r"\s*[AFD]PO([ ,]+A[AEP])?([ ,]+\d{5}(-\d{4})?)?\s*", re.IGNORECASE)
 BRITISH_FORCES = re.compile(r"BFPO ?\d{1,4}")
 
 
@@ -201,7 +202,7 @@ def usable(*, country: str, street: str, city: str, region: str, postcode: str, 
 
 def is_forces_town(*, city: str) -> bool:
     """Whether a town is one of the American forces' or embassies' post offices."""
-    return city.strip().upper() in FORCES_TOWN
+    return bool(FORCES_TOWN.fullmatch(city))
 
 
 def is_box(*, street: str) -> bool:

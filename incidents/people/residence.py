@@ -328,16 +328,24 @@ def _decide(evidence: Evidence, read: Mapping[str, Read], found: list[tuple[str,
     if not found:
         unclear = dict.fromkeys(place for column in EVIDENCE for place in read[column].may_mean)
         return Residence(UNKNOWN, "", tuple(unclear) or ((hint,) if hint else ()), "residence_unknown", hint)
+    if read["postcode"].place == "US" and len({place[:2] for _, place in found} - {"US"}) <= 1:
+        return _of_the_forces(found, hint)
     if any(place[:2] != found[0][1][:2] for _, place in found):
         return _conflict(found, read, hint)
     if [column for column, _ in found] == ["phone_prefix"]:
         shared = prefixes()[2].get(found[0][1], [])
         if shared:
             return Residence(found[0][1], "phone_prefix", tuple(shared), "residence_conflict", hint)
-    if read["postcode"].place == "US":
-        finer = tuple(dict.fromkeys(place for _, place in found if "-" in place))
-        return Residence("US", found[0][0], finer, "military_address", hint)
     return _finest(found, read, hint)
+
+
+def _of_the_forces(found: list[tuple[str, str]], hint: str) -> Residence:
+    """The forces' and embassies' post is American wherever its office stands; the country of the office stays possible."""
+    column = next(column for column, place in found if place[:2] == "US")
+    finer = [place for _, place in found if "-" in place]
+    abroad = [place for _, place in found if place[:2] != "US"]
+    possible = dict.fromkeys((*finer, *abroad) if finer else ("US", *abroad) if abroad else ())
+    return Residence("US", column, tuple(possible), "military_address", hint)
 
 
 def _without_confirmation(found: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -166,4 +166,6 @@ def test_a_box_is_told_by_its_word(street: str) -> None:
 
 def test_the_forces_towns_and_the_parts_of_a_country_are_known() -> None:
     assert is_forces_town(city=" apo ") and not is_forces_town(city="Apopka")
+    assert all(is_forces_town(city=city) for city in ("APO AE", "FPO, AP", "dpo ae 09096", "APO AA 34002-1234"))
+    assert not any(is_forces_town(city=city) for city in ("APO Road", "AE", "APO AEX", "APO 1"))
     assert is_part(country="IT", word="mo") and is_part(country="AU", word="WA") and not is_part(country="FR", word="CA")

@@ -467,7 +467,6 @@ def test_a_postal_address_tells_the_state_and_where_its_form_is_its_own_the_coun
         ({"stated_country": "FR", "postcode": "98800"}, ("FR", "NC")),
         ({"stated_country": "US", "postcode": "96941"}, ("US", "FM")),
         ({"stated_country": "DE", "region": "California"}, ("DE", "US-CA")),
-        ({"stated_country": "DE", "city": "APO", "postcode": "09012"}, ("DE", "US")),
         ({"stated_country": "US", "postcode": "90210", "loyalty_home_store": "US-NY x"}, ("US-CA", "US-NY")),
     ],
 )
@@ -507,6 +506,23 @@ def test_the_forces_and_embassies_post_leaves_the_state_open(row: dict[str, str]
     found = decide(row)
     assert (found.place, found.question) == ("US", "military_address")
     assert decide({**row, "phone_prefix": "+1-206"}).possible == ("US-WA",)
+
+
+@pytest.mark.parametrize(
+    ("cells", "possible"),
+    [({"city": "APO", "postcode": "09012"}, ("US", "DE")), ({"city": "APO AE", "postcode": "09096"}, ("US", "DE")),
+     ({"city": "DPO, AE 09096"}, ("US", "DE")), ({"city": "FPO", "phone_prefix": "+1-206"}, ("US-WA", "DE"))],
+)  # fmt: skip
+def test_the_forces_post_in_another_country_is_americas_and_that_country_stays_possible(
+    cells: dict[str, str], possible: tuple[str, ...]
+) -> None:
+    found = decide({"stated_country": "DE", **cells})
+    assert (found.place, found.question, found.possible) == ("US", "military_address", possible)
+
+
+def test_the_forces_post_between_two_other_countries_is_no_more_than_evidence_that_disagrees() -> None:
+    found = decide({"stated_country": "DE", "billing_country": "FR", "city": "APO"})
+    assert (found.question, found.possible) == ("residence_conflict", ("DE", "US", "FR"))
 
 
 @pytest.mark.parametrize(
