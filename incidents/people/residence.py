@@ -273,6 +273,8 @@ def weigh(evidence: Evidence) -> Residence:
     country = country_of_row(evidence.stated, evidence.billing, evidence.shipping)
     read = _all_read(evidence, country)
     found = _without_confirmation([(column, read[column].place) for column in EVIDENCE if read[column].place])
+    # The law of a free zone may be in question, but the zone is nobody's residence: it is never the one that is assumed.
+    found.sort(key=lambda one: not is_residence(one[1]))
     written = [name for name, text in _texts(evidence).items() if text and not is_filler(text)]
     unreadable = [name for name in written if not read[name].place]
     unclear = tuple(dict.fromkeys(place for name in COUNTRY_COLUMNS for place in read[name].may_mean))
@@ -360,6 +362,8 @@ def _without_confirmation(found: list[tuple[str, str]]) -> list[tuple[str, str]]
 def _finest(found: list[tuple[str, str]], read: Mapping[str, Read], hint: str) -> Residence:
     """The evidence agrees on the country: the state or province that it names, or that question."""
     finer = list(dict.fromkeys(place for _, place in found if "-" in place))
+    if not all(map(is_residence, finer)):
+        return _conflict(found, read, hint)
     if len(finer) > 1:
         return _conflict([(column, place) for column, place in found if "-" in place], read, hint)
     if finer:

@@ -13,6 +13,7 @@ from incidents.people.assessing import assess_incident
 from incidents.people.deciding import DecisionRefused
 from incidents.people.importing import account
 from incidents.people.opening import record_finding
+from incidents.people.possible_laws import possible_laws
 from incidents.vault import Vault
 from tests.conftest import CLAIRE, COLUMNS
 from tests.people.conftest import Importer
@@ -153,3 +154,15 @@ def test_people_of_a_territory_get_their_letter_in_its_language(bring: Importer,
     made = {letter.cohort.residence: (letter.form, letter.language, letter.blocked) for letter in incident.letters.all()}
     assert made["FR-974"] == made["FR"] and made["FR"][1:] == ("fr", False)
     assert set(made) == {"FR", "FR-974", "FI-01", "US-PR", "NC", "US-AS"} and not any(blocked for _, _, blocked in made.values())
+
+
+def test_a_free_zone_is_asked_with_its_own_law_and_the_emirates_may_be_set(
+    bring: Importer, incident: Incident, officer: User
+) -> None:
+    bring(person(1, stated_country="AE", region="DIFC"), columns=WIDE)
+    asked = incident.people.get()
+    assert (entry(incident).kind, asked.residence) == (QueueKind.RESIDENCE_CONFLICT, "AE")
+    laws = possible_laws(incident=incident, people=[asked])[asked.pk]
+    said = {one["place"]: " ".join(duty["law"] for duty in one["duties"]) for one in laws}
+    assert said["AE"].startswith("United Arab Emirates") and said["AE-DIFC"].startswith("Dubai International Financial Centre")
+    assert decide(incident, officer, "AE").residence == "AE"

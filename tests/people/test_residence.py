@@ -400,7 +400,13 @@ def test_a_telephone_code_that_several_places_share_confirms_each_and_decides_fo
 
 
 def test_a_free_zone_is_never_guessed() -> None:
-    assert decide({"stated_country": "AE", "region": "DIFC"}).place == "AE"
+    for cells in ({"region": "DIFC"}, {"region": "Dubai International Financial Centre"}, {"city": "DIFC, Dubai"}):
+        found = decide({"stated_country": "AE", **cells})
+        assert (found.place, found.possible, found.question) == ("AE", ("AE", "AE-DIFC"), "residence_conflict")
+    assert decide({"billing_country": "AE", "region": "ADGM"}).possible == ("AE", "AE-ADGM")
+    both = decide({"billing_country": "AE", "region": "ADGM", "city": "DIFC", "phone_prefix": "+33"})
+    assert (both.place, both.possible) == ("AE", ("AE", "FR", "AE-ADGM", "AE-DIFC"))
+    assert decide({"stated_country": "AE", "region": "Dubai"}).question == ""
     assert decide({"stated_country": "AE", "phone_prefix": "+971"}).place == "AE"
 
 
