@@ -22,7 +22,10 @@ def family_of(first: str, second: str) -> str:
 
 def whole_name(full: str, given: str, family: str) -> str:
     """The name as a list gives it: a whole name takes up the words of the given and the family name that it lacks."""
-    if full in (f"{given} {family}", f"{family} {given}") or not (given or family):
+    if full in (f"{given} {family}", f"{family}{given}") or not (given or family):
+        return full
+    # Most names are told by this, at a fraction of the price of the rest.
+    if full and {*f"{given} {family}".lower().split()} <= {*full.lower().split()}:
         return full
     if not full or is_no_name(full):
         return _of_parts(given, family)
