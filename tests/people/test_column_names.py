@@ -70,6 +70,15 @@ def test_a_bracket_about_the_form_and_a_second_name_for_the_same_do_not_matter(n
     assert guess(names) == [ours]
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Geb.-Datum", "Geb. Datum", "Geburtsdat.", "Geb.-Dat.", "GEB_DAT", "Geb.-Tag", "Geboren am", "D.O.B.", "Date de naiss.", "Né(e) le",
+     "Data nascita", "Fecha nac.", "Fecha nacimiento", "Data de nasc.", "Geboortedat."],
+)  # fmt: skip
+def test_a_shortened_name_of_the_date_of_birth_is_known(name: str) -> None:
+    assert guess(name, "1980-02-29") == ["date_of_birth"]
+
+
 def test_a_name_as_it_is_known_goes_before_one_with_a_bracket() -> None:
     assert guess("DOB, Date of birth (dd.mm.yyyy), Vorname") == ["date_of_birth", "", "given_name"]
     assert guess("ZIP / Postcode, PLZ / Postleitzahl") == ["", ""]
