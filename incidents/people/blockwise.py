@@ -18,7 +18,7 @@ from incidents.people import postal, residence
 from incidents.people.addresses import LONGEST_LOCAL, ORDINARY, PLACEHOLDERS, SHORT, check_address, normal_name
 from incidents.people.asking import of_domain
 from incidents.people.calling import from_prefix
-from incidents.people.fillers import NO_NAMES, is_filler, is_filler_number, is_no_name
+from incidents.people.fillers import NO_NAMES, is_filler, is_filler_number, is_no_name, is_no_number
 from incidents.people.person_facts import birth_date, read_birth, read_language
 from incidents.people.reading.tables import Block
 from incidents.people.reading.tables import Row as Line
@@ -153,6 +153,8 @@ class Blockwise:
             odd.update(place for place, name in enumerate(full) if not 0 < len(name) <= LONGEST_NAME)
         if _some_no_name(full):
             odd.update(place for place, name in enumerate(full) if name and is_no_name(name))
+        if numbers := cells.get("customer_number"):
+            cells["customer_number"] = ["" if text and not SURE(text) and is_no_number(text) else text for text in numbers]
         for column, sign in (("customer_number", "+"), ("phone", "E+")):
             if sign in "".join(cells.get(column, ())):
                 odd.update(place for place, text in enumerate(cells[column]) if sign in text)

@@ -17,10 +17,15 @@ NO_NAMES = WORDS | {
     "customer", "guest", "client", "user", "kunde", "gast", "test", "true", "false", "anonymous", "no name", "noname", "name",
     "x", "xx", "xxx",
 }  # fmt: skip
-#: In the column of a customer number many people have these, and share nothing by it.
-NO_NUMBERS = frozenset({"true", "false", "guest", "gast", "test"})
+#: In the column of a customer number many people have these, and share nothing by it; spreadsheets say 'true' in each language.
+NO_NUMBERS = frozenset({
+    "true", "false", "wahr", "falsch", "vrai", "faux", "vero", "falso", "verdadero", "verdadeiro", "waar", "onwaar", "guest",
+    "gast", "test",
+})  # fmt: skip
 LETTER = re.compile(r"[^\W\d_]")
-NUMBER = re.compile(r"0+|-1|9{6,}|x+", re.IGNORECASE)
+#: No number at all: zero, and the errors of a spreadsheet, which have a name in each language ('#NV', '#N/D', '#BEZUG!').
+NOTHING = re.compile(r"0+(?:[.,]0+)?|#(?:n/?[adv]|[^\W\d_]+[!?]|div/0!)", re.IGNORECASE)
+NUMBER = re.compile(r"-1|9{6,}|x+", re.IGNORECASE)
 
 
 def is_filler(text: str) -> bool:
@@ -28,9 +33,14 @@ def is_filler(text: str) -> bool:
     return len(text) < 15 and text.lower() in WORDS
 
 
+def is_no_number(text: str) -> bool:
+    """Whether a customer number is none at all: what a form, a program or a spreadsheet left in its cell."""
+    return is_filler(text) or text.lower() in NO_NUMBERS or bool(NOTHING.fullmatch(text))
+
+
 def is_filler_number(text: str) -> bool:
     """Whether a customer number only says that there is none ('0', '000000'): many people have it, and share nothing by it."""
-    return is_filler(text) or text.lower() in NO_NUMBERS or bool(NUMBER.fullmatch(text))
+    return is_no_number(text) or bool(NUMBER.fullmatch(text))
 
 
 def is_no_name(text: str) -> bool:

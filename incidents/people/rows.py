@@ -16,7 +16,7 @@ from typing import NamedTuple
 from incidents.people import postal, residence
 from incidents.people.addresses import AddressProblem, check_address, normal_address, normal_name, placeholder_problem
 from incidents.people.asking import ask_place
-from incidents.people.fillers import is_filler, is_filler_number, is_no_name
+from incidents.people.fillers import is_filler, is_filler_number, is_no_name, is_no_number
 from incidents.people.person_facts import (
     ANSWERED_BY,
     Expected,
@@ -196,6 +196,8 @@ class Preparer:
         row = Row._make(map(str.strip, taken))
         if row.second_family_name:
             row = row._replace(family_name=family_of(row.family_name, row.second_family_name))
+        if row.customer_number and is_no_number(row.customer_number):
+            row = row._replace(customer_number="")
         if "+" in row.customer_number or "E+" in row.phone:
             row = _without_rounded(row, problems)
         # Ordinary text is printable: only what is not is searched for what would break a header or a line.

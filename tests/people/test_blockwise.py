@@ -44,7 +44,7 @@ COUNTRIES = [
 #: What each column may hold: the ordinary beside what is asked, refused or written in another way.
 ORDINARY = {
     "person_id": ["", "A-1", "ref.2", "-x", "a b", "x" * 60],
-    "customer_number": ["", "C1", "C2345", "000", "-1", "999999", "xx", "n/a", "1.23E+15", "+1", "１２", "keine Angabe"],
+    "customer_number": ["", "C1", "C2345", "000", "-1", "999999", "xx", "n/a", "1.23E+15", "+1", "１２", "keine Angabe", "TRUE", "#NV", "0,00"],
     "full_name": [
         "", "Anna Berg", "ANNA  BERG", "伊藤 直人", "Gaëlle N'Diaye", "Ｇａｅｌｌｅ", 'Robert "Bob"', "back\\slash", "A\u00a8B", "ﷺ", "¨",
         "Σίσυφος ΣΣ", "I\u0307stanbul ı", "Anna\u00a0Berg", "\u0301x", "x" * 501, "Ã©", "A\0", "A\u2028B", "straße", "ǅ", " Anna ",

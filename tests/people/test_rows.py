@@ -386,6 +386,21 @@ def test_a_filler_that_many_people_have_makes_no_two_of_them_one(cells: dict[str
     assert match_values(prepared(**cells).fields)[index] == ""
 
 
+@pytest.mark.parametrize(
+    "filler", ["TRUE", "False", "WAHR", "#N/A", "#NV", "#BEZUG!", "#DIV/0!", "0", "000", "0.0", "0,00", "n/a"]
+)
+def test_what_a_spreadsheet_left_in_its_cell_is_no_customer_number(filler: str) -> None:
+    row = prepared(customer_number=filler)
+    assert (row.fields.customer_number, row.problems, row.rejected) == ("", (), None)
+    nobody = prepared(full_name="", email="", customer_number=filler)
+    assert nobody.rejected is not None and "no name, no customer number" in nobody.rejected.reason
+
+
+@pytest.mark.parametrize("number", ["9999999", "C0", "0-1", "TRUE-7", "#12", "10"])
+def test_a_customer_number_that_may_be_one_is_kept(number: str) -> None:
+    assert prepared(customer_number=number).fields.customer_number == number
+
+
 @pytest.mark.parametrize("filler", ["n/a", "-", "unknown", "NULL", "?"])
 def test_a_filler_in_a_country_column_is_no_evidence_and_no_contradiction(filler: str) -> None:
     row = prepared(stated_country=filler, billing_country="FR", date_of_birth=filler)
