@@ -69,6 +69,22 @@ INSERT INTO tie SELECT {PLACE["birth"]}, number, person FROM namesake LEFT JOIN 
 WHERE fits AND c.name IS NULL;
 INSERT INTO doubt SELECT number, NULL, person, '{NAMESAKES}' FROM namesake LEFT JOIN common c USING (name)
 WHERE NOT fits OR c.name IS NOT NULL"""  # noqa: S608
+#: A corrected row stays with the person whom it corrects. Whomever else it fits, as rows of a list are matched, is asked about.
+CORRECTS = "NOT s.rejected AND s.merge_tier = 'correction' AND p.id <> s.known_person"
+RETURNED = f"""
+INSERT INTO doubt SELECT s.number, NULL, p.id, CASE WHEN {AGREE} THEN '{TIED}' ELSE '{TORN}' END
+FROM {FIT} AND {CORRECTS}"""  # noqa: S608
+#: Two people whose rows come back alike in one file: neither is stored yet as it says.
+TOGETHER = f"""(SELECT known_person AS id, %(incident)s AS incident_id, 'clear' AS status, name_index, customer_index,
+    name_birth_index, email_index, address_index, reference
+  FROM {STAGED} o WHERE merge_tier = 'correction' AND NOT rejected) p"""  # noqa: S608
+RETURNED_BIRTHS = f"""
+INSERT INTO doubt SELECT s.number, NULL, p.id, '{NAMESAKES}' FROM {{people}} JOIN {STAGED} s USING (name_birth_index)
+WHERE p.incident_id = %(incident)s AND {KNOWN} AND (p.customer_index = s.customer_index) IS NOT FALSE AND {CORRECTS}
+  AND {{counts}} AND NOT EXISTS (SELECT FROM doubt d WHERE d.number = s.number AND d.person = p.id)"""  # noqa: S608
+RETURNED_NUMBERS = f"""
+INSERT INTO doubt SELECT s.number, NULL, p.id, '{OTHER_NAME}' FROM {{people}} JOIN {STAGED} s USING (customer_index)
+WHERE p.incident_id = %(incident)s AND {KNOWN} AND NOT ({SAME_NAME}) AND {CORRECTS} AND {{counts}}"""  # noqa: S608
 #: One number beside two names; one reference too, within lists of one source.
 DOUBT_NAMES = f"""
 INSERT INTO doubt SELECT s.number, NULL, p.id, '{OTHER_NAME}' FROM {PEOPLE}
@@ -171,6 +187,7 @@ def _tie(cursor: Any, ids: dict[str, int]) -> None:
     cursor.execute(COMMON.format(names="name FROM namesake"), ids)
     cursor.execute(BIRTHS)
     cursor.execute(DOUBT_NAMES, ids)
+    _doubt_corrected(cursor, ids)
     for table in ("tie", "doubt"):
         while _moved(cursor, FOLLOW.format(table=table)):
             pass
@@ -179,6 +196,21 @@ def _tie(cursor: Any, ids: dict[str, int]) -> None:
     for statement in (FITS, APART, FITS, CHOOSE):
         cursor.execute(statement, ids)
     cursor.execute(JOIN_KNOWN)
+
+
+def _doubt_corrected(cursor: Any, ids: dict[str, int]) -> None:
+    """Note whom else the corrected rows fit: the people known before, and those whose rows come back in the same file."""
+    cursor.execute("SELECT EXISTS (SELECT FROM staging WHERE merge_tier = 'correction')")
+    if not cursor.fetchone()[0]:
+        return
+    for people, each in ((PEOPLE, "true"), (FURTHER, "true"), (TOGETHER, "p.id < s.known_person")):
+        for tier in TIERS[:-1]:
+            if people != FURTHER or tier.name == "email":
+                parts = {"people": people, "column": tier.column, "counts": f"{tier.counts} AND {each}"}
+                cursor.execute(RETURNED.format(**parts), ids)
+        if people != FURTHER:
+            cursor.execute(RETURNED_BIRTHS.format(people=people, counts=each), ids)
+            cursor.execute(RETURNED_NUMBERS.format(people=people, counts=each), ids)
 
 
 def _moved(cursor: Any, statement: str) -> bool:

@@ -21,6 +21,7 @@ from incidents.people.adding import ANSWERED
 from incidents.people.come_back import MARK
 from incidents.people.importing import ImportReport, account, import_people
 from incidents.people.inert import as_text, inert, restored
+from incidents.people.merging import merge_people
 from incidents.people.possible_laws import waits
 from incidents.people.reading import FileRefused
 from incidents.people.rejects import HEADER, write_reject_file
@@ -534,3 +535,53 @@ def test_the_birth_date_that_comes_back_says_who_is_a_minor(
     give_back({**line, "date_of_birth": born})
     claire = AffectedPerson.objects.get(incident=incident)
     assert (claire.flags, kinds(incident, status="open"), incident.queue.count()) == (flags, open_now, 2)
+
+
+# -- a corrected row that fits somebody else ----------------------------------------------------------------------------
+
+ANN = {**CLAIRE, "person_id": "ann", "customer_number": "", "full_name": "Ann Lee", "email": "ann@example.org",
+       "date_of_birth": "1980-01-20"}  # fmt: skip
+TYPO = {**ANN, "person_id": "typo", "full_name": "Anm Lee", "email": "ann@@example.org", "date_of_birth": ""}
+
+
+def asked_about(incident: Incident) -> list[tuple[str, str, str]]:
+    entries = incident.queue.filter(kind="match_conflict", status="open").select_related("person", "other").order_by("id")
+    return [(one.person.reference, one.other.reference, one.reason) for one in entries if one.person and one.other]
+
+
+@pytest.mark.parametrize(
+    ("corrected", "reason"),
+    [
+        ({"full_name": "Ann Lee", "email": "ann@example.org", "date_of_birth": "1980-01-20"}, "a row of a list fits two people"),
+        ({"full_name": "Ann Lee", "email": "ann@example.org", "date_of_birth": "1981-01-20"},
+         "the same name and identifier stand beside another customer number or birth date"),
+        ({"full_name": "Ann Lee", "email": "lee@example.org", "date_of_birth": "1980-01-20"},
+         "the same name and birth date, but nothing else says that it is one person"),
+        ({"email": "lee@example.org", "customer_number": "C8"}, "the same customer number stands beside another name"),
+    ],
+    ids=["the-same", "another-birth-date", "name-and-birth-date", "another-name"],
+)  # fmt: skip
+def test_a_row_corrected_to_what_somebody_else_is_asks_whether_they_are_one(
+    bring: Importer, give_back: Back, incident: Incident, officer: User, corrected: Row, reason: str
+) -> None:
+    bring({**ANN, "customer_number": "C8"}, TYPO)
+    (line,) = lines(incident)
+    give_back({**line, **corrected})
+    assert asked_about(incident) == [("typo", "ann", reason)]
+    entries = incident.queue.filter(kind="match_conflict")
+    assert merge_people(incident=incident, entries=entries, reason="one person", author=officer) == 1
+
+
+def test_two_rows_of_one_reject_file_that_are_corrected_to_one_person_are_asked_about_once(
+    bring: Importer, give_back: Back, incident: Incident
+) -> None:
+    bring(TYPO, {**TYPO, "person_id": "other", "full_name": "An Lee"})
+    give_back(*({**line, "full_name": "Ann Lee", "email": "ann@example.org"} for line in lines(incident)))
+    assert asked_about(incident) == [("other", "typo", "a row of a list fits two people")]
+
+
+def test_a_corrected_row_that_fits_nobody_else_asks_nothing(bring: Importer, give_back: Back, incident: Incident) -> None:
+    bring({**ANN, "customer_number": "C8"}, TYPO)
+    (line,) = lines(incident)
+    give_back({**line, "email": "anm@example.org"})
+    assert kinds(incident, status="open") == []
