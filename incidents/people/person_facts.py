@@ -34,6 +34,8 @@ ANSWERED_BY = {
 MINORS = ("minor_under_16", "minor_16_17")
 #: In place of the question about somebody under 16.
 MINOR_OF_SOME_AGE = "called a minor beside no date of birth that says so, taken as under 16: a guardian may have to be told"
+#: Written alone for no flag. 'unknown' is none of them: it may be a doubt about one.
+NO_FLAGS = frozenset({"no", "none", "n/a", "n.a.", "na", "null", "nil", "nan", "-", "--", "---"})
 MOST_WORDS = 60
 LONGEST_LANGUAGE = 12
 EARLIEST_BIRTH = date(1900, 1, 2)
@@ -141,7 +143,7 @@ def foreign_numbers(*, exposed: Exposed, place: str) -> list[Problem]:
 
 def read_flags(*, text: str, age: str = "") -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     """The flags of a row, and the questions that they raise. `age`: the flag of a minor by the date of birth, if any."""
-    if not text:
+    if not text or text.strip().lower() in NO_FLAGS:
         return (), ()
     said = (word.replace("-", "_") for word in words_of(text=text))
     words = {_words()["flags"].get(word, word) for word in said}

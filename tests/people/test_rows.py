@@ -507,3 +507,13 @@ def test_a_name_with_rare_letters_is_not(name: str) -> None:
 
 def test_a_flag_may_be_written_with_a_hyphen() -> None:
     assert read_flags(text="do-not-contact")[0] == ("do_not_contact",)
+
+
+@pytest.mark.parametrize("text", ["no", "None", "N/A", "-", " n/a ", "null"])
+def test_a_cell_that_says_no_flag_raises_no_question(text: str) -> None:
+    assert read_flags(text=text) == ((), ())
+
+
+@pytest.mark.parametrize("text", ["unknown", "yes", "no;moved", "?"])
+def test_a_flag_that_may_mean_something_is_asked_still(text: str) -> None:
+    assert [problem.reason for problem in read_flags(text=text)[1]] == ["an unknown flag"]
