@@ -20,7 +20,9 @@ def prefixes() -> tuple[dict[str, str], dict[str, str], dict[str, list[str]]]:
 
 @lru_cache(maxsize=4096)
 def from_prefix(text: str) -> str:
-    """The place of a telephone prefix such as '+33' or '+1-206', or of a whole number; '' when it tells nothing."""
+    """The place of a telephone prefix such as '+33', '0033' or '+1-206', or of a whole number; '' when it tells nothing."""
+    if text.startswith("00"):
+        text = f"+{text[2:]}"
     if not (text.startswith("+") and text.isascii()):
         return ""
     countries, areas, _ = prefixes()
