@@ -22,15 +22,22 @@ NO_NUMBERS = frozenset({
     "true", "false", "wahr", "falsch", "vrai", "faux", "vero", "falso", "verdadero", "verdadeiro", "waar", "onwaar", "guest",
     "gast", "test",
 })  # fmt: skip
+#: From U+FF01 to U+FF5E they stand in the order of ASCII; the space has a place of its own.
+FULL_WIDTH = {0x3000: " ", **{sign: chr(sign - 0xFEE0) for sign in range(0xFF01, 0xFF5F)}}
 LETTER = re.compile(r"[^\W\d_]")
 #: No number at all: zero, and the errors of a spreadsheet, which have a name in each language ('#NV', '#N/D', '#BEZUG!').
 NOTHING = re.compile(r"0+(?:[.,]0+)?|#(?:n/?[adv]|[^\W\d_]+[!?]|div/0!)", re.IGNORECASE)
 NUMBER = re.compile(r"-1|9{6,}|x+", re.IGNORECASE)
 
 
+def half_width(text: str) -> str:
+    """The letters, digits and signs of East Asian keyboards as others write them: 'ＤＥ' is 'DE'; nothing else changes."""
+    return text if text.isascii() else text.translate(FULL_WIDTH)
+
+
 def is_filler(text: str) -> bool:
     """Whether a text only says that there is no value."""
-    return len(text) < 15 and text.lower() in WORDS
+    return len(text) < 15 and half_width(text).lower() in WORDS
 
 
 def is_no_number(text: str) -> bool:

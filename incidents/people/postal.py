@@ -25,6 +25,10 @@ MOST_LINES = 7
 LONGEST_POSTCODE = 20
 #: Written where there is none.
 NO_POSTCODE = re.compile(r"0+|9{4,}|X{2,}|NA")
+#: Written for the hyphen: dashes, the minus sign, and the long-vowel sign of Japanese keyboards.
+DASHES = re.compile("[\u2010-\u2015\u2212\u30fc]")
+#: Stands before Japanese postcodes.
+POST_SIGN = "\u3012"
 PO_BOX = re.compile(
     r"\b(p\.? ?o\.? ?box|post office box|postfach|bo[iî]te postale|b\.?p\.? ?\d|apartado|casella postale|postbus|poste restante)",
     re.IGNORECASE,
@@ -116,7 +120,8 @@ def _spelled_out(form: str) -> Iterator[str]:
 @lru_cache(maxsize=8192)
 def read_postcode(country: str, text: str) -> Postcode:
     """What a postcode says beside a country ('' = none is written), as the address data know it."""
-    tidy = " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).upper().split())[: LONGEST_POSTCODE + 1]
+    written = text if text.isascii() else DASHES.sub("-", unicodedata.normalize("NFKC", text)).lstrip(POST_SIGN)
+    tidy = " ".join(written.upper().split())[: LONGEST_POSTCODE + 1]
     if not tidy or NO_POSTCODE.fullmatch(tidy) or is_filler(tidy):
         return NOTHING
     if not country:

@@ -21,7 +21,7 @@ from incidents.law.places import WITH_PARTS, country_named, known_parts, may_mea
 from incidents.people import postal
 from incidents.people.calling import from_prefix, prefixes
 from incidents.people.elsewhere import NOWHERE, Elsewhere, elsewhere, is_own_region
-from incidents.people.fillers import is_filler
+from incidents.people.fillers import half_width, is_filler
 
 UNKNOWN = "ZZ"
 #: Countries whose law depends on the part: alone, they leave a question.
@@ -135,7 +135,7 @@ def is_residence(text: str) -> bool:
 @lru_cache(maxsize=4096)
 def _country(text: str) -> Read:
     """A cell that should hold a country: its code, its full name, or a word that has to be asked about."""
-    code = residence_of(code=text)
+    code = residence_of(code=half_width(text))
     if code in known_countries() or code in subdivisions():
         return Read(code)
     unclear = may_mean(word=text)
@@ -198,6 +198,7 @@ def _named(text: str) -> Read:
     """A cell of a column of countries. Elsewhere three letters are a town's beginning, a state or a shop."""
     if not text or len(text) > LONGEST_PLACE or is_filler(text):
         return Read()
+    text = half_width(text)
     letters = text.replace(".", "") if DOTTED.fullmatch(text) else text
     code = _three_letters().get(letters.strip().upper(), "") if letters.isascii() else ""
     return Read(residence_of(code=code)) if code else _country(letters)

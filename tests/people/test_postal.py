@@ -84,7 +84,8 @@ def test_every_place_that_a_postcode_can_name_is_a_residence() -> None:
 @pytest.mark.parametrize(
     ("country", "code"),
     [("FR", "F-75001"), ("DE", "D-10115"), ("SE", "SE-114 55"), ("SE", "11455"), ("PL", "00950"), ("PT", "2725079"), ("LV", "1073"),
-     ("GB", "sw1a1aa"), ("NL", "1234ab"), ("JP", "1540023"), ("IE", "D02X285"), ("AD", "100")],
+     ("GB", "sw1a1aa"), ("NL", "1234ab"), ("JP", "1540023"), ("IE", "D02X285"), ("AD", "100"),
+     ("JP", "１００\u2212０００１"), ("JP", "１００－０００１"), ("JP", "〒100ー0001"), ("JP", "100\u20140001"), ("PL", "00\u2013950")],
 )  # fmt: skip
 def test_a_postcode_is_read_however_it_is_spaced(country: str, code: str) -> None:
     assert read_postcode(country, code).fits

@@ -330,7 +330,16 @@ def test_every_country_is_read_by_its_name_or_asked_and_never_taken_for_another(
     assert not wrong
 
 
-@pytest.mark.parametrize("text", ["ﬁ", "ｆｒ", "ıt", "ß"])
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("ＤＥ", "DE"), ("ｆｒ", "FR"), ("ＵＳＡ", "US"), ("Ｕ．Ｓ．", "US"), ("ＵＳ－ＣＡ", "US-CA"), ("Ｎ／Ａ", "ZZ")],
+)
+def test_a_country_in_letters_of_full_width_is_read(text: str, place: str) -> None:
+    found = decide({"stated_country": text})
+    assert (found.place, found.unreadable) == (place, "")
+
+
+@pytest.mark.parametrize("text", ["ﬁ", "ıt", "ß"])
 def test_letters_that_only_become_a_code_in_capitals_are_no_code(text: str) -> None:
     assert decide({"stated_country": text}).place == "ZZ"
 
