@@ -176,7 +176,8 @@ def _unfit(country: str, tidy: str) -> Postcode:
         return Postcode(read_zip(tidy)) if part_named(country="US", word=country) else NOTHING
     if tidy.isdecimal() and (bare := _bare(country, f"0{tidy}")):
         meant = _part("US", bare) if country == "US" else NOTHING
-        return Postcode(may_mean=(meant.place,) if meant.place else (), problem="zero_lost")
+        shorter = tuple(place for place, form in _own()["shorter"].get(country, {}).items() if re.fullmatch(form, tidy))
+        return Postcode(may_mean=(meant.place,) if meant.place else shorter, problem="zero_lost")
     return Postcode(problem="unfit")
 
 

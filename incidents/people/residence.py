@@ -64,7 +64,8 @@ class Residence:
     by_name: bool = False
     #: How far the evidence carries: certain, good, weak, none.
     confidence: str = NONE
-    #: The first country column whose text is neither a code nor one country's name ('England', 'UK'), and what it may mean.
+    #: The first country column whose text is neither a code nor one country's name ('England', 'UK'), and what it may mean;
+    #: else what a postcode may mean that is one digit short.
     unreadable: str = ""
     unclear: tuple[str, ...] = ()
     #: What is wrong with the postcode: "", unfit, zero_lost.
@@ -284,7 +285,7 @@ def weigh(evidence: Evidence) -> Residence:
         decided,
         confidence=_confidence(evidence, decided, found, bool(unreadable)),
         unreadable=unreadable[0] if unreadable else "",
-        unclear=unclear,
+        unclear=unclear or (() if decided.question else evidence.postcode.may_mean),
         postcode_problem=_postcode_problem(evidence, decided),
     )
 

@@ -326,6 +326,12 @@ def test_47_words_that_name_no_place_are_told_as_such_and_unclear_ones_with_what
     assert told == {"stated_country": (), "ip_country": ("FR",)}
 
 
+def test_46_a_postcode_of_the_faroes_beside_denmark_is_asked_with_the_faroes() -> None:
+    row = read(stated_country="DK", street="Tórsgøta 1", city="Havn", postcode="100")
+    assert asked(row) == {("data", "postcode")} and (row.place.place, row.place.possible) == ("DK", ())
+    assert row.problems[0].remedy == "is FO meant? put the zero back, or check the country"
+
+
 @pytest.mark.parametrize(("code", "said"), [("1234", "one digit short"), ("ABC", "no postcode of this country")])
 def test_46_a_postcode_that_is_none_of_the_country_is_asked_and_nothing_is_posted(code: str, said: str) -> None:
     row = read(**{**IN_PARIS, "postcode": code})

@@ -108,6 +108,11 @@ def test_a_zip_code_that_lost_its_zero_shows_the_state_that_may_be_meant() -> No
     assert read_postcode("US", "2134").may_mean == ("US-MA",)
 
 
+def test_three_digits_beside_denmark_have_lost_a_zero_or_are_a_postcode_of_the_faroes() -> None:
+    assert read_postcode("DK", "100") == Postcode(may_mean=("FO",), problem="zero_lost")
+    assert read_postcode("DK", "3900").place == "GL" and read_postcode("DK", "2100") == Postcode(fits=True)
+
+
 @pytest.mark.parametrize(
     ("code", "place"),
     [("SW1A 1AA", "GB"), ("JE2 3AB", "JE"), ("GY1 1AA", "GG"), ("IM1 1AA", "IM"), ("H3Z 2Y7", "CA-QC"), ("1234 AB", "NL"),
