@@ -24,9 +24,9 @@ from incidents.people.decisions import LATER, LEFT
 from incidents.people.inert import as_text
 from incidents.people.joining import EVIDENCE, POSTAL, SINGLE
 from incidents.people.kept import KeptRow, open_row
-from incidents.people.person_facts import minor_by_age
+from incidents.people.person_facts import MINORS, minor_by_age
 from incidents.people.questions import FLAG_QUESTIONS, GUARDIAN
-from incidents.people.reviewing import COLUMNS, MINORS, list_row
+from incidents.people.reviewing import COLUMNS, list_row
 from incidents.vault import CannotOpen, Vault
 
 ABOUT = ("correction_of", "row", "queue", "column", "reason", "remedy", "status", "person")
