@@ -106,4 +106,4 @@ def test_a_list_that_names_a_representative_after_the_freeze_leaves_a_note_and_t
     import_people(incident=incident, path=write_list(row, columns=COLS), author=officer, amendment=amendment)
     claire = AffectedPerson.objects.get(incident=incident, reference="claire")
     assert not Vault(incident=incident).open(person=claire).representative_name
-    assert list(incident.queue.values_list("reason", flat=True)) == [LATER]
+    assert list(incident.queue.values_list("reason", flat=True)) == [f"{LATER}: representative"]
