@@ -7,8 +7,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from incidents.dispatch.campaign import ApprovalRefused, release
+from incidents.dispatch.campaign import ApprovalRefused, release, resume
 from incidents.dispatch.conservation import check_campaign
+from incidents.dispatch.work import check_running_campaigns
 from incidents.letters.approving import approve_content
 from incidents.models import Campaign, CampaignState, QueueEntry
 from incidents.models import MessageState as S
@@ -72,8 +73,13 @@ def test_a_running_campaign_does_not_hold_while_somebody_is_marked_and_nobody_de
     assert check_campaign(campaign=released).violations == [
         "letters that may still leave to people whom a later list marks (dead, a minor, not to be written to), undecided: 1"
     ]
+    for _ in range(2):  # somebody resumes it without a decision
+        assert check_running_campaigns() == 1
+        released.refresh_from_db()
+        assert released.state == CampaignState.PAUSED and "whom a later list marks" in released.pause_reason
+        resume(campaign=released, author=officer, reason="go on")
     decide(released, officer)
-    assert check_campaign(campaign=released).holds
+    assert check_campaign(campaign=released).holds and check_running_campaigns() == 0
 
 
 def test_what_the_later_list_says_is_read_on_the_page_after_a_purpose(
