@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
@@ -24,8 +24,8 @@ from incidents.letters.staleness import letter_lines
 from incidents.models import AffectedPerson, BatchState, Incident, PersonStatus, RowOutcome
 from incidents.models.duties import Handling
 from incidents.models.refusal import Refused
-from incidents.people.addresses import as_indexed_before, normal_address
 from incidents.people.asking import told_by
+from incidents.people.compared import as_indexed_before, normal_address
 from incidents.people.decisions import LATER, WAITING
 from incidents.people.erasing import refuse_to_show
 from incidents.people.explaining import explain
@@ -158,10 +158,11 @@ def find_person(request: HttpRequest, incident_id: int) -> HttpResponse:
 
 
 def by_address(*, incident: Incident, address: str) -> AffectedPerson | None:
-    """Whose address this is, through the blind index."""
+    """Whose address this is, the first one or a further one, through the blind index."""
     vault, forms = Vault(incident=incident, people=False), {normal_address(address), as_indexed_before(address)}
     indexes = [vault.blind(kind="email", value=form) for form in sorted(forms)]
-    return incident.people.filter(email_index__in=indexes).first() if address else None
+    found = Q(email_index__in=indexes) | Q(other_email_indexes__isnull=False, other_email_indexes__overlap=indexes)
+    return incident.people.filter(found).order_by(F("merged_into").asc(nulls_first=True), "id").first() if address else None
 
 
 def by_code(*, incident: Incident, code: str) -> AffectedPerson | None:

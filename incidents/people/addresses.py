@@ -120,25 +120,3 @@ def _several(text: str) -> AddressProblem:
 def _mixes_scripts(domain: str) -> bool:
     scripts = {unicodedata.name(c, "?").split(" ")[0] for c in domain if c.isalpha()}
     return "LATIN" in scripts and bool(scripts & {"CYRILLIC", "GREEK", "ARMENIAN"})
-
-
-def normal_address(address: str) -> str:
-    """For matching only: in lower case; dots and plus tags are kept.
-
-    RFC 5321 2.4 lets a host tell local parts apart by case; hardly one does, and people write theirs either way. One address
-    makes one person only beside an equal name, and is written to as given.
-    """
-    return address.lower()
-
-
-def as_indexed_before(address: str) -> str:
-    """For finding people of lists that were imported when the case of a local part still counted; their index stays as it is."""
-    local, _, domain = address.rpartition("@")
-    return f"{local}@{domain.lower()}"
-
-
-def normal_name(name: str) -> str:
-    """For matching only: compatibility-normalised, case-folded, single spaces."""
-    if name.isascii():
-        return " ".join(name.lower().split())
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

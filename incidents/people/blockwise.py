@@ -8,16 +8,16 @@ others are like it. Every other row is left to `rows`, which alone says what a r
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from itertools import chain, compress, repeat
 from typing import Any, NamedTuple
 
 from incidents.people import postal, residence
-from incidents.people.addresses import LONGEST_LOCAL, ORDINARY, PLACEHOLDERS, SHORT, check_address, normal_name
+from incidents.people.addresses import LONGEST_LOCAL, ORDINARY, PLACEHOLDERS, SHORT, check_address
 from incidents.people.asking import of_domain
 from incidents.people.calling import from_prefix
+from incidents.people.compared import normal_name, normal_names
 from incidents.people.fillers import NO_NAMES, is_filler, is_filler_number, is_no_name, is_no_number
 from incidents.people.person_facts import birth_date, read_birth, read_language
 from incidents.people.reading.tables import Block
@@ -244,7 +244,7 @@ class Blockwise:
     def _texts(self, cells: Cells) -> tuple[str, ...]:
         """The texts of the rows, in the order in which they are sent."""
         full = cells["full_name"]
-        empty, names = [""] * len(full), _normal_names(full)
+        empty, names = [""] * len(full), normal_names(full)
         births, homes = empty, empty
         if born := cells.get("date_of_birth"):
             days = list(map(self._births.__getitem__, born))
@@ -354,16 +354,6 @@ def _code(told: tuple[str, str]) -> str:
 def _evidence(texts: tuple[str, ...]) -> str:
     pairs = ",".join(f'["{name}","{text}"]' for name, text in zip(EVIDENCE, texts, strict=True) if text)
     return f'"evidence":[{pairs}],' if pairs else ""
-
-
-def _normal_names(names: list[str]) -> list[str]:
-    """`normal_name` of each: all in one text, where none has more than single spaces inside."""
-    joined = "\n".join(names)
-    text = joined.lower() if joined.isascii() else unicodedata.normalize("NFKC", joined).casefold()
-    found = text.split("\n")
-    if "  " in text or "\n " in text or " \n" in text or text != text.strip(" ") or len(found) != len(names):
-        return [normal_name(name) for name in names]
-    return found
 
 
 def _home(birth: str, name: str, born: str, street: str, postcode: str) -> str:

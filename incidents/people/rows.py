@@ -14,8 +14,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from incidents.people import postal, residence
-from incidents.people.addresses import AddressProblem, check_address, normal_address, normal_name, placeholder_problem
+from incidents.people.addresses import AddressProblem, check_address, placeholder_problem
 from incidents.people.asking import ask_place
+from incidents.people.compared import normal_address, normal_name
 from incidents.people.fillers import is_filler, is_filler_number, is_no_name, is_no_number
 from incidents.people.person_facts import (
     ANSWERED_BY,

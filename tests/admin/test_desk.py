@@ -23,6 +23,7 @@ from incidents.dispatch.campaign import send_test
 from incidents.models import AffectedPerson, AuditEvent, Campaign, Incident, Letter
 from incidents.models.people import QueueKind
 from incidents.people import erased_list
+from incidents.vault import Vault
 from tests.admin.case import PERSONAL, at, posted, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -161,6 +162,9 @@ def test_an_address_finds_its_person_without_standing_in_the_url(desk: Client, c
     response = desk.post(at("find_person", case.pk), {"address": "yuki@Example.NET"})
     assert response["Location"] == at("person", case.pk, person.pk)
     assert "Nobody" in posted(desk, "find_person", case.pk, address="nobody@example.org")
+    further = Vault(incident=case).blind(kind="email", value="yuki@work.example")
+    AffectedPerson.objects.filter(pk=person.pk).update(other_email_indexes=[further])
+    assert desk.post(at("find_person", case.pk), {"address": "yuki@work.example"})["Location"] == at("person", case.pk, person.pk)
 
 
 # -- a look never writes -------------------------------------------------------------------------------------------

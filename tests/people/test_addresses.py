@@ -12,10 +12,9 @@ from incidents.people.addresses import (
     AddressProblem,
     check_address,
     check_fully,
-    normal_address,
-    normal_name,
     placeholder_problem,
 )
+from incidents.people.compared import normal_address, normal_name, normal_names
 
 LONG_LOCAL = "a" * 65 + "@example.org"
 LONG_WHOLE = "a" * 64 + "@" + ".".join(["b" * 60] * 4) + ".example"
@@ -185,11 +184,30 @@ def test_dots_and_plus_tags_are_never_normalised_away_and_capitals_only_to_compa
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Claire  Dubois", "claire dubois"), ("Ｃlaire Dubois", "Claire Dubois"), ("STRASSE", "straße"), ("e\u0301", "é")],
-)
-def test_names_are_compared_without_case_width_and_spacing(one: str, other: str) -> None:
+    [
+        ("Claire  Dubois", "claire dubois"), ("Ｃlaire Dubois", "Claire Dubois"), ("STRASSE", "straße"), ("e\u0301", "é"),
+        ("Carl O'Brien", "Carl O’Brien"), ("Carl O`Brien", "CARL OBRIEN"), ("Jean-Pierre Roy", "Jean Pierre Roy"),
+        ("Zoé Léger", "ZOE LEGER"), ("J. R. Ewing", "J R Ewing"), ("Łukasz Żak", "Lukasz Zak"), ("Søren Æbel", "Soren Aebel"),
+        ("IŞIK", "ışık"), ("Γιώργος", "ΓΙΩΡΓΟΣ"), ("Артём", "Артем"), ("Nguyễn Thị Hoà", "Nguyen Thi Hoa"), ("x\u030c", "x"),
+    ],
+)  # fmt: skip
+def test_names_are_compared_without_case_width_spacing_accents_apostrophes_and_hyphens(one: str, other: str) -> None:
     assert normal_name(one) == normal_name(other)
+    assert normal_names([one, "Anna", other, ""]) == [normal_name(one), "anna", normal_name(one), ""]
 
 
-def test_different_names_stay_different() -> None:
-    assert normal_name("Claire Dubois") != normal_name("Clara Dubois")
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Claire Dubois", "Clara Dubois"), ("Müller", "Mueller"), ("がき", "かき"), ("Андрей", "Андреи"), ("कि", "क"), ("น้ำ", "นำ"),
+        ("한", "하"), ("René", "Renée"), ("'", "-"),
+    ],
+)  # fmt: skip
+def test_different_names_stay_different(one: str, other: str) -> None:
+    assert normal_name(one) != normal_name(other)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.text(st.sampled_from("aZé'’-. \u0301\u3099かйİſΣ\u00a0ß한"), max_size=6), max_size=5))
+def test_names_are_compared_alike_one_by_one_and_in_a_block(names: list[str]) -> None:
+    assert normal_names(names) == [normal_name(name) for name in names]

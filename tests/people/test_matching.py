@@ -55,8 +55,14 @@ def give(request: pytest.FixtureRequest, bring: Importer) -> Any:
         (ANNA, {**ANNA, "full_name": "ANNA  berg", "email": EMAILS[1]}, "same customer number and name"),
         (NO_NUMBER, {**NO_NUMBER, "full_name": "anna berg", "language": "fr"}, "same e-mail address (capitals apart) and name"),
         ({**NO_NUMBER, **BORN}, {**NO_NUMBER, **BORN, "email": EMAILS[1]}, "same name and birth date"),
+        ({**ANNA, "full_name": "Anna O’Brien"}, {**ANNA, "full_name": "ANNA OBRIEN"}, "same customer number and name"),
+        (
+            {**NO_NUMBER, **BORN, "full_name": "Anne-Zoé Berg"},
+            {**NO_NUMBER, **BORN, "full_name": "Anne Zoe Berg"},
+            "same e-mail address (capitals apart) and name",
+        ),
     ],
-    ids=["number-and-name", "email-and-name", "name-and-birth-date"],
+    ids=["number-and-name", "email-and-name", "name-and-birth-date", "apostrophes", "accents-and-hyphens"],
 )
 def test_each_tier_makes_two_rows_one_person(give: Any, incident: Incident, one: Row, other: Row, reason: str) -> None:
     give(one, other)
