@@ -171,14 +171,16 @@ def _unfit(country: str, tidy: str) -> Postcode:
     own = "GB" if BRITISH_FORCES.fullmatch(tidy) else _of_form(tidy)
     if own:
         return Postcode(own)
+    # A state's letters that slipped into the column of countries: 'MO' is Macau, which has no postcodes, and Missouri.
+    state, zip_state = part_named(country="US", word=country), read_zip(tidy)
     if not _form(country):
-        # A state's letters that slipped into the column of countries: 'MO' is Macau, which has no postcodes, and Missouri.
-        return Postcode(read_zip(tidy)) if part_named(country="US", word=country) else NOTHING
+        return Postcode(zip_state) if state else NOTHING
+    state = state if state == zip_state else ""
     if tidy.isdecimal() and (bare := _bare(country, f"0{tidy}")):
-        meant = _part("US", bare) if country == "US" else NOTHING
+        meant = _part("US", bare).place if country == "US" else state
         shorter = tuple(place for place, form in _own()["shorter"].get(country, {}).items() if re.fullmatch(form, tidy))
-        return Postcode(may_mean=(meant.place,) if meant.place else shorter, problem="zero_lost")
-    return Postcode(problem="unfit")
+        return Postcode(may_mean=(meant,) if meant else shorter, problem="zero_lost")
+    return Postcode(state) if state else Postcode(problem="unfit")
 
 
 def _part(country: str, bare: str) -> Postcode:

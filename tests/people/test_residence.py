@@ -497,7 +497,9 @@ def test_a_state_that_contradicts_its_zip_and_a_country_that_contradicts_its_pos
     ("country", "code", "possible"),
     [("MO", "63101", ("MO", "US-MO")), ("MO", "63101-1234", ("MO", "US-MO")), ("mo", "90210", ("MO", "US-CA")),
      ("MS", "39201", ("MS", "US-MS")), ("AE", "12345", ()), ("HK", "63101", ()), ("MO", "999078", ()), ("MO", "09012", ()), ("MO", "", ()),
-     ("DE", "19901", ("DE", "US-DE")), ("DE", "19417", ()), ("MA", "02139", ("MA", "US-MA")), ("MA", "20000", ())],
+     ("DE", "19901", ("DE", "US-DE")), ("DE", "19417", ()), ("MA", "02139", ("MA", "US-MA")), ("MA", "20000", ()),
+     ("CA", "94105", ("CA", "US-CA")), ("CA", "94105-1234", ("CA", "US-CA")), ("AL", "35203", ("AL", "US-AL")), ("AL", "90210", ()),
+     ("KY", "40202", ("KY", "US-KY")), ("KY", "KY1-1001", ()), ("TN", "37201", ("TN", "US-TN")), ("TN", "1002", ()), ("CO", "110111", ())],
 )  # fmt: skip
 def test_a_zip_code_beside_the_letters_of_a_state_that_no_postcode_of_the_country_can_be_is_asked(
     country: str, code: str, possible: tuple[str, ...]
@@ -505,6 +507,11 @@ def test_a_zip_code_beside_the_letters_of_a_state_that_no_postcode_of_the_countr
     found = decide({"stated_country": country, "city": "St. Louis", "postcode": code})
     assert (found.place, found.possible) == (country.upper(), possible)
     assert found.question == ("residence_conflict" if possible else "")
+
+
+def test_six_digits_short_of_one_may_be_a_zip_code_beside_the_letters_of_its_state() -> None:
+    found = decide({"stated_country": "IN", "postcode": "46201"})
+    assert (found.postcode_problem, found.unclear) == ("zero_lost", ("US-IN",))
 
 
 @pytest.mark.parametrize(
