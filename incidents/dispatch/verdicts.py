@@ -1,9 +1,9 @@
 """What a run of answers says about a provider and about recipient domains. Touches no database.
 
-An answer speaks for the provider (it took the letter, refused the person, said "too fast" or that a quota is used up: it is
-there) or against it (no connection, or silence). What certainly failed can be either's fault: of several domains without a sign
-of life between them it counts against the provider, once a domain; of one and the same domain, between two signs of life, against
-that domain.
+An answer speaks for the provider (it took the letter, refused the person, put it off as greylisting does, said "too fast" or
+that a quota is used up: it is there) or against it (no connection, or silence). What certainly failed can be either's fault: of
+several domains without a sign of life between them it counts against the provider, once a domain; of one and the same domain,
+between two signs of life, against that domain. A letter that is greylisted says nothing against its domain: every first one is.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def judge(*, results: Sequence[tuple[str, Answer]], silent: Counter[str]) -> Ver
             verdict.asked = max(answer.retry_after, verdict.asked or 0.0)
         if answer.error == SendErrorKind.DOUBTFUL or answer.unreached:
             verdict.outages, verdict.reason = verdict.outages + 1, answer.detail
-        elif answer.error == SendErrorKind.NOT_SENT and not (answer.throttled or answer.spent):
+        elif answer.error == SendErrorKind.NOT_SENT and not (answer.throttled or answer.spent or answer.greylisted):
             silent[domain] += 1
             if not domain or silent[domain] == 1:
                 verdict.outages, verdict.reason = verdict.outages + 1, answer.detail
@@ -70,7 +70,7 @@ def _sign_of_life(verdict: Verdict, domain: str, answer: Answer, silent: Counter
         verdict.account = answer.detail or "refused"
     elif answer.error == SendErrorKind.REFUSED:
         _against(verdict, domain, 1)
-    else:
+    elif not answer.greylisted:
         verdict.domains[domain] = (True, 0)
 
 

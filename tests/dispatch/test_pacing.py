@@ -34,6 +34,7 @@ MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 TAKEN = Answer(provider_id="250 ok")
 REFUSED = Answer(error=SendErrorKind.REFUSED, detail="550 no such user")
 LATER = Answer(error=SendErrorKind.NOT_SENT, detail="450 domain not found")
+GREYLISTED = Answer(error=SendErrorKind.NOT_SENT, detail="450 4.2.0, greylisted", greylisted=True)
 UNREACHED = Answer(error=SendErrorKind.NOT_SENT, detail="connection refused", unreached=True)
 SILENT = Answer(error=SendErrorKind.DOUBTFUL, detail="no answer in 30 s")
 ACCOUNT = Answer(error=SendErrorKind.ACCOUNT, detail="535 authentication failed")
@@ -458,6 +459,13 @@ def test_a_domain_that_is_gone_for_forty_per_cent_of_the_list_is_put_aside_alone
     assert ProviderLimit.objects.filter(scope__in=(FINE, OTHER)).count() == 0 and whole().breaker == "closed"
     aside = ProviderLimit.objects.get(scope=GONE)
     assert aside.breaker == "open" and aside.open_until is not None and aside.open_until >= after(15 * 60)
+
+
+def test_a_domain_that_greylists_is_never_put_aside_since_every_first_letter_is_put_off(db: None) -> None:
+    told(provider="smtp", results=[(GONE, GREYLISTED)] * 100, now=T0)
+    told(provider="smtp", results=[(GONE, GREYLISTED), (FINE, TAKEN)] * 50, now=after(1))
+    assert grant(provider="smtp", wanted=50, now=after(2)) == Grant("smtp", 50)
+    assert not ProviderLimit.objects.filter(failures__gt=0).exists()
 
 
 def test_a_domain_that_comes_back_is_tried_with_one_letter_and_then_freely(db: None) -> None:

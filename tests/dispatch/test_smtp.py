@@ -124,7 +124,6 @@ def test_a_lane_that_is_not_idle_takes_no_second_letter() -> None:
         ("MAIL", b"451 4.3.0 later", K.NOT_SENT),
         ("MAIL", b"550 5.7.1 who are you", K.ACCOUNT),
         ("MAIL", b"553 5.7.1 sender not owned by user", K.ACCOUNT),
-        ("MAIL", b"530 5.7.0 authentication required", K.ACCOUNT),
         ("RCPT", b"450 4.2.1 mailbox busy", K.NOT_SENT),
         ("RCPT", b"550 5.1.1 no such user", K.REFUSED),
         ("RCPT", b"550-5.1.1 no such\r\n550 5.1.1 user", K.REFUSED),
@@ -197,6 +196,30 @@ def test_too_fast_is_heard_as_such() -> None:
     with Relay(steps={"RCPT": steps}) as relay, lanes_to(relay) as lanes:
         answers = handed_over(lanes, letters(4))
         assert [answer.throttled for answer in answers] == [False, True, True, False]
+        assert [answer.greylisted for answer in answers] == [True, False, False, False]
+
+
+def test_too_many_recipients_is_no_word_about_our_pace() -> None:
+    with Relay(steps={"RCPT": [b"452 4.5.3 Error: too many recipients"]}) as relay, lanes_to(relay) as lanes:
+        [answer, _] = handed_over(lanes, letters(2))
+        assert (answer.error, answer.throttled, answer.greylisted) == (K.NOT_SENT, False, False)
+
+
+@OFFERS
+def test_a_session_whose_sign_in_has_expired_is_begun_anew_and_no_letter_is_lost_or_doubled(offers: tuple[str, ...]) -> None:
+    steps: dict[str, list[Step]] = {"MAIL": [b"250 Ok", b"250 Ok", b"530 5.7.0 Authentication required"]}
+    with Relay(offers=offers, steps=steps) as relay, lanes_to(relay) as lanes:
+        assert kinds(handed_over(lanes, letters(5))) == ["taken"] * 5
+        assert sorted(told(relay)) == [f"<person{each}@example.org>" for each in range(5)] and relay.sessions == 2
+
+
+@OFFERS
+def test_a_relay_that_knows_us_no_more_on_a_new_session_refuses_our_account(offers: tuple[str, ...]) -> None:
+    no: list[Step] = [b"530 5.7.0 Authentication required"] * 3
+    with Relay(offers=offers, steps={"MAIL": [b"250 Ok", *no]}) as relay, lanes_to(relay) as lanes:
+        assert kinds(handed_over(lanes, letters(2))) == ["taken", K.ACCOUNT] and relay.sessions == 2
+    with Relay(offers=offers, steps={"MAIL": no}) as relay, lanes_to(relay) as lanes:
+        assert kinds(handed_over(lanes, letters(1))) == [K.ACCOUNT] and relay.sessions == 1
 
 
 # In what pieces answers come

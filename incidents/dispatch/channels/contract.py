@@ -57,6 +57,8 @@ class Answer(NamedTuple):
     unreached: bool = False
     #: What it gives us for a day or a month is used up: nothing leaves by it before the next day.
     spent: bool = False
+    #: This letter is to come again a little later, as every first one is (greylisting, RFC 6647): nothing against its domain.
+    greylisted: bool = False
 
 
 class Prepared(Protocol):

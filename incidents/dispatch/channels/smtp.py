@@ -170,8 +170,10 @@ class SmtpLanes:
         if session.go:
             return self._give(at, session)
         if session.settled and session.refused:
-            refused = session.refused
+            refused, signed_out = session.refused, session.signed_out
             session.forget()
+            if signed_out and session.served and not at.again:
+                raise Lost("the relay wants us to sign in again")
             return self._answer(at, refused)
         return False
 

@@ -21,9 +21,14 @@ CLOSING: Final = 421
 _LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED: Final = re.compile(rb"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
 _ADDRESS: Final = re.compile(r"[^\s<>]*(?:@|%40|=40)[^\s<>]*")
-_TOO_FAST: Final = re.compile(rb"too (?:many|fast|much)|rate.?limit|rate exceeded|throttl|slow down|4\.7\.28", re.IGNORECASE)
+#: "Too many recipients" (4.5.3) is no word about pace: a letter of ours has one.
+_TOO_FAST: Final = re.compile(
+    rb"too (?:many(?! recipients)|fast|much)|rate.?limit|rate exceeded|throttl|slow down|4\.7\.28", re.IGNORECASE
+)
 #: The quota of the day is used up, as SES's relay says it.
 _SPENT: Final = re.compile(rb"daily message quota exceeded", re.IGNORECASE)
+#: How those that greylist say it (RFC 6647): whoever comes again after a while is let in, and each of our letters is a first one.
+_GREYLISTED: Final = re.compile(rb"gr[ae]y[ -]?list", re.IGNORECASE)
 #: A refusal that says nothing of the person: the relay does not carry our mail at all, or not this letter to anybody.
 _OURS: Final = re.compile(
     rb"relay(?:ing)? (?:access )?(?:denied|not permitted|prohibited|not allowed)|unable to relay|not permitted to relay"
@@ -146,7 +151,9 @@ def refusal(*, stage: str, reply: Reply, special: bool = False) -> Answer:
             detail = f"the relay says that our quota is used up ({reply.named})"
             return Answer(error=SendErrorKind.NOT_SENT, detail=detail, spent=True)
         throttled = reply.code == CLOSING or _TOO_FAST.search(words) is not None
-        return Answer(error=SendErrorKind.NOT_SENT, detail=f"the relay put {what} off ({reply.named})", throttled=throttled)
+        later = not throttled and stage != "MAIL" and _GREYLISTED.search(words) is not None
+        detail = f"the relay put {what} off ({reply.named}{', greylisted' if later else ''})"
+        return Answer(error=SendErrorKind.NOT_SENT, detail=detail, throttled=throttled, greylisted=later)
     # A sender refused is refused for everybody: the campaign pauses, before each person is struck off for it.
     ours = (stage == "MAIL" and not special) or reply.code in _OUR_CODES or _is_about_us(reply, _QUOTED.sub(b"", words), special)
     kind = SendErrorKind.ACCOUNT if ours else SendErrorKind.REFUSED

@@ -20,7 +20,7 @@ from incidents.letters.mime import ENDING, wire_address
 _CHUNK: Final = 65_536
 #: One record of TLS: it counts as left when it was tried.
 _RECORD: Final = 16_384
-_OK, _GO_AHEAD, _BAD_SEQUENCE = 250, 354, 503
+_OK, _GO_AHEAD, _BAD_SEQUENCE, _SIGN_IN_FIRST = 250, 354, 503, 530
 _ATOMS: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u00a1-\U0010ffff-]+"
 _QUOTED: Final = r'"(?:[ !#-\[\]-~\u00a1-\U0010ffff]|\\[ -~])*"'
 #: What may stand in a path (RFC 5321, 4.1.2; RFC 6531, 3.3): no line end, no bracket outside quotes, so nothing but an address.
@@ -93,6 +93,8 @@ class Session:
         self.envelope: Envelope | None = None
         #: The relay waits for the body of `envelope`; or why it does not want it, and whether all was heard about that.
         self.go, self.refused, self.settled = False, None, False
+        #: It is refused because the relay does not know us any more (RFC 4954, 6).
+        self.signed_out = False
         self.outcome: Answer | None = None
 
     refused: Answer | None
@@ -218,6 +220,7 @@ class Session:
             self._open = True
         else:
             assert self.envelope is not None
+            self.signed_out = reply.code == _SIGN_IN_FIRST
             self._refuse(refusal(stage="MAIL", reply=reply, special=self.envelope.utf8))
 
     def _heard_of_the_recipient(self, reply: Reply) -> None:

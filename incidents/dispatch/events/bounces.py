@@ -7,6 +7,7 @@ mail only the event is kept.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Iterator
@@ -40,16 +41,22 @@ FAILURE = re.compile(
     re.IGNORECASE,
 )
 LATER = re.compile(
-    r"delayed|will (?:keep|be) (?:trying|retried)|still (?:being )?(?:trying|retried)|warning: message", re.IGNORECASE
+    r"delayed|will (?:keep|be) (?:trying|retried)|still (?:being )?(?:trying|retried)|warning: message|not yet been delivered",
+    re.IGNORECASE,
 )
-QMAIL = re.compile(r"This is the (?:qmail-send|MTA) program|This is the mail (?:system|delivery)", re.IGNORECASE)
+#: What qmail and Exim, and those that are built of them, begin with.
+OLD_SERVER = re.compile(
+    r"This is the (?:qmail-send|MTA) program|This is the mail (?:system|delivery)"
+    r"|This message was created automatically by mail delivery software",
+    re.IGNORECASE,
+)
 #: Answers by machines, and demands to prove that one is no machine: they say that nobody has read it, and no more.
 MACHINE = re.compile(
     r"auto[- _]?(?:reply|respon|antwort)|automat\w*[ :](?:reply|response|antwort)|r[ée]ponse automatique|risposta automatica"
-    r"|respuesta autom|out of (?:the )?office|abwesen|absence|vacation|requires? verification|confirm your (?:e-?mail|message)"
-    r"|quarantin",
+    r"|respuesta autom|out of (?:the )?office|abwesen|absence|vacation",
     re.IGNORECASE,
 )
+DEMAND = re.compile(r"requires? verification|confirm (?:your|that) |quarantin", re.IGNORECASE)
 #: RFC 3463: a full mailbox, and a mailbox that is closed for now, open again.
 PASSING = frozenset({(2, 1), (2, 2)})
 #: Where our name of a letter may stand, from what the sender of a bounce cannot forge for others to what it repeats.
@@ -122,6 +129,8 @@ def _parts(mail: Mail) -> Iterator[Mail]:
         if part.get_content_type() not in ("message/rfc822", "message/delivery-status") and part.is_multipart():
             inner = part.get_payload()
             waiting += [one for one in inner if isinstance(one, Mail)] if isinstance(inner, list) else []
+    if waiting:
+        raise MessageError("more parts than any report has")
 
 
 def _head(mail: Mail, name: str) -> str:
@@ -173,17 +182,17 @@ def _findings(mail: Mail, parts: list[Mail]) -> list[Finding]:
                 return [_feedback(part)]
         if "disposition" in _head(mail, "content-type").lower():
             return [Finding(kinds.NOTICE, ("a receipt",))]
-    if not _by_an_old_server(mail, parts) and _by_a_machine(mail):
+    if _by_a_machine(mail) and not (_by_an_old_server(mail, parts) or _by_a_daemon(mail, parts)):
         return [Finding(kinds.NOTICE, ("an answer by a machine",), happened=_head(mail, "date"))]
     return [_by_its_look(mail, parts)]
 
 
 def _statuses(part: Mail) -> Iterator[Finding]:
     """RFC 3464, 2.3: one group of fields for each recipient, after the one about the message."""
-    groups = part.get_payload()
+    groups = _groups(part)
     # Some leave out the empty line behind what is said of the message: then one group says all.
-    for fields in groups[: 1 + MOST_RECIPIENTS] if isinstance(groups, list) else []:
-        if not isinstance(fields, Mail) or "action" not in fields:
+    for fields in groups[: 1 + MOST_RECIPIENTS]:
+        if "action" not in fields:
             continue
         action, status = _head(fields, "action").partition("(")[0].strip().lower(), _head(fields, "status")
         diagnosis = _head(fields, "diagnostic-code").partition(";")[2] or _head(fields, "diagnostic-code")
@@ -193,6 +202,17 @@ def _statuses(part: Mail) -> Iterator[Finding]:
         kind = _how_bad(status, diagnosis) if action == "failed" else kind
         code = CODE.search(status)
         yield Finding(kind, (code[0] if code else "", diagnosis), original, _head(fields, "last-attempt-date"))
+
+
+def _groups(part: Mail) -> list[Mail]:
+    """The groups of fields. Some servers encode them, which the standard forbids; the parser then takes the code for fields."""
+    inner = part.get_payload()
+    groups = [one for one in inner if isinstance(one, Mail)] if isinstance(inner, list) else []
+    if _head(part, "content-transfer-encoding").strip().lower() != "base64":
+        return groups
+    coded = "".join(str(one.get_payload()) for one in groups)
+    text = base64.b64decode(re.sub(r"[^A-Za-z0-9+/=]", "", coded)).replace(b"\r\n", b"\n")
+    return [BytesParser(policy=compat32).parsebytes(group, headersonly=True) for group in re.split(rb"\n{2,}", text)]
 
 
 def _how_bad(status: str, diagnosis: str) -> str:
@@ -221,7 +241,7 @@ def _by_a_machine(mail: Mail) -> bool:
         return True
     if _head(mail, "precedence").strip().lower() in ("auto_reply", "auto-reply"):
         return True
-    return bool(MACHINE.search(_head(mail, "subject")))
+    return bool(MACHINE.search(_head(mail, "subject")) or DEMAND.search(_head(mail, "subject")))
 
 
 def _first_text(parts: list[Mail]) -> str:
@@ -230,7 +250,14 @@ def _first_text(parts: list[Mail]) -> str:
 
 def _by_an_old_server(mail: Mail, parts: list[Mail]) -> bool:
     """Exim and qmail say so; Exim and Postfix call their own bounces an answer by a machine, which they are."""
-    return "x-failed-recipients" in mail or bool(QMAIL.search(_first_text(parts)))
+    return "x-failed-recipients" in mail or bool(OLD_SERVER.search(_first_text(parts)))
+
+
+def _by_a_daemon(mail: Mail, parts: list[Mail]) -> bool:
+    """A mail daemon that calls itself an answer by a machine, and gives a code; a postmaster may be a person on holiday."""
+    sender, text = _head(mail, "from"), _first_text(parts)
+    named = DAEMON.search(sender) and ("postmaster" not in sender.lower() or FAILURE.search(_head(mail, "subject")))
+    return bool(named and not DEMAND.search(_head(mail, "subject")) and (CODE.search(text) or REPLY.search(text)))
 
 
 def _by_its_look(mail: Mail, parts: list[Mail], *, sure: bool = False) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -87,6 +88,14 @@ def plain(*, sender: str, subject: str, text: str, heads: str = "") -> bytes:
     return f"{head}{heads}\n{text}\n".encode()
 
 
+def encoded(raw: bytes) -> bytes:
+    """A report whose fields are in base64, as some servers send it."""
+    before, head, rest = raw.partition(b"Content-Type: message/delivery-status\n\n")
+    fields, end, after = rest.partition(b"\n--BOUND")
+    head = head[:-1] + b"Content-Transfer-Encoding: base64\n\n"
+    return before + head + base64.encodebytes(fields.replace(b"\n", b"\r\n")) + end + after
+
+
 DAEMON = "MAILER-DAEMON@mx.example.org (Mail Delivery System)"
 ARF = f"""From: <complaints@isp.example>
 To: {TO}
@@ -151,6 +160,13 @@ MAILS = {
     "a postmaster writes": (plain(sender="postmaster@firma.example", subject="Re: Ihre Daten", text="Was wurde von mir gestohlen?\n0551 555 12"), "notice"),
     "quarantine of a firm": (plain(sender="postmaster@corp.example", subject="[Postmaster] Message quarantined", text="Your message was quarantined by rule 550"), "notice"),
     "a challenge of a daemon": (plain(sender="Mail Delivery System <mailer-daemon@box.example>", subject="Your email requires verification verify#abc", text="Reply to be let in."), "notice"),
+    "a daemon that calls itself a machine": (plain(sender="\"GMX Mailer Daemon\" <mailer-daemon@gmx.example>", subject="Mail delivery failed: returning message to sender", text="The following address failed:\n\nclaire@example.org:\nSMTP error from remote server, reason: 550-Requested action not taken: mailbox unavailable", heads="Auto-Submitted: auto-replied\n"), "bounced_hard"),
+    "Exim without its head": (plain(sender=DAEMON, subject="Zustellung fehlgeschlagen", text="This message was created automatically by mail delivery software.\n\n  claire@example.org\n    Unrouteable address", heads="Auto-Submitted: auto-replied\n"), "bounced_hard"),
+    "a daemon about an absent mailbox": (plain(sender=DAEMON, subject="Delivery failure: absence of mailbox", text="<claire@example.org>: 550 5.1.1 User unknown"), "bounced_hard"),
+    "Exim goes on trying": (plain(sender=DAEMON, subject="Warnung", text="This message was created automatically by mail delivery software.\nA message that you sent has not yet been delivered to one or more of its recipients.\n    Delay reason: 451 4.7.1 Greylisted", heads="Auto-Submitted: auto-replied\n"), "deferred"),
+    "a challenge of a daemon with a code": (plain(sender=DAEMON, subject="Please confirm your message", text="Your message is held. 550 5.7.1 until you confirm"), "notice"),
+    "a postmaster on holiday until a day that looks like a code": (plain(sender="postmaster@firma.example", subject="Automatische Antwort: Ihre Daten", text="Ich bin ab 5.1.1 wieder da."), "notice"),
+    "a report whose fields are encoded": (encoded(report()), "bounced_hard"),
     "a person writes": (plain(sender="<claire@example.org>", subject="Re: A letter", text="Who are you? 550"), "notice"),
 }  # fmt: skip
 
@@ -214,7 +230,7 @@ def nested(depth: int) -> bytes:
 
 HOSTILE = {
     "nothing": b"", "zeros": b"\0" * 1000, "noise": bytes(range(256)) * 100, "no heads": b"\n\n\n", "half": report()[:700],
-    "parts within parts": nested(5000), "a thousand parts": f'To: {TO}\nContent-Type: multipart/mixed; boundary="b"\n\n'.encode() + b"--b\n\nx\n" * 5000,
+    "parts within parts": nested(5000), "parts within parts, not too deep to read": nested(200), "a thousand parts": f'To: {TO}\nContent-Type: multipart/mixed; boundary="b"\n\n'.encode() + b"--b\n\nx\n" * 5000,
     "broken charset": f"To: {TO}\nContent-Type: text/plain; charset=\"\xff\"\nSubject: =?no-such?Q?=ff=?=\n\n\xff\xfe".encode("latin-1"),
     "broken base64": f"To: {TO}\nContent-Type: text/plain\nContent-Transfer-Encoding: base64\n\n!!!!".encode(),
     "no boundary": f"To: {TO}\nContent-Type: multipart/report; report-type=delivery-status\n\nx".encode(),
