@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
@@ -13,9 +12,8 @@ from incidents.admin.moments import Shown, shown
 from incidents.admin.shell import attempt, campaign_of, officer, posted
 from incidents.dispatch.channels.choose import providers
 from incidents.dispatch.limits import CLOSED, HALF_OPEN, refuses_us
-from incidents.dispatch.pace_shown import Aside, Pace, close_breaker, domains_aside, paces_of
-from incidents.models import Campaign, MessageState
-from incidents.models.messages import in_states
+from incidents.dispatch.pace_shown import Aside, Pace, close_breaker, domains_aside, paces_of, waiting_for_domains
+from incidents.models import Campaign
 
 #: Breaker -> its pill's tone and what it says.
 WORDS = {
@@ -46,7 +44,7 @@ def ways(*, campaign: Campaign) -> list[Way]:
     """The providers in the order of failover, then the domains that are put aside."""
     zone, names = campaign.facts.facts["zone"], providers()
     aside = domains_aside(providers=names)
-    waiting = _waiting(campaign, [one.key for one in aside]) if aside else {}
+    waiting = waiting_for_domains(campaign=campaign, aside=aside)
     return [_provider(pace, zone) for pace in paces_of(providers=names)] + [
         _domain(one, waiting.get(one.key, 0), zone) for one in aside if one.key in waiting
     ]
@@ -68,12 +66,6 @@ def _provider(pace: Pace, zone: str) -> Way:
 def _domain(one: Aside, waiting: int, zone: str) -> Way:
     tone, says = WORDS[HALF_OPEN] if one.breaker == HALF_OPEN else ("bad", "put aside")
     return Way(f"a domain at {one.provider}", tone, says, shown(one.until, zone=zone), one.reason, one.id, waiting)
-
-
-def _waiting(campaign: Campaign, keys: list[str]) -> dict[str, int]:
-    """Letters of this campaign that wait for these domains."""
-    ready = campaign.messages.filter(in_states(MessageState.READY), domain_key__in=keys).order_by()
-    return dict(ready.values_list("domain_key").annotate(n=Count("id")))
 
 
 @require_POST

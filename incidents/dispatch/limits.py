@@ -20,6 +20,7 @@ PARTS_OF_A_SECOND = 25
 #: came, it doubles with each minute: a provider that was troubled for a while is not crawled to for an hour.
 #: After so many seconds a lowered rate is any rate again, and no number is larger than one can be.
 LONG_ENOUGH_SECONDS = 7200.0
+CRAWL = 1.0
 LEAST_RATE, RECOVERY_A_MINUTE, LATER_A_MINUTE, CAREFUL_SECONDS = 0.1, 1.1, 2.0, 60.0
 #: Where no rate is set, a lowered one that has grown to this is no limit any more.
 NO_LIMIT_FROM = 10_000.0
@@ -231,6 +232,12 @@ def is_spent(*, row: ProviderLimit, limit: Allowance, now: datetime) -> bool:
     """Whether the day's quota is used up. Brings the row to this moment."""
     refill(row=row, limit=limit, now=now)
     return quota_left(row=row, limit=limit) == 0
+
+
+def crawls(*, row: ProviderLimit, limit: Allowance, now: datetime) -> bool:
+    """Whether "too fast" again and again has brought it under a letter a second, and under a tenth of what is set."""
+    refill(row=row, limit=limit, now=now)
+    return row.rate is not None and row.rate < CRAWL and row.rate < (limit.per_second or NO_LIMIT_FROM) / 10
 
 
 def seconds_left(*, row: ProviderLimit, now: datetime) -> float:

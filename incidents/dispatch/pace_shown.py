@@ -8,13 +8,15 @@ from datetime import UTC, date, datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Count
 
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
 from incidents.dispatch import limits
 from incidents.dispatch.limits import CLOSED, Allowance
 from incidents.dispatch.pacing import WHOLE, limit_of
-from incidents.models import Incident, ProviderLimit
+from incidents.models import Campaign, Incident, MessageState, ProviderLimit
+from incidents.models.messages import in_states
 from incidents.models.refusal import Refused
 from incidents.visible import visible
 
@@ -147,6 +149,27 @@ def domains_aside(*, providers: list[str]) -> list[Aside]:
         Aside(row.pk, row.provider, row.scope, row.breaker, row.open_until, row.reason)
         for row in rows.order_by("-open_until", "id")[:50]
     ]
+
+
+def waiting_for_domains(*, campaign: Campaign, aside: Sequence[Aside]) -> dict[str, int]:
+    """Letters of this campaign that wait for domains that are put aside, by the domain's key."""
+    ready = campaign.messages.filter(in_states(MessageState.READY), domain_key__in=[one.key for one in aside]).order_by()
+    return dict(ready.values_list("domain_key").annotate(n=Count("id"))) if aside else {}
+
+
+def aside_in_words(*, campaign: Campaign, providers: list[str]) -> str:
+    """How many letters wait for domains that are put aside, until when, and what can be done; empty where none does."""
+    aside = domains_aside(providers=providers)
+    waiting = waiting_for_domains(campaign=campaign, aside=aside)
+    until = [one.until for one in aside if one.key in waiting and one.until]
+    if not waiting:
+        return ""
+    letters, domains = sum(waiting.values()), len(waiting)
+    first = f", the first until {min(until).astimezone(UTC):%H:%M:%S} UTC" if until else ""
+    wait = f"{letters:,} {'letter waits' if letters == 1 else 'letters wait'} for"
+    many = "domain" if domains == 1 else "domains"
+    close = "The campaign's page can close that under Ways out."
+    return f"{wait} {domains} {many} put aside{first}; none of them is out before. {close}"
 
 
 @transaction.atomic

@@ -364,9 +364,10 @@ def choose(*, providers: Sequence[str], now: datetime | None = None) -> str | No
     """The first provider, in this order, by which letters leave in time; None: none may be asked.
 
     One whose breaker is open is passed by until it is due for the one letter that tries, and so is one that asked us to wait for
-    minutes or whose quota of the day is used up. A wait of seconds and a rate are its pace: nobody takes over for them. One that
-    failed again when it was tried rests for longer; but where nobody else carries letters, the one that was shut first tries.
-    Where all wait, it is the first that is not shut.
+    minutes, whose quota of the day is used up, or that complained of our pace until less than a letter a second was left. A wait
+    of seconds and any other rate are its pace: nobody takes over for them. One that failed again when it was tried rests for
+    longer; but where nobody else carries letters, the one that was shut first tries. Where all wait, it is the first that is not
+    shut.
     """
     rows = ProviderLimit.objects.filter(provider__in=providers, scope=WHOLE).annotate(at=CLOCK)
     shut, late, resting = set[str](), set[str](), dict[str, datetime]()
@@ -376,11 +377,16 @@ def choose(*, providers: Sequence[str], now: datetime | None = None) -> str | No
             shut.add(row.provider)
         elif (rests := limits.rests_until(row=row)) is not None and rests > at:
             resting[row.provider] = rests
-        elif limits.waits_long(row=row, now=at) or limits.is_spent(row=row, limit=_limit(row.provider), now=at):
+        elif limits.waits_long(row=row, now=at) or _carries_next_to_nothing(row, at):
             late.add(row.provider)
     free = [name for name in providers if name not in shut]
     well = next((name for name in free if name not in late and name not in resting), None)
     return well or min(resting, key=resting.__getitem__, default=free[0] if free else None)
+
+
+def _carries_next_to_nothing(row: ProviderLimit, at: datetime) -> bool:
+    limit = _limit(row.provider)
+    return limits.is_spent(row=row, limit=limit, now=at) or limits.crawls(row=row, limit=limit, now=at)
 
 
 def may_go_on(*, provider: str, now: datetime | None = None) -> bool:

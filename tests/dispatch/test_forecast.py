@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.db import connection
 from pytest_django import Settings
 from pytest_django.fixtures import DjangoAssertNumQueries
@@ -17,6 +18,7 @@ from incidents.admin.pace import ways
 from incidents.audit.log import database_now
 from incidents.dispatch import limits, pacing
 from incidents.dispatch.ahead import Way, end_of
+from incidents.dispatch.campaign import pause
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
 from incidents.dispatch.forecast import LEFT, forecast
 from incidents.dispatch.measured import ASSUMED_RATE, measure
@@ -389,6 +391,19 @@ def test_a_domain_that_was_put_aside_is_listed_under_its_key_and_taken_back(inci
     assert (aside.key, aside.breaker) == ("d" * 16, "open") and "20 letters to this domain failed running" in aside.reason
     close_breaker(limit_id=aside.id, incident=incident, author=officer, reason="their MX is back")
     assert pacing.grant(provider="smtp", wanted=5).avoid == () and not domains_aside(providers=["smtp"])
+
+
+def test_check_campaign_says_who_waits_for_a_domain_put_aside_and_why_it_is_paused(
+    released: Campaign, officer: User, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = released.messages.values_list("domain_key", flat=True)[0]
+    waiting = released.messages.filter(domain_key=key, state="ready").count()
+    pacing.told(provider="inbox", results=[(key, Answer(error=SendErrorKind.REFUSED, detail="550"))] * 20)
+    pause(campaign=released, author=officer, reason="we look at the relay")
+    call_command("check_campaign", released.reference)
+    said = capsys.readouterr().out
+    assert f"warning: {waiting} letter" in said and "for 1 domain put aside, the first until" in said
+    assert "paused: we look at the relay; to go on: resume" in said
 
 
 def test_looking_at_the_pace_changes_nothing(incident: Incident, limited: Any) -> None:

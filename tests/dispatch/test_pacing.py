@@ -391,6 +391,14 @@ def test_a_provider_that_stays_dead_is_tried_more_and_more_seldom_while_another_
     assert choose(providers=order, now=after(45, at)) == "smtp", "nobody else carries letters: no rest"
 
 
+def test_the_fallback_carries_the_letters_of_a_provider_that_complains_until_next_to_nothing_is_left(db: None) -> None:
+    for n in range(12):
+        told(provider="smtp", results=[(FINE, too_fast())], now=after(20 * n))
+    assert (whole().rate or 9) < 1 and choose(providers=("smtp", "postmark"), now=after(260)) == "postmark"
+    assert choose(providers=("smtp",), now=after(260)) == "smtp"
+    assert choose(providers=("smtp", "postmark"), now=after(260 + 900)) == "smtp"
+
+
 def test_a_rate_is_a_pace_and_no_reason_for_the_fallback(db: None, limited: Any) -> None:
     limited("smtp 2/h")
     assert grant(provider="smtp", wanted=9, now=T0).number == 1

@@ -7,9 +7,12 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from incidents.dispatch.channels.choose import providers
 from incidents.dispatch.conservation import check_with_law
 from incidents.dispatch.forecast import forecast
+from incidents.dispatch.pace_shown import aside_in_words
 from incidents.management.operator import FAILED, OperatorCommand, campaign_named
+from incidents.models import CampaignState
 
 
 class Command(OperatorCommand):
@@ -29,6 +32,9 @@ class Command(OperatorCommand):
             self.say(json.dumps({**check.to_json(), "forecast": ahead.to_json()}, indent=1, sort_keys=True))
         else:
             self.say(f"{check.campaign} is {check.state}: {check.people_in} people in")
+            if found.state == CampaignState.PAUSED:
+                go_on = f"resume {check.campaign} --as NAME --reason TEXT"
+                self.say(f"  paused: {found.pause_reason or 'no reason given'}; to go on: {go_on}")
             for state, number in sorted(check.states.items()):
                 self.say(f"  {state:22} {number:>9}")
             self.say(
@@ -42,4 +48,6 @@ class Command(OperatorCommand):
                 self.say(f"  stands still: {check.stands_still}")
             for line in [*check.stale, *ahead.lines()]:
                 self.say(f"  {line}")
+            if aside := aside_in_words(campaign=found, providers=providers()):
+                self.say(f"  warning: {aside}")
         return None if check.holds and not check.rests_on_stale else FAILED
