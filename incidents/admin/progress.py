@@ -15,7 +15,7 @@ from django.utils import timezone
 from incidents.admin.moments import Shown, shown
 from incidents.admin.pace import Way, ways
 from incidents.dispatch.conservation import CampaignCheck, check_campaign, count_states
-from incidents.dispatch.forecast import Deadline, Forecast, forecast
+from incidents.dispatch.forecast import Deadline, Forecast, forecast, whole_minute
 from incidents.models import Campaign, CampaignState, MessageState
 from incidents.models.messages import FINAL_STATES
 
@@ -127,8 +127,12 @@ class Progress:
         def at(moment: datetime | None) -> Shown | None:
             return shown(moment, zone=zone, now=now)
 
+        def end(moment: datetime | None) -> Shown | None:
+            # A forecast may be half a minute old: what waits still leaves no earlier than now.
+            return at(whole_minute(max(moment, self.as_of)) if moment else None)
+
         return [
-            DeadlineRow(one, at(one.due_at), at(one.ours_at), at(one.ends_at), at(one.ends_at_allowed))
+            DeadlineRow(one, at(one.due_at), at(one.ours_at), end(one.ends_at), end(one.ends_at_allowed))
             for one in self.forecast.deadlines
         ]
 

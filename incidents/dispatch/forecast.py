@@ -1,8 +1,8 @@
 """When the letters will be out, and which deadline will be missed: at the rate of the last minutes, and at the rate allowed.
 
-Letters leave by the earliest legal deadline, then by how long they wait; so the letters of a deadline are out when those of all
-earlier ones are. By which provider they go until then is reckoned as dispatch chooses it (`ahead.py`). Nothing is asked of single
-people: the letters left are counted by deadline on an index.
+Each letter stands on the line of the laws that cover its person, once. Letters leave by the earliest legal deadline, then by how
+long they wait; so the letters of a law are out when the last of them is, with all that stand before it (`letters_left.py`). By
+which provider they go until then is reckoned as dispatch chooses it (`ahead.py`).
 """
 
 from __future__ import annotations
@@ -13,34 +13,33 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
 from django.utils import timezone
 
 from incidents.dispatch import limits
 from incidents.dispatch.ahead import Way, end_of
 from incidents.dispatch.alarms import alarms_of
 from incidents.dispatch.channels.choose import UnknownProvider, provider_named, providers
+from incidents.dispatch.letters_left import Left, letters_left
 from incidents.dispatch.measured import WINDOW_SECONDS, Measured, measure
 from incidents.dispatch.order import proven_first
 from incidents.dispatch.pace_shown import Pace, paces_of, rate_in_words
-from incidents.models import Campaign, CampaignState, Obligation
+from incidents.models import Campaign, CampaignState
 
 UNRELEASED = frozenset({CampaignState.FROZEN, CampaignState.CONTENT_APPROVED})
-OVER = frozenset({CampaignState.STOPPED, CampaignState.CLOSED})
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """The letters left that one deadline waits for, and when they will be out."""
+    """The letters left of the people whom the same laws cover, and when the last of them will be out."""
 
-    #: The laws whose earliest deadline this is, by jurisdiction; empty: none is on record for it.
+    #: The laws whose earliest deadline this is, by jurisdiction; empty: no dated law covers these people, nor a target of ours.
     laws: tuple[str, ...]
     #: The law's deadline; None: no law gives a date.
     due_at: datetime | None
     #: Our own target where no law gives a date. Never the law's.
     ours_at: datetime | None
     letters: int
-    #: Letters with an earlier deadline, which leave before.
+    #: Letters of others that leave before the last of these.
     before: int
     #: When the last will have left, at the rate of the last minutes; None: not in sight.
     ends_at: datetime | None
@@ -63,7 +62,7 @@ class Deadline:
     @property
     def name(self) -> str:
         """The laws in a line."""
-        return ", ".join(self.laws) or "no law on record"
+        return ", ".join(self.laws) or ("no law on record" if self.due_at else "under no dated law")
 
     def to_json(self) -> dict[str, Any]:
         """Moments in ISO 8601 (UTC), spans in seconds."""
@@ -83,8 +82,8 @@ class Deadline:
         else:
             when = "no date in the law"
         none = "paused, so no end is in sight" if paused else "end not in sight"
-        end = f"out by {_moment(self.ends_at)}" if self.ends_at else none
-        allowed = f"; at the allowed rate by {_moment(self.ends_at_allowed)}" if self.ends_at_allowed else ""
+        end = f"out by {_moment(whole_minute(self.ends_at))}" if self.ends_at else none
+        allowed = f"; at the allowed rate by {_moment(whole_minute(self.ends_at_allowed))}" if self.ends_at_allowed else ""
         return f"{self.name}: {_letters(self.letters)} left, {when}; {end}{allowed}"
 
 
@@ -136,7 +135,8 @@ class Forecast:
     @property
     def ends_at(self) -> datetime | None:
         """When the last letter will have left at the rate of the last minutes."""
-        return self.deadlines[-1].ends_at if self.deadlines else None
+        ends = [one.ends_at for one in self.deadlines]
+        return None if None in ends else max(filter(None, ends), default=None)
 
     @property
     def doubt_sentence(self) -> str:
@@ -201,7 +201,7 @@ def forecast(*, campaign: Campaign) -> Forecast:
     measured = measure(campaign=campaign)
     names = proven_first(campaign_id=campaign.pk, providers=providers())
     paces = tuple(paces_of(providers=names))
-    left = _letters_left(campaign)
+    left = letters_left(campaign=campaign)
     bound = settings.MARKER_STEP * _batch(measured.provider or names[0])
     return Forecast(
         campaign.reference, campaign.state, paces[0].as_of, measured, paces,
@@ -217,66 +217,25 @@ def _batch(provider: str) -> int:
         return 1  # it sent lately, but no setting names it any more, or this process has no key for it
 
 
-#: Counts by deadline, on the index `message_ready` alone.
-LEFT = "SELECT due_at, count(*) FROM incidents_message WHERE campaign_id = %s AND phase = 'waiting' GROUP BY due_at"
-
-
-def _letters_left(campaign: Campaign) -> dict[datetime | None, int]:
-    if campaign.state in OVER:
-        return {}
-    with connection.cursor() as cursor:
-        cursor.execute(LEFT, [campaign.pk])
-        return dict(cursor.fetchall())
-
-
-@dataclass
-class _Laws:
-    """Whose deadline it is: by moment, and our own target of those without one."""
-
-    of: dict[datetime | None, set[str]]
-    ours_at: datetime | None
-
-
-def _laws(campaign: Campaign) -> _Laws:
-    """The jurisdiction of each cohort's earliest deadline. What was superseded since the freeze names only its own moment."""
-    duties = Obligation.objects.filter(incident=campaign.incident_id, addressee="person", owed="yes", cohort__count__gt=0)
-    rows = duties.filter(cohort__amendment=campaign.amendment_id).values_list(
-        "cohort_id", "jurisdiction", "due_at", "internal_target_at", "superseded"
-    )
-    standing: dict[int, list[tuple[str, datetime | None, datetime | None]]] = {}
-    found, ours, former = dict[datetime | None, set[str]](), list[datetime](), dict[datetime | None, set[str]]()
-    for cohort, law, due_at, ours_at, superseded in rows:
-        if superseded:
-            former.setdefault(due_at, set()).add(law)
-        else:
-            standing.setdefault(cohort or 0, []).append((law, due_at, ours_at))
-    for duties_of_one in standing.values():
-        earliest = min((due for _, due, _ in duties_of_one if due), default=None)
-        found.setdefault(earliest, set()).update(law for law, due, _ in duties_of_one if due == earliest)
-        ours += [at for _, _, at in duties_of_one if at and earliest is None]
-    return _Laws({**former, **found}, min(ours, default=None))
-
-
-def _deadlines(
-    campaign: Campaign, left: dict[datetime | None, int], measured: Measured, paces: tuple[Pace, ...]
-) -> list[Deadline]:
-    laws, before, found = _laws(campaign), 0, list[Deadline]()
-    far = datetime.max.replace(tzinfo=UTC)
-    for due_at in sorted(left, key=lambda due: due or far):
-        letters = before + left[due_at]
-        now_rate = end_of(letters=letters, ways=_at_the_rate(measured, paces)).at if measured.letters else None
-        allowed = end_of(letters=letters, ways=[Way(pace, pace.per_second) for pace in paces])
+def _deadlines(campaign: Campaign, left: list[Left], measured: Measured, paces: tuple[Pace, ...]) -> list[Deadline]:
+    found = list[Deadline]()
+    for one in left:
+        now_rate = end_of(letters=one.place, ways=_at_the_rate(measured, paces)).at if measured.letters else None
+        allowed = end_of(letters=one.place, ways=[Way(pace, pace.per_second) for pace in paces])
         is_limited = any(pace.is_limited for pace in allowed.by or paces)
-        names = tuple(sorted(laws.of.get(due_at, ())))
-        ours_at = laws.ours_at if due_at is None else None
-        one = Deadline(
-            names, due_at, ours_at, left[due_at], before, now_rate, allowed.at if is_limited else None, is_limited=is_limited
-        )
-        warned = _warned(one, campaign, measured, allowed.by or paces, paces[0].as_of)
+        line = Deadline(
+            one.laws, one.due_at, one.ours_at, one.letters, one.place - one.letters, _not_earlier(now_rate, one.not_before),
+            _not_earlier(allowed.at, one.not_before) if is_limited else None, is_limited=is_limited,
+        )  # fmt: skip
+        warned = _warned(line, campaign, measured, allowed.by or paces, paces[0].as_of)
         # While it is paused nothing leaves at any rate: no end is named.
         found.append(replace(warned, ends_at=None, ends_at_allowed=None) if campaign.state == CampaignState.PAUSED else warned)
-        before = letters
     return found
+
+
+def _not_earlier(end: datetime | None, not_before: datetime | None) -> datetime | None:
+    """A letter that was put off leaves no earlier than it is tried again, whatever the rate."""
+    return max(end, not_before) if end and not_before else end
 
 
 def _at_the_rate(measured: Measured, paces: tuple[Pace, ...]) -> list[Way]:
@@ -346,6 +305,12 @@ def spent_in_words(*, pace: Pace) -> str:
     """That the day's quota is used up, and until when."""
     until = _moment(pace.spent_until) if pace.spent_until else ""
     return f"Today's quota of {pace.provider} is used up: it is given nothing before {until}"
+
+
+def whole_minute(moment: datetime) -> datetime:
+    """The full minute by which it is over, for an end named in minutes: cut off, it would have passed while letters wait."""
+    cut = moment.replace(second=0, microsecond=0)
+    return cut if cut == moment else cut + timedelta(minutes=1)
 
 
 def _over(end: datetime | None, due_at: datetime | None) -> timedelta | None:

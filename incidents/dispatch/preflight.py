@@ -283,7 +283,7 @@ def _quota(campaign: Campaign) -> Finding:
     missed = [one for one in ahead if one.is_limited and (one.missed_by_allowed or one.ends_at_allowed is None)]
     text = f"{now.letters_left} letters wait; {now.allowed_in_words}."
     if missed:
-        text += f" The deadline of {missed[0].name} would be missed even so."
+        text += f" The deadline of {missed[0].name} ({missed[0].letters} of them) would be missed even so."
         return Finding("quota", WARN, text, "Raise the limit at the provider and in PROVIDER_RATES, or add a second provider.")
     if now.pace.blocked_until:
         text += f" It takes nothing before {now.pace.blocked_until:%Y-%m-%d %H:%M} UTC."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connection
@@ -22,6 +24,46 @@ UPDATE incidents_message m SET due_at = old.due_at FROM old WHERE m.id = old.id"
 #: What a provider has taken waits for nothing: only if it comes back is it sent once more (`renewed_of`).
 SETTLED = sorted(FINAL_STATES | {MessageState.SENDING, MessageState.ACCEPTED})
 WAYS = (("m.state <> ALL (%s::text[])", ""), ("m.state = ANY (%s::text[])", "SKIP LOCKED"))
+
+
+@dataclass(frozen=True)
+class Earliest:
+    """By when the letters of a cohort have to have left, and whose date that is."""
+
+    #: The law's; None: no law that asks for these letters gives a date.
+    due_at: datetime | None = None
+    #: Our own target, where the law gives no date. Never the law's.
+    ours_at: datetime | None = None
+    #: The laws whose date, or for which our target, it is, by jurisdiction.
+    laws: tuple[str, ...] = ()
+    #: All dates of the cohort with their laws, what was superseded too: letters on their way keep the date that they left with.
+    known: Mapping[datetime, tuple[str, ...]] = field(default_factory=dict)
+
+    def laws_of(self, due_at: datetime | None) -> tuple[str, ...]:
+        """Whose date this is, for a letter of the cohort."""
+        return self.laws if due_at == self.due_at else self.known.get(due_at, ()) if due_at else ()
+
+
+def earliest_of(*, cohorts: Collection[int]) -> dict[int, Earliest]:
+    """The earliest legal deadline of each of these cohorts' letters, or our own target; one query for all."""
+    asked = Obligation.objects.filter(cohort__in=cohorts, addressee="person", owed="yes").order_by("jurisdiction")
+    standing: dict[int, list[Obligation]] = {}
+    known: dict[int, dict[datetime, tuple[str, ...]]] = {}
+    for duty in asked.only("cohort_id", "jurisdiction", "due_at", "internal_target_at", "superseded"):
+        cohort_id = duty.cohort_id or 0
+        if duty.due_at:
+            dates = known.setdefault(cohort_id, {})
+            dates[duty.due_at] = tuple(sorted({*dates.get(duty.due_at, ()), duty.jurisdiction}))
+        if not duty.superseded:
+            standing.setdefault(cohort_id, []).append(duty)
+    return {pk: _earliest(standing.get(pk, []), known.get(pk, {})) for pk in {*standing, *known}}
+
+
+def _earliest(duties: list[Obligation], known: Mapping[datetime, tuple[str, ...]]) -> Earliest:
+    due_at = min((duty.due_at for duty in duties if duty.due_at), default=None)
+    ours_at = None if due_at else min((duty.internal_target_at for duty in duties if duty.internal_target_at), default=None)
+    first = [duty for duty in duties if (duty.due_at == due_at if due_at else ours_at and duty.internal_target_at == ours_at)]
+    return Earliest(due_at, ours_at, tuple(sorted({duty.jurisdiction for duty in first})), known)
 
 
 def earliest_deadlines(*, incident: Incident) -> dict[int, datetime]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,8 @@ from incidents.dispatch import limits, pacing
 from incidents.dispatch.ahead import Way, end_of
 from incidents.dispatch.campaign import pause
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
-from incidents.dispatch.forecast import LEFT, forecast
+from incidents.dispatch.forecast import forecast
+from incidents.dispatch.letters_left import LEFT
 from incidents.dispatch.measured import ASSUMED_RATE, measure
 from incidents.dispatch.pace_shown import LimitRefused, Pace, close_breaker, domains_aside, pace_of
 from incidents.models import Attempt, AuditEvent, Campaign, Chunk, Cohort, Incident, Message, Obligation, ProviderLimit
@@ -156,14 +158,56 @@ def test_letters_left_are_counted_by_deadline_the_earliest_first_and_without_one
     assert found.letters_left == 3 == released.people
 
 
-def test_a_deadline_names_the_laws_whose_earliest_it_is(released: Campaign) -> None:
+def cohorts_of(campaign: Campaign) -> dict[str, Cohort]:
+    """The cohorts of Claire (FR), Carl (US-CA) and Yuki (JP), by residence."""
+    return {one.residence: one for one in Cohort.objects.filter(incident=campaign.incident, count__gt=0)}
+
+
+def test_a_deadline_names_the_laws_whose_earliest_it_is_for_the_people_whom_they_cover(released: Campaign) -> None:
     soon, late = datetime.now(UTC) + HOUR, datetime.now(UTC) + 9 * HOUR
-    cohorts = list(Cohort.objects.filter(incident=released.incident, count__gt=0).order_by("id"))[:2]
-    for cohort, jurisdiction, due_at in ((0, "FR", soon), (0, "EU", late), (1, "JP", soon), (1, "US-CA", None)):
-        law(released, cohorts[cohort], jurisdiction, due_at)
+    france, japan = (cohorts_of(released)[place] for place in ("FR", "JP"))
+    for cohort, jurisdiction, due_at in ((france, "FR", soon), (france, "EU", late), (japan, "JP", soon), (japan, "ZZ", None)):
+        law(released, cohort, jurisdiction, due_at)
     Message.objects.filter(campaign=released).update(due_at=soon)
+    lines = forecast(campaign=released).deadlines
+    assert sorted((one.name, one.letters) for one in lines) == [("FR", 1), ("JP", 1), ("no law on record", 1)]
+
+
+def test_a_law_that_sets_our_target_is_not_given_the_letters_of_people_whom_no_law_covers(released: Campaign) -> None:
+    target = datetime.now(UTC) + 9 * HOUR
+    law(released, cohorts_of(released)["JP"], "JP", None, internal_target_at=target)
+    Message.objects.filter(campaign=released).update(due_at=None)
+    found = forecast(campaign=released)
+    japan, others = found.deadlines
+    assert (japan.name, japan.ours_at, japan.letters) == ("JP", target, 1)
+    assert (others.name, others.ours_at, others.letters) == ("under no dated law", None, 2)
+    assert found.letters_left == 3 and found.lines()[2].startswith("under no dated law: 2 letters left")
+    assert [one["letters"] for one in found.to_json()["deadlines"]] == [1, 2]
+
+
+def test_the_last_letter_of_a_law_waits_for_those_of_others_that_stand_before_it(released: Campaign, limited: Any) -> None:
+    limited("inbox 1/min")
+    first, _, last = [message.entry.cohort for message in released.messages.order_by("id").select_related("entry__cohort")]
+    law(released, first, "AA", None, internal_target_at=NOON)
+    law(released, last, "BB", None, internal_target_at=NOON)
+    Message.objects.filter(campaign=released).update(due_at=None)
+    found = {one.name: one for one in forecast(campaign=released).deadlines}
+    assert (found["AA"].before, found["BB"].before) == (0, 2)
+    ends = [found[name].ends_at_allowed for name in ("AA", "under no dated law", "BB")]
+    assert ends == sorted(filter(None, ends)) and len(set(ends)) == 3
+
+
+def test_no_end_is_named_that_has_passed_or_that_a_letter_put_off_cannot_keep(released: Campaign) -> None:
+    due(released, 48)
+    sent(released, letters=200, seconds_ago=10)
+    now = forecast(campaign=released)
+    (only,) = now.deadlines
+    told = re.search(r"out by (.+?) UTC", only.line(now=now.as_of))
+    assert told is not None and datetime.strptime(f"{told[1]} +0000", "%a %d %b %Y, %H:%M %z") >= now.as_of
+    again = database_now() + timedelta(hours=2)
+    Message.objects.filter(pk=Message.objects.earliest("id").pk).update(not_before=again)
     (only,) = forecast(campaign=released).deadlines
-    assert only.laws == ("FR", "JP") and only.name == "FR, JP"
+    assert only.ends_at == again, "a letter that is tried again in two hours is not out before"
 
 
 def law(campaign: Campaign, cohort: Cohort, jurisdiction: str, due_at: datetime | None, **more: Any) -> Obligation:
@@ -182,7 +226,7 @@ def test_our_own_target_is_shown_as_ours_and_never_as_the_laws_and_never_warned_
     law(released, cohort, "FR", None, internal_target_at=passed)
     Message.objects.filter(campaign=released).update(due_at=None)
     found = forecast(campaign=released)
-    (only,) = found.deadlines
+    only, _ = found.deadlines
     assert (only.due_at, only.ours_at, only.laws, only.warning) == (None, passed, ("FR",), "")
     assert only.to_json()["due_at"] == "" and only.missed_by is None and not found.warnings
     assert "no date in the law; our own target" in found.lines()[1]
@@ -195,7 +239,7 @@ def test_a_law_that_was_superseded_since_the_freeze_still_names_its_deadline(rel
     law(released, cohort, "FR", then, superseded=True)
     law(released, cohort, "DE", now)
     Message.objects.filter(campaign=released).update(due_at=then)
-    assert [one.laws for one in forecast(campaign=released).deadlines] == [("FR",)]
+    assert {one.laws for one in forecast(campaign=released).deadlines} == {("FR",), ()}
 
 
 def test_the_rate_is_what_left_in_the_last_minutes(released: Campaign) -> None:
