@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from incidents.admin.column_names import CORRECTABLE, LABELS
 from incidents.admin.law import ADDRESSEES, VERIFIED
+from incidents.admin.letter_by import letters_by
 from incidents.admin.moments import local_text
 from incidents.admin.shell import PAGE_SIZE, incident_of, page, posted, whole
 from incidents.admin.viewing import expired, grant, granted
@@ -239,6 +240,7 @@ def _person_page(request: HttpRequest, found: AffectedPerson, *, fields: list[tu
         shown=masked(incident=incident, people=[found])[0],
         why=_readable(_why(found), incident.facts.facts["zone"]),
         fields=fields,
+        by=letters_by(people=[found], zone=incident.facts.facts["zone"])[0],
         queue=found.queue.select_related("decided_by", "second_by").order_by("id"),
         correctable=CORRECTABLE.items(),
         versions=found.versions.select_related("author").order_by("-number"),

@@ -10,10 +10,9 @@ from typing import Any
 from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils import timezone
-from django.utils.timesince import timesince
 from django.views.decorators.http import require_GET, require_POST
 
+from incidents.admin.letter_by import letters_by
 from incidents.admin.people import keyset, masked
 from incidents.admin.shell import attempt, campaign_of, count, officer, page, posted, whole
 from incidents.dispatch.again import give_to_other_channel, let_out, settle_doubt, try_again
@@ -72,15 +71,16 @@ def _waiting(campaign: Campaign, kind: str) -> QuerySet[Message]:
 
 
 def _shown(campaign: Campaign, rows: list[Message]) -> list[dict[str, Any]]:
-    named = masked(incident=campaign.incident, people=[message.entry.person for message in rows])
+    people = [message.entry.person for message in rows]
+    named, dates = masked(incident=campaign.incident, people=people), letters_by(people=people, zone=campaign.facts.facts["zone"])
     proposed = set(open_proposals(campaign=campaign).filter(message__in=rows).values_list("message_id", flat=True))
     against = _against(rows)
     return [
         {
-            "message": message, "person": one, "left": time_left(message), "proposed": message.pk in proposed,
+            "message": message, "person": one, "by": by, "proposed": message.pk in proposed,
             "against": against.get(message.message_ref, []),
         }
-        for message, one in zip(rows, named, strict=True)
+        for message, one, by in zip(rows, named, dates, strict=True)
     ]  # fmt: skip
 
 
@@ -90,16 +90,6 @@ def _against(rows: list[Message]) -> dict[str, list[ProviderEvent]]:
     for event in undecided().filter(message_ref__in=[message.message_ref for message in rows]).order_by("id"):
         found.setdefault(event.message_ref, []).append(event)
     return found
-
-
-def time_left(message: Message) -> dict[str, Any]:
-    """How long until the law's deadline, or since; nothing starts a new clock."""
-    if message.due_at is None:
-        return {"text": "no date in law", "late": False}
-    now = timezone.now()
-    late = message.due_at <= now
-    words = timesince(message.due_at, now, depth=2) if late else timesince(now, message.due_at, depth=2)
-    return {"text": f"{words} late" if late else f"{words} left", "late": late}
 
 
 def _given_up(campaign: Campaign) -> list[Unreachable]:

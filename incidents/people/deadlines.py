@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import connection
 
@@ -36,6 +37,8 @@ class Earliest:
     ours_at: datetime | None = None
     #: The laws whose date, or for which our target, it is, by jurisdiction.
     laws: tuple[str, ...] = ()
+    #: Where the day of that date ends; empty: the incident's own place.
+    zone: str = ""
     #: All dates of the cohort with their laws, what was superseded too: letters on their way keep the date that they left with.
     known: Mapping[datetime, tuple[str, ...]] = field(default_factory=dict)
 
@@ -46,24 +49,34 @@ class Earliest:
 
 def earliest_of(*, cohorts: Collection[int]) -> dict[int, Earliest]:
     """The earliest legal deadline of each of these cohorts' letters, or our own target; one query for all."""
-    asked = Obligation.objects.filter(cohort__in=cohorts, addressee="person", owed="yes").order_by("jurisdiction")
-    standing: dict[int, list[Obligation]] = {}
+    asked = Obligation.objects.filter(cohort__in=cohorts, addressee="person", owed="yes").order_by("jurisdiction", "id")
+    standing: dict[int, list[_Duty]] = {}
     known: dict[int, dict[datetime, tuple[str, ...]]] = {}
-    for duty in asked.only("cohort_id", "jurisdiction", "due_at", "internal_target_at", "superseded"):
-        cohort_id = duty.cohort_id or 0
+    for cohort_id, superseded, *date in asked.values_list(
+        "cohort_id", "superseded", "jurisdiction", "due_at", "internal_target_at", "duty__deadline__zone"
+    ):
+        duty, pk = _Duty(*date), cohort_id or 0
+        dates = known.setdefault(pk, {})
         if duty.due_at:
-            dates = known.setdefault(cohort_id, {})
-            dates[duty.due_at] = tuple(sorted({*dates.get(duty.due_at, ()), duty.jurisdiction}))
-        if not duty.superseded:
-            standing.setdefault(cohort_id, []).append(duty)
-    return {pk: _earliest(standing.get(pk, []), known.get(pk, {})) for pk in {*standing, *known}}
+            dates[duty.due_at] = tuple(sorted({*dates.get(duty.due_at, ()), duty.law}))
+        if not superseded:
+            standing.setdefault(pk, []).append(duty)
+    return {pk: _earliest(standing.get(pk, []), dates) for pk, dates in known.items()}
 
 
-def _earliest(duties: list[Obligation], known: Mapping[datetime, tuple[str, ...]]) -> Earliest:
+class _Duty(NamedTuple):
+    law: str
+    due_at: datetime | None
+    ours_at: datetime | None
+    zone: str | None
+
+
+def _earliest(duties: list[_Duty], known: Mapping[datetime, tuple[str, ...]]) -> Earliest:
     due_at = min((duty.due_at for duty in duties if duty.due_at), default=None)
-    ours_at = None if due_at else min((duty.internal_target_at for duty in duties if duty.internal_target_at), default=None)
-    first = [duty for duty in duties if (duty.due_at == due_at if due_at else ours_at and duty.internal_target_at == ours_at)]
-    return Earliest(due_at, ours_at, tuple(sorted({duty.jurisdiction for duty in first})), known)
+    ours_at = None if due_at else min((duty.ours_at for duty in duties if duty.ours_at), default=None)
+    first = [duty for duty in duties if (duty.due_at == due_at if due_at else ours_at and duty.ours_at == ours_at)]
+    zone = first[0].zone if first else None
+    return Earliest(due_at, ours_at, tuple(sorted({duty.law for duty in first})), zone or "", known)
 
 
 def earliest_deadlines(*, incident: Incident) -> dict[int, datetime]:

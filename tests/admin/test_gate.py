@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
+from incidents.admin.moments import local_text
 from incidents.audit.log import database_now
 from incidents.dispatch.campaign import release
 from incidents.dispatch.receive import apply_events, store_events
 from incidents.dispatch.staff import staff_of
 from incidents.letters.approving import approve_content
-from incidents.models import Campaign, CampaignState, CanaryLetter, Chunk, Doubt, Message, MessageState, StaffRecipient
+from incidents.models import (
+    Campaign,
+    CampaignState,
+    CanaryLetter,
+    Chunk,
+    Doubt,
+    Message,
+    MessageState,
+    Obligation,
+    StaffRecipient,
+)
 from incidents.scenarios.waves import doubts_left
 from tests.admin.case import at, posted, signed_in
 
@@ -132,8 +145,22 @@ def test_who_needs_another_channel_is_listed_masked_with_the_time_left(desk: Cli
     message = put(released, "claire", "sending", "needs_other_channel")
     page = shown(desk, "waiting_letters", released.incident_id, released.pk, "another-channel")
     assert "1 wait for a decision" in page and "as the test needs it" in page and "Dubois" not in page
-    assert "no date in law" in page or " left" in page or " late" in page
+    assert "no law that covers this person gives a date" in page
     assert f'value="{message.pk}"' in page
+
+
+def test_somebody_who_needs_another_channel_has_the_date_of_their_own_page_there(desk: Client, released: Campaign) -> None:
+    japan = put(released, "yuki", "sending", "needs_other_channel")
+    ours = Obligation.objects.get(cohort=japan.entry.person.cohort, addressee="person", superseded=False)
+    assert ours.due_at is None and ours.internal_target_at
+    where, person = (released.incident_id, released.pk, "another-channel"), (released.incident_id, japan.entry.person_id)
+    date = local_text(ours.internal_target_at, "Asia/Tokyo")
+    for page in (shown(desk, "waiting_letters", *where), shown(desk, "person", *person)):
+        assert date in page and "internal target (ours, not the law's); JP gives no date" in page
+    law = released.frozen_at + timedelta(days=2)
+    Obligation.objects.filter(pk=ours.pk).update(due_at=law, internal_target_at=None)
+    for page in (shown(desk, "waiting_letters", *where), shown(desk, "person", *person)):
+        assert local_text(law, "Asia/Tokyo") in page and "JP</small>" in page and "ours, not the law" not in page
 
 
 def test_ticked_letters_are_sent_again_with_one_reason(desk: Client, released: Campaign) -> None:
