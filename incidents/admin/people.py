@@ -20,6 +20,7 @@ from incidents.admin.law import ADDRESSEES, VERIFIED
 from incidents.admin.letter_by import letters_by
 from incidents.admin.moments import local_text
 from incidents.admin.shell import PAGE_SIZE, incident_of, page, posted, whole
+from incidents.admin.true_now import NO_QUESTION, true_now
 from incidents.admin.viewing import expired, grant, granted
 from incidents.letters.staleness import letter_lines
 from incidents.models import AffectedPerson, BatchState, Incident, PersonStatus, RowOutcome
@@ -59,11 +60,6 @@ class Masked:
     email: str
     #: What says where they live, in the order of trust: the place that it names (or may mean), and the columns.
     evidence: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def status(self) -> str:
-        """The status in words."""
-        return str(PersonStatus(self.person.status).label)
 
     @property
     def decided_by(self) -> str:
@@ -106,13 +102,13 @@ def people(request: HttpRequest, incident_id: int) -> HttpResponse:
         title="People",
         incident=incident,
         tab="people",
-        rows=masked(incident=incident, people=rows),
+        rows=list(zip(masked(incident=incident, people=rows), true_now(people=rows), strict=True)),
         older=older,
         newer=newer,
         query=_query(request),
         numbers=account(incident=incident),
         lists=incident.imports.exclude(state__in=[BatchState.DONE, BatchState.CANCELLED]).order_by("-id"),
-        statuses=PersonStatus.choices,
+        statuses=[(value, NO_QUESTION if value == PersonStatus.CLEAR else label) for value, label in PersonStatus.choices],
         residences=incident.cohorts.filter(count__gt=0).order_by("residence").values_list("residence", flat=True).distinct(),
     )
 
@@ -240,6 +236,7 @@ def _person_page(request: HttpRequest, found: AffectedPerson, *, fields: list[tu
         shown=masked(incident=incident, people=[found])[0],
         why=_readable(_why(found), incident.facts.facts["zone"]),
         fields=fields,
+        now=true_now(people=[found])[0],
         by=letters_by(people=[found], zone=incident.facts.facts["zone"])[0],
         queue=found.queue.select_related("decided_by", "second_by").order_by("id"),
         correctable=CORRECTABLE.items(),

@@ -8,8 +8,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
+from pytest_django.fixtures import DjangoAssertNumQueries
 
 from incidents.admin.moments import local_text
+from incidents.admin.true_now import true_now
 from incidents.audit.log import database_now
 from incidents.dispatch.campaign import release
 from incidents.dispatch.receive import apply_events, store_events
@@ -161,6 +163,35 @@ def test_somebody_who_needs_another_channel_has_the_date_of_their_own_page_there
     Obligation.objects.filter(pk=ours.pk).update(due_at=law, internal_target_at=None)
     for page in (shown(desk, "waiting_letters", *where), shown(desk, "person", *person)):
         assert local_text(law, "Asia/Tokyo") in page and "JP</small>" in page and "ours, not the law" not in page
+
+
+def test_the_people_and_each_persons_page_say_what_became_of_the_letter(
+    desk: Client, released: Campaign, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    put(released, "claire", "sending", "accepted", "delivered")
+    Message.objects.filter(pk=put(released, "carl", "sending", "needs_other_channel").pk).update(attempts=1)
+    people = list(released.incident.people.order_by("reference"))
+    for person in people:
+        wanted = {
+            "claire": "letter delivered",
+            "carl": "letter came back, needs another channel",
+            "yuki": "letter waits to leave",
+        }
+        said = wanted.get(person.reference, "held until a date")
+        assert f">{said}</span>" in shown(desk, "person", released.incident_id, person.pk)
+        assert f">{said}</span>" in shown(desk, "people", released.incident_id)
+    assert "ready for a letter" not in shown(desk, "people", released.incident_id)
+    with django_assert_num_queries(1):
+        assert [len(pills) for pills in true_now(people=people)] == [1] * len(people)
+
+
+def test_a_letter_that_was_replaced_says_so_only_until_the_next_one(released: Campaign) -> None:
+    first = put(released, "claire", "sending", "needs_other_channel", "replaced")
+    person = first.entry.person
+    assert true_now(people=[person])[0][0].text == "goes with an amendment"
+    first.pk, first.channel, first.state, first.message_ref = None, "post", "accepted", "0" * 32
+    first.save(force_insert=True)
+    assert true_now(people=[person])[0][0].text == "letter left"
 
 
 def test_ticked_letters_are_sent_again_with_one_reason(desk: Client, released: Campaign) -> None:
