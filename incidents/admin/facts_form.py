@@ -22,6 +22,7 @@ from incidents.admin.statements_form import (
 from incidents.law.facts import Anchor
 from incidents.law.pack import load_packs
 from incidents.letters.content import GROUPS
+from incidents.letters.gaps import DAY_KNOWN
 from incidents.letters.wording import SUPPORTED
 from incidents.models.refusal import Refused
 from incidents.people.anchors import HOLD_UNTIL, PROCESSOR_AWARE, MomentRefused, instants, local_moment
@@ -49,16 +50,18 @@ CONTROLLER_LABELS = {
     "dpo_name": ("Data protection officer", "Name or office."),
     "dpo_email": ("Officer's e-mail", ""),
 }
+#: It stands beside the moment of which it speaks.
+DAY_BOX = "occurred_known"
 FLAG_LABELS = {
     "contained": ("Contained", "The access is ended."),
     "experts_engaged": ("Outside experts engaged", ""),
     "authorities_informed": ("Authorities informed", "Police or regulators know already; the letter says so."),
     "encrypted": ("The data were encrypted", ""),
     "key_taken": ("The key was taken too", ""),
-    "occurred_known": ("The day on which it happened is known", ""),
+    DAY_BOX: (DAY_KNOWN, "Ticked, the letters name the day of 'Occurred'. Unticked, they say that it is not yet known."),
 }
 ANCHOR_LABELS = {
-    Anchor.OCCURRED: ("Occurred", "Empty if not known."),
+    Anchor.OCCURRED: ("Occurred", "Empty if not known. The letters name the day only if the box beside it is ticked."),
     Anchor.FIRST_HINT: ("First hint", "The first sign that something was wrong."),
     Anchor.DISCOVERED: ("Discovered", "US statutes count from here."),
     Anchor.AWARE: (
@@ -145,13 +148,14 @@ class FactsForm(forms.Form):
 
     @property
     def clocks(self) -> list[forms.BoundField]:
-        """The anchors."""
-        return self.group("anchors_")
+        """The anchors, and beside the first whether its day is told."""
+        occurred, *later = self.group("anchors_")
+        return [occurred, self[DAY_BOX], *later]
 
     @property
     def measures(self) -> list[forms.BoundField]:
         """Containment, experts, authorities, encryption."""
-        return [self[flag] for flag in FLAGS]
+        return [self[flag] for flag in FLAGS if flag != DAY_BOX]
 
     @property
     def statements(self) -> list[forms.BoundField]:

@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from typing import Final
 
 from incidents.letters.content import BARS, barred_statements, describe, missing_statements, remedy, with_synonyms
+from incidents.letters.gaps import DAY_KNOWN
 from incidents.letters.language import CompiledLetter
 from incidents.letters.page import Page, Part, read_page
 from incidents.letters.reading import Reading, read, word_count
@@ -301,11 +302,19 @@ def _dates(case: _Case) -> Iterable[LetterFinding]:
     known = case.fact("is.occurred_known") or case.fact("is.occurred_range")
     needed = ["letter_date", "discovered_on", *(["occurred_on"] if known else [])]
     for name in needed:
-        if not case.field(name) or case.field(name) not in case.letter.text:
+        if name == "occurred_on" and not case.field(name):
+            message = f"'{DAY_KNOWN}' is ticked under Facts, and 'Occurred' beside it is empty."
+            yield LetterFinding("dates.missing", BLOCK, message, name)
+        elif not case.field(name) or case.field(name) not in case.letter.text:
             yield LetterFinding("dates.missing", BLOCK, f"This date is not in the letter: {name}.", name)
     if not known and "date_of_breach" not in with_synonyms(said=case.letter.said):
         message = "The letter does not say that the day of the incident is not yet known."
         yield LetterFinding("dates.unknown", BLOCK, message, "occurred_on")
+    elif not known and case.field("occurred_on"):
+        message = (
+            f"'Occurred' is given under Facts, and the letter calls the day not yet known: '{DAY_KNOWN}' is not ticked beside it."
+        )
+        yield LetterFinding("dates.not_ticked", WARN, message, "occurred_on")
 
 
 def _plain(case: _Case) -> Iterable[LetterFinding]:

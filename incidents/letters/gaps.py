@@ -19,6 +19,8 @@ BOXES: Mapping[str, str] = MappingProxyType(
         "offer_enrolment": "Protection services: how to enrol",
     }
 )  # fmt: skip
+#: The box beside 'Occurred' without which no letter names that day.
+DAY_KNOWN = "The day on which it happened is known"
 
 
 class LetterRefused(Refused):
@@ -37,7 +39,8 @@ class LettersIncomplete(LetterRefused):
         found = []
         if boxes := [name for name in self.fields if name in BOXES]:
             named = ", ".join(f"'{BOXES[name]}'" for name in boxes)
-            found.append(f"The letters need {named}. Fill it in under Facts, then make the letters again.")
+            untick = f", or untick '{DAY_KNOWN}' there" if "occurred_on" in boxes else ""
+            found.append(f"The letters need {named}. Fill it in under Facts{untick}, then make the letters again.")
         for name in self.fields:
             if name not in BOXES:
                 texts = ", ".join(sorted(gaps[name]))

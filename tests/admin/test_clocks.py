@@ -95,3 +95,12 @@ def test_a_filing_in_the_hour_that_came_twice_is_asked_with_both_in_utc(desk: Cl
 def test_a_number_of_people_that_cannot_be_is_refused(desk: Client, opened: Incident, typed: str) -> None:
     response = desk.post(at("facts", opened.pk), form_of(opened, expected_people=typed))
     assert response.status_code == 200 and "is not a whole number of people" in response.content.decode()
+
+
+def test_whether_letters_name_the_day_is_asked_beside_the_moment_and_explained(desk: Client, opened: Incident) -> None:
+    page = desk.get(at("facts", opened.pk)).content.decode()
+    moment, known, later = (
+        page.index(f'id="box-id_{name}"') for name in ("anchors_occurred_at", "occurred_known", "anchors_first_hint_at")
+    )
+    assert moment < known < later and page.count('name="occurred_known"') == 1
+    assert "Unticked, they say that it is not yet known." in page

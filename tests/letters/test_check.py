@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from incidents.letters.check import CALIFORNIA_HEADINGS, LetterFinding, check_letter
+from incidents.letters.gaps import LettersIncomplete
 from incidents.letters.language import CompiledLetter, compile_letter, parse_letter
 from incidents.letters.reading import reading_grade, sentences_of, syllables_of
 
@@ -326,6 +327,20 @@ def test_an_unknown_day_has_to_be_called_unknown() -> None:
     silent = make(GOOD.replace("date_of_breach ", "").replace("It happened on [[occurred_on]]. ", ""))
     assert "dates.unknown" in codes(findings(silent, facts=facts))
     assert "dates.unknown" not in codes(findings(facts=facts))
+
+
+def test_a_day_that_is_recorded_and_called_unknown_warns_and_names_the_box() -> None:
+    unticked = {**FACTS, "is.occurred_known": False}
+    (found,) = [f for f in findings(facts=unticked) if f.code.startswith("dates.")]
+    assert (found.code, found.level) == ("dates.not_ticked", "warn")
+    assert "'The day on which it happened is known' is not ticked" in found.message and "'Occurred'" in found.message
+    assert not any(f.code.startswith("dates.") for f in findings(facts=unticked, occurred_on=""))
+
+
+def test_a_ticked_box_without_its_day_blocks_and_names_both() -> None:
+    (found,) = [f for f in findings(occurred_on="") if f.code == "dates.missing"]
+    assert found.level == "block" and "is ticked under Facts, and 'Occurred' beside it is empty" in found.message
+    assert "untick 'The day on which it happened is known'" in str(LettersIncomplete({"occurred_on": frozenset({"notice/en"})}))
 
 
 def test_prose_of_grade_ten_blocks_and_long_sentences_warn() -> None:
