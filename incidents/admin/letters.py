@@ -20,6 +20,7 @@ from incidents.admin.viewing import expired, framed, grant, granted
 from incidents.dispatch.campaign import send_test
 from incidents.dispatch.prepare import campaign_headers
 from incidents.letters.gaps import BOXES, LettersIncomplete
+from incidents.letters.gets import who_gets
 from incidents.letters.render import make_letters, newest_texts, preview, save_text, standard_texts
 from incidents.letters.salutation import of_before, take_salutations, with_reader
 from incidents.letters.staleness import LetterMark, stale_letters
@@ -45,6 +46,8 @@ class Row:
     """A letter in the list."""
 
     letter: Letter
+    #: How many people get it: of its cohort those who read its language, and of its register.
+    people: int
     #: Why it no longer says what is known.
     mark: LetterMark | None = None
 
@@ -63,10 +66,11 @@ class Row:
 def letters(request: HttpRequest, incident_id: int) -> HttpResponse:
     """Every letter by form and language, with what the check found."""
     incident = incident_of(incident_id)
-    made = incident.letters.select_related("cohort", "text").defer("compiled")
-    now = standing(incident=incident)
-    marks = {mark.letter: mark for mark in now.letters}
-    rows = [Row(letter, marks.get(letter.pk)) for letter in made.order_by("form", "language", "cohort__residence", "id")]
+    made = incident.letters.select_related("cohort", "text", "amendment").defer("compiled")
+    now, found = standing(incident=incident), list(made.order_by("form", "language", "cohort__residence", "id"))
+    marks, registers = {mark.letter: mark for mark in now.letters}, who_gets(incident=incident, letters=found)
+    gets = {pk: number for one in registers for pk, number in one.letters.items()}
+    rows = [Row(letter, gets.get(letter.pk, 0), marks.get(letter.pk)) for letter in found]
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.letter.form, row.letter.language), []).append(row)
@@ -82,13 +86,14 @@ def letters(request: HttpRequest, incident_id: int) -> HttpResponse:
         of_before=[(text, bool(with_reader(text=text))) for text in of_before(incident=incident)],
         frozen=is_frozen(incident=incident),
         total=len(rows),
+        registers=registers,
         supported=sorted(SUPPORTED),
         standing=now,
     )
 
 
-def _group(key: tuple[str, str], rows: list[Row]) -> tuple[str, str, list[Row], int, int]:
-    return (*key, rows, sum(row.blocks for row in rows), sum(row.warns for row in rows))
+def _group(key: tuple[str, str], rows: list[Row]) -> tuple[str, str, list[Row], int, int, int]:
+    return (*key, rows, sum(row.blocks for row in rows), sum(row.warns for row in rows), sum(row.people for row in rows))
 
 
 def _texts(incident: Incident) -> list[tuple[str, str, Any]]:
@@ -164,6 +169,8 @@ def letter_of(incident_id: int, letter_id: int) -> Letter:
 def letter(request: HttpRequest, incident_id: int, letter_id: int) -> HttpResponse:
     """One letter: findings, hash, whom to preview it as, test send."""
     found = letter_of(incident_id, letter_id)
+    made = list(found.incident.letters.select_related("amendment").defer("compiled").filter(amendment=found.amendment_id))
+    (gets,) = who_gets(incident=found.incident, letters=made)
     return page(
         request,
         "letter",
@@ -171,7 +178,11 @@ def letter(request: HttpRequest, incident_id: int, letter_id: int) -> HttpRespon
         incident=found.incident,
         tab="letters",
         letter=found,
-        row=Row(found, next((mark for mark in stale_letters(incident=found.incident) if mark.letter == found.pk), None)),
+        row=Row(
+            found,
+            gets.letters.get(found.pk, 0),
+            next((mark for mark in stale_letters(incident=found.incident) if mark.letter == found.pk), None),
+        ),
         readers=masked(incident=found.incident, people=_readers(found)),
         own_address=officer(request).email,
     )

@@ -1,0 +1,55 @@
+"""Letters on the desk: how many people get each of them, before the freeze and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from incidents.dispatch.campaign import freeze
+from incidents.letters.gets import who_gets
+from incidents.letters.render import make_letters
+from incidents.models import Incident, RegisterEntry
+from incidents.people.deciding import hold
+from tests.admin.case import NORA, SAM, at
+from tests.conftest import CAST
+
+GERD = {
+    "person_id": "gerd", "customer_number": "C7", "full_name": "Gerd Grau", "email": "gerd@example.org",
+    "stated_country": "FR", "language": "de", "elements": "name;email;country",
+}  # fmt: skip
+
+
+@pytest.fixture
+def list_file(write_list: Callable[..., Path]) -> Path:
+    return write_list(*CAST, GERD, SAM, NORA)
+
+
+def numbers(incident: Incident) -> dict[tuple[str, str], int]:
+    """Residence and language of each letter -> people who get it."""
+    made = list(incident.letters.select_related("cohort", "amendment"))
+    (gets,) = who_gets(incident=incident, letters=made)
+    return {(one.cohort.residence, one.language): gets.letters.get(one.pk, 0) for one in made}
+
+
+def test_a_letter_is_counted_for_those_who_read_its_language_and_the_sum_is_that_of_the_freeze(
+    desk: Client, case: Incident, officer: User
+) -> None:
+    make_letters(incident=case, author=officer)
+    page = desk.get(at("letters", case.pk)).content.decode()
+    assert "<strong>4</strong> of 6 people on the register get one of these letters, 2 wait for a decision." in page
+    before = numbers(case)
+    assert (before["FR", "fr"], before["FR", "de"]) == (1, 1), "the two in France are one cohort and read two letters"
+    hold(incident=case, entries=case.queue.all(), until=date(2099, 1, 1), reason="the shop asks", author=officer)
+    frozen = freeze(incident=case, author=officer)
+    assert numbers(case) == before and sum(before.values()) == RegisterEntry.objects.exclude(letter=None).count()
+    page = desk.get(at("letters", case.pk)).content.decode()
+    assert (
+        f"{frozen.reference}</a>: <strong>4</strong> of {frozen.people} people on the register" in page and "2 are held." in page
+    )
+    german = case.letters.get(cohort__residence="FR", language="de")
+    assert "1 person in FR" in desk.get(at("letter", case.pk, german.pk)).content.decode()
