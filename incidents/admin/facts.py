@@ -12,13 +12,14 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from incidents.admin.facts_form import FactsForm, in_words, place_of
+from incidents.admin.facts_newer import Newer, newer_than
 from incidents.admin.moments import local_text, shown
-from incidents.admin.shell import incident_of, officer, page, posted
+from incidents.admin.shell import incident_of, officer, page, posted, whole
 from incidents.letters.standing import standing
 from incidents.models import Incident
 from incidents.models.refusal import Refused
 from incidents.people.anchors import odd_moments
-from incidents.people.opening import amend_facts, open_incident
+from incidents.people.opening import FactsMoved, amend_facts, open_incident
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -39,22 +40,42 @@ def new_incident(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def facts(request: HttpRequest, incident_id: int) -> HttpResponse:
-    """The newest facts in the form, and all versions; posted: one version more."""
-    incident, errors = incident_of(incident_id), []
-    form = FactsForm(request.POST if request.method == "POST" else None, stored=incident.facts.facts)
+    """The newest facts in the form, and all versions; posted: one version more, unless somebody else's came before it."""
+    incident, errors, newer = incident_of(incident_id), [], None
+    current = incident.facts
+    form = FactsForm(request.POST if request.method == "POST" else None, stored=current.facts)
     if request.method == "POST":
         try:
-            version = amend_facts(
-                incident=incident, facts=form.facts(), author=officer(request), reason=posted(request, "reason")
-            )
+            return _amended(request, incident, form)
+        except FactsMoved as moved:
+            newer = _newer(request, incident, form, moved)
         except Refused as refusal:
             errors = _lines(refusal)
-        else:
-            messages.success(request, f"The facts stand at version {version.number}. {_touched(incident)}")
-            _point_out(request, version.facts)
-            return redirect("admin:facts", incident_id)
-    versions = _versions(incident)
-    return page(request, "facts", title="Facts", incident=incident, tab="facts", form=form, errors=errors, versions=versions)
+    return page(
+        request, "facts", title="Facts", incident=incident, tab="facts", form=form, errors=errors, newer=newer,
+        # What was typed stays typed on the version that its page showed.
+        shown=_shown(request) if request.method == "POST" else current.number, versions=_versions(incident),
+    )  # fmt: skip
+
+
+def _amended(request: HttpRequest, incident: Incident, form: FactsForm) -> HttpResponse:
+    """Save the boxes as a new version. Raises Refused, and FactsMoved unless the newer version was read and is named."""
+    known = whole(posted(request, "over")) or _shown(request)
+    version = amend_facts(
+        incident=incident, facts=form.facts(), author=officer(request), reason=posted(request, "reason"), shown=known
+    )
+    messages.success(request, f"The facts stand at version {version.number}. {_touched(incident)}")
+    _point_out(request, version.facts)
+    return redirect("admin:facts", incident.pk)
+
+
+def _shown(request: HttpRequest) -> int:
+    """The version from which the posted page was made; 0 when it names none."""
+    return whole(posted(request, "version"))
+
+
+def _newer(request: HttpRequest, incident: Incident, form: FactsForm, moved: FactsMoved) -> Newer:
+    return newer_than(incident=incident, version=moved.newer, number=_shown(request), typed=form.facts(), form=form)
 
 
 def _touched(incident: Incident) -> str:

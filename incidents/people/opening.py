@@ -62,6 +62,18 @@ class FactsRefused(Refused):
     """The facts of an incident do not hold together; each line names the field and the remedy."""
 
 
+class FactsMoved(FactsRefused):
+    """Somebody saved a newer version after the one that this change was made on; nothing was saved."""
+
+    def __init__(self, *, newer: FactVersion, shown: int) -> None:
+        self.newer = newer
+        said = f"on version {shown}" if shown else "on a page that names no version"
+        super().__init__(
+            f"Version {newer.number} of the facts was saved by {newer.author.username} in the meantime; your change was made "
+            f"{said}, and nothing of it was saved. Look at both, then save once more."
+        )
+
+
 class _Asked(Mapping[str, Any]):
     """A mapping that remembers what was read of it: whatever nobody asked for is a slip of the pen, not a fact."""
 
@@ -242,15 +254,25 @@ def open_incident(*, facts: Mapping[str, Any], author: User, drill: bool = False
 
 
 @transaction.atomic
-def amend_facts(*, incident: Incident, facts: Mapping[str, Any], author: User, reason: str) -> FactVersion:
-    """Add a version of the facts; unchanged facts add none. Raises FactsRefused without a reason."""
+def amend_facts(
+    *, incident: Incident, facts: Mapping[str, Any], author: User, reason: str, shown: int | None = None
+) -> FactVersion:
+    """Add a version of the facts; unchanged facts add none. Raises FactsRefused without a reason.
+
+    `shown`: the version that the author had before their eyes. Raises FactsMoved when another one came after it: the facts are
+    saved as a whole, and would take back what they never saw.
+    """
     if not visible(reason):
         raise FactsRefused("Say why the facts change; the reason is kept beside the new version.")
     if facts["reference"] != incident.reference:
         raise FactsRefused(f"reference: the reference cannot be changed; this incident is '{incident.reference}'.")
+    # Of two who save at one moment the second sees the version of the first.
+    Incident.objects.select_for_update(no_key=True).get(pk=incident.pk)
     current = incident.facts
     if digest(facts) == current.sha256:
         return current
+    if shown is not None and shown != current.number:
+        raise FactsMoved(newer=current, shown=shown)
     return _add_version(incident, facts, author, reason)
 
 

@@ -39,6 +39,7 @@ def form_of(incident: Incident, **changed: str) -> dict[str, str]:
     """The incident form as the browser would post it, with some boxes changed."""
     form = FactsForm(stored=incident.facts.facts)
     values = {field.name: field.value() for field in form if field.value() not in (None, False, "")}
+    values["version"] = incident.facts.number
     return {**{name: "on" if value is True else str(value) for name, value in values.items()}, **changed}
 
 

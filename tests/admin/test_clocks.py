@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db
 def form_of(incident: Incident, **changed: str) -> dict[str, str]:
     form = FactsForm(stored=incident.facts.facts)
     values = {field.name: field.value() for field in form if field.value() not in (None, False, "")}
+    values["version"] = incident.facts.number
     return {**{name: "on" if value is True else str(value) for name, value in values.items()}, "reason": "seen again", **changed}
 
 

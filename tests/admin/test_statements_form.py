@@ -37,6 +37,7 @@ def boxes(incident: Incident, **changed: Any) -> dict[str, Any]:
     """The form as the browser would post it, with some boxes changed."""
     form = FactsForm(stored=incident.facts.facts)
     values = {field.name: field.value() for field in form if field.value() not in (None, False, "")}
+    values["version"] = incident.facts.number
     return {**{name: "on" if value is True else value for name, value in values.items()}, "reason": "counsel asked", **changed}
 
 
