@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +15,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
 
+from incidents.admin.items import Item, Step
 from incidents.admin.moments import Shown, shown
 from incidents.admin.shell import count
+from incidents.admin.two_people import proposals
 from incidents.dispatch.conservation import count_states
 from incidents.dispatch.obstacles import closing_questions
 from incidents.letters.standing import Standing, standing
@@ -34,28 +35,6 @@ EXCEPTIONS = (
     MessageState.HELD,
 )
 SENT = frozenset({MessageState.ACCEPTED, MessageState.ACCEPTED_UNCONFIRMED, MessageState.DELIVERED})
-
-
-@dataclass(frozen=True)
-class Item:
-    """One line of a box, with the page where it is dealt with."""
-
-    text: str
-    link: str = ""
-    moment: Shown | None = None
-    note: str = ""
-    #: Waits for somebody else than the reader.
-    other: bool = False
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of the way: state is done, now, todo or stuck."""
-
-    name: str
-    state: str
-    line: str
-    link: str
 
 
 @dataclass
@@ -242,7 +221,9 @@ class Overview:
     def decide(self) -> list[Item]:
         """What waits for a person: the reader, or (marked) somebody else."""
         found = [*self._stale_due(), *self._findings_due(), *self._queue_due(), *self._signatures_due()]
-        return found or [item for item in (self._next_act(),) if item]
+        # What was proposed about somebody stops nothing else; only a proposed rejection keeps a register from its freeze.
+        next_act = None if found or self.open_entries else self._next_act()
+        return [*found, *proposals(incident=self.incident, user=self.user), *([next_act] if next_act else [])]
 
     def _stale_due(self) -> Iterable[Item]:
         """What mends stale marks, while something does."""
@@ -275,12 +256,6 @@ class Overview:
     def _queue_due(self) -> Iterable[Item]:
         if number := self.queue.get(QueueStatus.OPEN, 0):
             yield Item(f"{count(number, 'queue entry', 'queue entries')} without a decision", self._url("queues"))
-        proposed = self.incident.queue.filter(status=QueueStatus.REJECTION_PROPOSED)
-        by_me = Counter(pk == self.user.pk for pk in proposed.values_list("decided_by_id", flat=True))
-        if by_me[False]:
-            yield Item(f"Confirm {count(by_me[False], 'proposed rejection')}", self._url("queues"))
-        if by_me[True]:
-            yield Item(f"{count(by_me[True], 'rejection')} that you proposed: a second person", self._url("queues"), other=True)
 
     def _signatures_due(self) -> Iterable[Item]:
         if self.campaign is None:

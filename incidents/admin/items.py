@@ -1,0 +1,29 @@
+"""The lines of the desk's boxes and the steps of its way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from incidents.admin.moments import Shown
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of a box, with the page where it is dealt with."""
+
+    text: str
+    link: str = ""
+    moment: Shown | None = None
+    note: str = ""
+    #: Waits for somebody else than the reader.
+    other: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the way: state is done, now, todo or stuck."""
+
+    name: str
+    state: str
+    line: str
+    link: str
