@@ -252,6 +252,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "incidents.admin.refusals.RefusalsInWords",
+    "incidents.admin.ways_back.WaysBack",
 ]
 TEMPLATES = [
     {
@@ -303,6 +304,7 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "SAMEORIGIN"
 # Not "no-referrer": browsers would send "Origin: null" with every form, which the CSRF check refuses.
 SECURE_REFERRER_POLICY = "same-origin"
+CSRF_FAILURE_VIEW = "incidents.admin.ways_back.csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 8 * 3600

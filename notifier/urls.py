@@ -15,6 +15,7 @@ admin.site.unregister([User, Group])
 
 #: What nobody caught: a database that is away for a moment is told in words, anything else as Django does.
 handler500 = "incidents.admin.refusals.fault"
+handler404 = "incidents.admin.ways_back.not_found"
 urlpatterns = [
     # Where providers tell what became of letters (docs/events.md).
     path("events/<slug:provider>/<str:path>/", provider_events, name="provider_events"),

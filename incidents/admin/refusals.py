@@ -12,10 +12,10 @@ from typing import Final
 
 import psycopg
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.defaults import server_error
 
+from incidents.admin.ways_back import in_words
 from incidents.dispatch.owner import AWAY
 from incidents.refusal import Refused
 
@@ -43,7 +43,7 @@ class RefusalsInWords:
             return away(request, error)
         if not isinstance(error, Refused):
             return None
-        return render(request, "admin/desk/refused.html", {"title": "This cannot be shown now", "lines": error.lines}, status=503)
+        return in_words(request, *error.lines, title="This cannot be shown now", status=503)
 
 
 def fault(request: HttpRequest) -> HttpResponse:
