@@ -25,7 +25,8 @@ from incidents.people.amending import (
     waits_because,
 )
 from incidents.people.anchors import local_moment
-from incidents.people.correcting import EMAILS, correct_person
+from incidents.people.correcting import EMAILS
+from incidents.people.deciding import correct_record
 from incidents.people.excluding import confirm_exclusion, propose_exclusion, withdraw_exclusion
 
 
@@ -110,8 +111,9 @@ def correct(request: HttpRequest, incident_id: int, person_id: int) -> HttpRespo
         changes |= {name: "" for name in request.POST.getlist("clear") if name in CORRECTABLE and name not in EMAILS[:1]}
         if not changes:
             raise Refused("Nothing is filled in. Write the right value into the field that is wrong.")
-        was = correct_person(person=found, changes=changes, reason=posted(request, "reason"), author=officer(request))
-        return f"Corrected; version {was.number} is kept. A letter that was not sent yet is replaced by an amendment."
+        was, answered = correct_record(person=found, changes=changes, reason=posted(request, "reason"), author=officer(request))
+        closed = f" {count(answered, 'question is', 'questions are')} answered by it." if answered else ""
+        return f"Corrected; version {was.number} is kept.{closed} A letter that was not sent yet is replaced by an amendment."
 
     attempt(request, step, again=True)
     return redirect("admin:person", incident_id, person_id)

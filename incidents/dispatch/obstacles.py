@@ -12,13 +12,14 @@ from incidents.letters.standing import MAKE_AGAIN, OVER, Standing, standing
 from incidents.models import AffectedPerson, Amendment, Campaign, Incident, Message, PersonStatus
 from incidents.models import MessageState as S
 from incidents.models.duties import Handling
-from incidents.models.messages import FINAL_STATES, IN_FLIGHT, LEFT_STATES, in_states
+from incidents.models.messages import FINAL_STATES, IN_FLIGHT, in_states
 from incidents.models.people import QueueStatus
-from incidents.people.amending import current_amendment, is_frozen, people_of, waiting_counts
+from incidents.people.amending import current_amendment, is_frozen, living, on_standing_register, people_of, waiting_counts
 from incidents.people.deciding import undecided
 from incidents.people.importing import account
 from incidents.people.opening import newest_findings
 from incidents.people.staleness import ASK_AGAIN, stale_duties
+from incidents.people.taken_back import taken_back, taken_back_lines
 
 
 def freeze_obstacles(*, incident: Incident) -> list[str]:
@@ -44,6 +45,8 @@ def _about_people(incident: Incident, amendment: Amendment | None, people: Query
         remedy = "let them join the amendment" if amendment else "import the list and decide the queues"
         found.append(f"No people are ready for a letter: {remedy}.")
     if amendment:
+        # Held ones have a day on which they are looked at again; everybody else would be forgotten.
+        found += [f"{line}." for line in taken_back_lines(incident=incident, but_for=[PersonStatus.HELD])]
         # Rows that became nobody belong to the register for which their list was imported.
         entries = entries.filter(Q(person__in=people) | Q(person=None, row__batch__amendment=amendment))
     over = entries.filter(status=QueueStatus.HELD).count()
@@ -131,7 +134,8 @@ SELECT count(*) FROM incidents_providerevent v WHERE v.applied_at IS NULL AND (
 def closing_questions(*, campaign: Campaign) -> list[str]:
     """Everything that keeps the campaign from closing, in words; empty when it may be closed.
 
-    A campaign closes when its people are final. The last one that is not over closes the incident's questions with it.
+    A campaign closes when its people are final, and nobody whose letter a correction took back is in none. The last one that is not
+    over closes the incident's questions with it.
     """
     states = count_states(campaign=campaign)
     found = [f"{n} people are '{S(state).label}'" for state, n in states.items() if state not in FINAL_STATES]
@@ -139,6 +143,7 @@ def closing_questions(*, campaign: Campaign) -> list[str]:
     found += [f"letters that arrived and came back, as providers told: {twice}; decide which is true"] if twice else []
     untold = _unapplied(campaign)
     found += [f"events of its letters came and are not applied yet: {untold}; housekeeping does it"] if untold else []
+    found += taken_back_lines(incident=campaign.incident)
     others = campaign.incident.campaigns.exclude(pk=campaign.pk).exclude(state__in=OVER)
     return found if others.exists() else found + incident_questions(incident=campaign.incident)
 
@@ -168,13 +173,19 @@ def _people_questions(incident: Incident) -> list[str]:
     inside = people_of(incident=incident, amendment=current).count() if current else 0
     if inside:
         found.append(f"an amendment is open: {inside} people of amendment {current} wait for its freeze")
-    held = incident.people.filter(status=PersonStatus.HELD)
+    # Whose letter a correction took back is named apart, with each campaign.
+    others = living(incident=incident).exclude(pk__in=taken_back(incident=incident).values("pk"))
     on_a_register = Message.objects.filter(in_states(S.HELD), entry__person=OuterRef("pk"))
-    number = held.filter(~Exists(on_a_register)).count()
+    number = others.filter(~Exists(on_a_register), status=PersonStatus.HELD).count()
     found += [f"{number} people are held until a date by a recorded decision"] if number else []
     # A line that is held or quarantined is asked about with its own campaign.
-    waiting = sum(waiting_counts(incident=incident, standing=("", *LEFT_STATES)).values())
+    waiting = sum(waiting_counts(incident=incident, standing=("", S.CANCELLED)).values())
     if waiting:
         found.append(f"{waiting} people stand on no register that counts: let them join an amendment, or exclude them")
+    asked_about = others.filter(status=PersonStatus.ATTENTION)
+    if current:
+        asked_about = asked_about.exclude(pk__in=people_of(incident=incident, amendment=current).values("pk"))
+    number = asked_about.count() - len(on_standing_register(asked_about))
+    found += [f"{number} people on no register that counts wait for a decision: decide their entries"] if number else []
     asked = incident.exclusions.filter(confirmed_at=None, withdrawn_at=None).count()
     return found + ([f"{asked} exclusions wait for a second person"] if asked else [])

@@ -36,6 +36,7 @@ from incidents.people.questions import FLAGS
 from incidents.people.residence import is_residence
 from incidents.people.reviewing import RAISING, ask_anew, ask_for_other_way, flags_with_age, raised
 from incidents.people.rows import can_be_posted
+from incidents.people.taken_back import go_along
 from incidents.record import PersonFields
 from incidents.vault import CannotOpen, Vault
 from incidents.visible import has_unseen, visible
@@ -96,6 +97,7 @@ def correct_person(*, person: AffectedPerson, changes: Mapping[str, str], reason
     ask_for_other_way(person=found, reason=reason.strip(), author=author)
     if set(corrected.changed) - OF_NO_LETTER:
         _leave_register(found, messages, reason.strip(), author)
+    go_along(people=[found.pk], reason=f"corrected: {reason.strip()}", author=author)
     return version
 
 

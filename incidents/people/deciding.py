@@ -16,26 +16,31 @@ from django.db.models import Q, QuerySet
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, database_now, record_many
 from incidents.law.places import may_mean, residence_of
-from incidents.models import AffectedPerson, ImportRow, Incident, PersonStatus, QueueEntry, RowOutcome
+from incidents.models import AffectedPerson, ImportRow, Incident, PersonStatus, PersonVersion, QueueEntry, RowOutcome
 from incidents.models.people import Confidence, QueueKind, QueueStatus
 from incidents.people.addresses import check_address
 from incidents.people.cohorts import refresh_cohorts
 from incidents.people.correcting import correct_person
 from incidents.people.decisions import ABOUT_REJECTED, UNDECIDED, WAITING, DecisionRefused, follow, log, reason_of, take, write
-from incidents.people.joining import answered_kinds
+from incidents.people.joining import REPRESENTATIVE, answered_kinds
 from incidents.people.residence import is_residence
 from incidents.people.reviewing import key, still_asked
 from incidents.vault import Vault
 
 __all__ = [
     "RESIDENCE_KINDS", "UNDECIDED", "DecisionRefused", "accept", "confirm_rejection", "correct_address", "correct_fields",
-    "correct_residence", "hold", "propose_rejection", "undecided",
+    "correct_record", "correct_residence", "hold", "propose_rejection", "undecided",
 ]  # fmt: skip
 
 ADDRESS_KINDS = (QueueKind.ADDRESS, QueueKind.NO_CHANNEL)
 RESIDENCE_KINDS = (QueueKind.STATE_UNKNOWN, QueueKind.RESIDENCE_UNKNOWN, QueueKind.RESIDENCE_CONFLICT)
 #: Somebody has to say something that no field of the record says.
 BY_SOMEBODY = (QueueKind.MATCH_CONFLICT, QueueKind.DELAY_ORDER, QueueKind.SAFE_ADDRESS, QueueKind.ROW)
+#: What a field of the record can answer, where it is corrected without an entry.
+ANSWERED_BY_FIELD = dict.fromkeys(REPRESENTATIVE, (QueueKind.GUARDIAN, QueueKind.NEXT_OF_KIN, *ADDRESS_KINDS)) | {
+    "email": ADDRESS_KINDS,
+    "residence": (QueueKind.STATE_UNKNOWN, QueueKind.RESIDENCE_UNKNOWN),
+}
 #: Answered by an address, by a channel, by one or two; never by taking the person as they stand.
 NOT_AS_THEY_STAND = (QueueKind.ROW, *ADDRESS_KINDS, QueueKind.MATCH_CONFLICT, QueueKind.DO_NOT_CONTACT)
 
@@ -119,17 +124,37 @@ def correct_fields(*, incident: Incident, entry: QueueEntry, changes: Mapping[st
         raise DecisionRefused("This entry is about no person, or it is decided already. A row is corrected by the reject file.")
     correct_person(person=person, changes=changes, reason=why, author=author)
     person.refresh_from_db()
-    fields, asked = Vault(incident=incident).open(person=person), still_asked(person=person)
+    return _close_answered(person, changes, why, author, entry)
+
+
+@transaction.atomic
+def correct_record(*, person: AffectedPerson, changes: Mapping[str, str], reason: str, author: User) -> tuple[PersonVersion, int]:
+    """The same from the person's page, without an entry: the version that was, and how many entries the record now answers.
+
+    Raises CorrectionRefused.
+    """
+    version = correct_person(person=person, changes=changes, reason=reason, author=author)
+    person.refresh_from_db()
+    return version, _close_answered(person, changes, reason.strip(), author)
+
+
+def _close_answered(
+    person: AffectedPerson, changes: Mapping[str, str], why: str, author: User, entry: QueueEntry | None = None
+) -> int:
+    """Close what the corrected record answers by what it has, and what was asked about these columns and is no longer."""
+    fields, asked = Vault(incident=person.incident).open(person=person), still_asked(person=person)
     answered = answered_kinds(fields, person.residence)
-    waiting = incident.queue.filter(person=person, status__in=WAITING).select_related("person").select_for_update(of=("self",))
+    if entry is None:
+        answered &= {kind for name in changes for kind in ANSWERED_BY_FIELD.get(name, ())}
+    waiting = person.queue.filter(status__in=WAITING).select_related("person").select_for_update(of=("self",))
     done = [
         one
         for one in waiting.exclude(reason__in=ABOUT_REJECTED).order_by("id")
         if one.kind in answered
-        or ((one.pk == entry.pk or one.column in changes) and one.kind not in BY_SOMEBODY and key(one) not in asked)
+        or ((one == entry or one.column in changes) and one.kind not in BY_SOMEBODY and key(one) not in asked)
     ]
     write(done, status=QueueStatus.CORRECTED, reason=why, author=author)
-    log(incident, author, Action.PERSON_CORRECTED, done, what="fields", fields=sorted(changes), reason=why)
+    log(person.incident, author, Action.PERSON_CORRECTED, done, what="fields", fields=sorted(changes), reason=why)
     return len(done)
 
 

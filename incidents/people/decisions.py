@@ -18,6 +18,7 @@ from incidents.models.refusal import Refused
 from incidents.people.amending import beside_freezes
 from incidents.people.locking import lock_people
 from incidents.people.questions import FLAG_QUESTIONS
+from incidents.people.taken_back import go_along
 from incidents.visible import visible
 
 UNDECIDED = (QueueStatus.OPEN, QueueStatus.REJECTION_PROPOSED)
@@ -113,12 +114,13 @@ def follow(people: Iterable[int | None]) -> None:
 
 
 def write(entries: Iterable[QueueEntry], *, status: str, reason: str, author: User, until: date | None = None) -> None:
-    """Write one decision to these entries, and let their people's statuses follow."""
+    """Write one decision to these entries, and let their people's statuses follow; whose letter was taken back goes along."""
     taken = list(entries)
     QueueEntry.objects.filter(pk__in=[entry.pk for entry in taken]).update(
         status=status, decision_reason=reason, decided_by=author, decided_at=database_now(), held_until=until
     )
     follow(entry.person_id for entry in taken)
+    go_along(people=dict.fromkeys(entry.person_id for entry in taken), reason=f"decided: {reason}", author=author)
 
 
 def log(incident: Incident, author: User, action: Action, entries: Iterable[QueueEntry], **data: object) -> None:

@@ -11,7 +11,8 @@ from django.core.management.base import CommandParser
 from incidents.management.operator import OperatorCommand, incident_named, user_named
 from incidents.models import Incident, PersonStatus
 from incidents.models.refusal import Refused
-from incidents.people.correcting import FIELDS, correct_person
+from incidents.people.correcting import FIELDS
+from incidents.people.deciding import correct_record
 
 MOST = 100_000
 
@@ -30,9 +31,11 @@ class Command(OperatorCommand):
     def work(self, *, incident: str, person_ref: str, user: str, reason: str, source: Path | None, **_: Any) -> int | None:
         person = _person(incident_named(incident), person_ref)
         changes = _changes(_text(source))
-        version = correct_person(person=person, changes=changes, reason=reason, author=user_named(user))
+        version, answered = correct_record(person=person, changes=changes, reason=reason, author=user_named(user))
         fields = ", ".join(version.changed)
         self.say(f"{person_ref}: {fields} corrected; version {version.number + 1}, the earlier record is kept")
+        if answered:
+            self.say(f"{answered} questions in the queues are answered by it")
         person.refresh_from_db(fields=["status"])
         if person.status == PersonStatus.ATTENTION:
             self.say(f"{person_ref} needs a decision before a letter goes out: decide {incident} shows the queues")
