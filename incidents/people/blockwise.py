@@ -19,6 +19,7 @@ from incidents.people.asking import of_domain
 from incidents.people.calling import from_prefix
 from incidents.people.compared import normal_name, normal_names
 from incidents.people.fillers import NO_NAMES, is_filler, is_filler_number, is_no_name, is_no_number
+from incidents.people.inert import unprotected
 from incidents.people.person_facts import birth_date, read_birth, read_language
 from incidents.people.reading.tables import Block
 from incidents.people.reading.tables import Row as Line
@@ -141,6 +142,8 @@ class Blockwise:
             # All is printable: nothing but a space can be stripped.
             if text := "".join(column):
                 cells[name] = list(map(str.strip, column)) if " " in text else column
+                if "'" in text:
+                    cells[name] = [unprotected(cell, column=name) for cell in cells[name]]
         return places, cells
 
     def _odd(self, cells: Cells, size: int) -> set[int]:

@@ -40,3 +40,16 @@ def restored(text: str) -> str:
         return text[1:]
     plain = text[1:] if text.startswith("'") and _CONTROL.match(text) else text
     return _MARKED.sub(r"\1\2", plain)
+
+
+#: What exporters protect from a spreadsheet with a quote before it, so that it stays text: '+1512..., '78701, '00123.
+_PROTECTED = re.compile(rf"'(?=[\d{_START}])")
+#: In these a quote before the first letter is never part of the value.
+_NUMBERS = frozenset({"person_id", "customer_number", "phone", "phone_prefix", "postcode"})
+
+
+def unprotected(text: str, *, column: str) -> str:
+    """A cell without the quote that an exporter set before it; names and towns ('t Hart, 's-Hertogenbosch) keep theirs."""
+    if not text.startswith("'"):
+        return text
+    return text[1:].lstrip() if column in _NUMBERS else _PROTECTED.sub("", text, count=1)

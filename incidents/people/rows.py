@@ -18,6 +18,7 @@ from incidents.people.addresses import AddressProblem, check_address, placeholde
 from incidents.people.asking import ask_place
 from incidents.people.compared import normal_address, normal_name
 from incidents.people.fillers import is_filler, is_filler_number, is_no_name, is_no_number
+from incidents.people.inert import unprotected
 from incidents.people.person_facts import (
     ANSWERED_BY,
     Expected,
@@ -195,6 +196,8 @@ class Preparer:
             cells, beyond = [*cells[:width], *[""] * (width - len(cells))], "".join(cells[width:])
         taken = self._take([*cells, ""])
         row = Row._make(map(str.strip, taken))
+        if "'" in "".join(taken):
+            row = Row._make(unprotected(text, column=name) for name, text in zip(Row._fields, row, strict=True))
         if row.second_family_name:
             row = row._replace(family_name=family_of(row.family_name, row.second_family_name))
         if row.customer_number and is_no_number(row.customer_number):

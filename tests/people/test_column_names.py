@@ -133,6 +133,76 @@ def test_a_name_that_is_not_sure_is_left_unread(name: str) -> None:
     assert guess(name) == [""]
 
 
+@pytest.mark.parametrize(
+    ("names", "ours"),
+    [
+        ("First Name, Last Name, Email, Default Address Company, Default Address Address1, Default Address Address2, Default Address City, Default Address Province Code, Default Address Country Code, Default Address Zip, Default Address Phone, Phone",
+         "given_name family_name email - street - city region stated_country postcode - phone"),
+        ("Id, AccountId, LastName, FirstName, Name, OtherStreet, OtherCity, OtherState, OtherPostalCode, OtherCountry, MailingStreet, MailingCity, MailingState, MailingPostalCode, MailingCountry, Phone, Fax, MobilePhone, HomePhone, Email, Birthdate, Language__c",
+         "customer_number - family_name given_name full_name - - - - - street city region postcode stated_country phone - - - email date_of_birth language"),
+        ("Contact ID, First Name, Last Name, Mailing Street, Mailing City, Mailing State/Province, Mailing Zip/Postal Code, Mailing Country, Email, Account ID",
+         "customer_number given_name family_name street city region postcode stated_country email -"),
+        ("Name, BillingStreet, BillingCity, BillingState, BillingPostalCode, BillingCountry, ShippingStreet, ShippingCity, ShippingCountry, Phone",
+         "full_name street city region postcode billing_country - - shipping_country phone"),
+        ("Record ID, First Name, Last Name, Email, Phone Number, Mobile Phone Number, Street Address, City, State/Region, Postal Code, Country/Region, Date of birth",
+         "person_id given_name family_name email phone - street city region postcode stated_country date_of_birth"),
+        ("email, _website, dob, firstname, lastname, _address_city, _address_country_id, _address_firstname, _address_postcode, _address_region, _address_street, _address_telephone",
+         "email - date_of_birth given_name family_name city stated_country - postcode region street phone"),
+        ("customer_id, user_email, billing_first_name, billing_last_name, billing_company, billing_phone, billing_address_1, billing_city, billing_postcode, billing_state, billing_country, shipping_address_1, shipping_city, shipping_country",
+         "customer_number email given_name family_name - phone street city postcode region billing_country - - shipping_country"),
+        ("Email, Klaviyo ID, First Name, Last Name, Phone Number, Address, Address 2, City, State / Region, Country, Zip Code",
+         "email person_id given_name family_name phone street - city region stated_country postcode"),
+        ("Email Address, First Name, Last Name, Phone Number, Birthday, MEMBER_RATING, CC, REGION, EUID",
+         "email given_name family_name phone date_of_birth - ip_country - -"),
+        ("contactid, firstname, lastname, emailaddress1, address1_line1, address1_city, address1_postalcode, address1_stateorprovince, address1_country, telephone1, mobilephone, address2_city",
+         "customer_number given_name family_name email street city postcode region stated_country phone - -"),
+        ("Address 1: Street 1, Address 1: City, Address 1: ZIP/Postal Code, Address 1: State/Province, Address 1: Country/Region, Business Phone, Mobile Phone",
+         "street city postcode region stated_country - phone"),
+        ("MANDT, KUNNR, LAND1, NAME1, NAME2, ORT01, PSTLZ, REGIO, STRAS, TELF1, TELF2, SPRAS, SMTP_ADDR",
+         "- customer_number stated_country full_name - city postcode region street phone - language email"),
+        ("id, Description, Email, Name, Delinquent, Card Name, Card Address Line1, Card Address City, Card Address State, Card Address Country, Card Address Zip",
+         "customer_number - email full_name - - street city region billing_country postcode"),
+    ],
+)  # fmt: skip
+def test_the_headers_of_common_exporters_are_known_as_they_write_them(names: str, ours: str) -> None:
+    assert guess(names) == [name.strip("-") for name in ours.split()]
+
+
+def test_a_number_that_many_people_share_is_no_customer_number() -> None:
+    shared = [f"A{n // 3}, Ann{n}, Green{n}, ann{n}@example.org" for n in range(12)]
+    assert guess("Account ID, First name, Last name, E-Mail", *shared) == ["", "given_name", "family_name", "email"]
+    assert guess("Customer ID, First name, Last name, E-Mail", *shared)[0] == ""
+    assert guess("customer_number, First name, Last name, E-Mail", *shared)[0] == "customer_number"
+
+
+def test_a_customer_who_stands_on_a_list_twice_keeps_the_number() -> None:
+    rows = [f"C{n % 10}, Ann{n % 10}, Green, ann{n}@example.org" for n in range(20)] + ["C1, ANN, Green-Miller, ann@example.org"]
+    assert guess("Customer ID, First name, Last name, E-Mail", *rows)[0] == "customer_number"
+
+
+def test_an_id_beside_the_number_of_a_household_is_the_persons_own_where_no_two_are_alike() -> None:
+    assert guess("Id, AccountId, E-Mail", "1, 9, a@example.org", "2, 9, b@example.org") == ["customer_number", "", "email"]
+    assert guess("Id, AccountId, E-Mail", "1, 9, a@example.org", "1, 8, b@example.org") == ["", "customer_number", "email"]
+
+
+def test_the_code_of_a_country_goes_before_its_name_only_where_both_agree() -> None:
+    names = "Country, Country Code, Province, Province Code"
+    assert guess(names, "Germany, DE, , ", "Canada, CA, Ontario, ON") == ["", "stated_country", "", "region"]
+    assert guess(names, "Germany, DE, Ontario, ON", "Spain, FR, Ontario, QC") == ["", "", "", ""]
+    assert guess(names, "Germany, , , ", "Spain, ES, , ")[:2] == ["", ""]
+
+
+def test_no_street_of_one_address_is_read_beside_the_town_of_another() -> None:
+    names = "Billing Street, Billing City, Shipping Street, Shipping City, Shipping Zip"
+    assert guess(names, "1 High Street, Paris, 2 Rue B, Lyon, 69003") == ["street", "city", "", "", ""]
+    assert guess(names, ", , 2 Rue B, Lyon, 69003") == ["", "", "street", "city", "postcode"]
+
+
+def test_the_name_of_a_company_is_no_part_of_somebodys_name() -> None:
+    names = "Account Name, First Name, Last Name"
+    assert guess(names, "Example Ltd, Ann, Green", "Example Ltd, Bob, Gray") == ["", "given_name", "family_name"]
+
+
 def test_what_a_reject_file_says_of_a_row_is_not_read_as_a_person() -> None:
     names = "correction_of, row, queue, column, reason, remedy, status, person, full_name, email, other_cells"
     assert guess(names) == ["correction_of", *[""] * 7, "full_name", "email", ""]

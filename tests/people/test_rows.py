@@ -517,3 +517,21 @@ def test_a_cell_that_says_no_flag_raises_no_question(text: str) -> None:
 @pytest.mark.parametrize("text", ["unknown", "yes", "no;moved", "?"])
 def test_a_flag_that_may_mean_something_is_asked_still(text: str) -> None:
     assert [problem.reason for problem in read_flags(text=text)[1]] == ["an unknown flag"]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "kept"),
+    [
+        ("phone", "'+1 512 555 00 00", "+1 512 555 00 00"), ("postcode", "'78701", "78701"), ("customer_number", "'00123", "00123"),
+        ("customer_number", "'K-7", "K-7"), ("postcode", " 'SW1A 1AA", "SW1A 1AA"), ("street", "'1 High Street", "1 High Street"),
+        ("city", "'s-Hertogenbosch", "'s-Hertogenbosch"), ("full_name", "'t Hart", "'t Hart"), ("city", "5'", "5'"),
+    ],
+)  # fmt: skip
+def test_the_quote_by_which_an_exporter_protects_a_number_is_no_part_of_it(column: str, cell: str, kept: str) -> None:
+    assert getattr(prepared(**{column: cell}).fields, column) == kept
+
+
+def test_a_protected_telephone_number_and_postcode_tell_where_somebody_lives() -> None:
+    assert prepared(stated_country="", phone="'+33 1 23 45 67 89").place.place == "FR"
+    row = prepared(stated_country="US", region="TX", postcode="'78701", phone="")
+    assert row.place.place == "US-TX" and not row.problems

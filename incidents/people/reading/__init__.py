@@ -15,6 +15,8 @@ from typing import BinaryIO
 from incidents.people.reading import container, csv_lists, encodings, sheets
 from incidents.people.reading.columns import columns_of, guess_mapping, header_of, require
 from incidents.people.reading.files import (
+    GUESS_CELLS,
+    GUESS_ROWS,
     LARGEST_FIELD,
     LARGEST_FILE,
     MOST_COLUMNS,
@@ -54,10 +56,21 @@ def inspect(
     file = _csv(raw, size, encoding, delimiter) if kind == "csv" else _xlsx(raw, size, sheet)
     file = replace(file, header=header_of(_header(raw, file)))
     if mapping is None:
-        samples = [cells for _, cells in sample(raw=raw, file=file)]
-        guessed = guess_mapping(header=file.header, samples=samples)
+        guessed = guess_mapping(header=file.header, samples=_first(raw, file))
         return replace(file, columns=tuple(guessed[name] for name in file.header))
     return replace(file, columns=columns_of(header=file.header, mapping=mapping))
+
+
+def _first(raw: BinaryIO, file: ListFile) -> list[list[str]]:
+    """The rows by which columns are guessed. Where one below those that are shown is broken, its own turn will tell."""
+    most = max(SAMPLE_ROWS, min(GUESS_ROWS, GUESS_CELLS // len(file.header)))
+    found: list[list[str]] = []
+    try:
+        found.extend(cells for _, cells in islice(_each(raw, file), most))
+    except FileRefused:
+        if len(found) < SAMPLE_ROWS:
+            raise
+    return found
 
 
 def _csv(raw: BinaryIO, size: int, encoding: str | None, delimiter: str | None) -> ListFile:
@@ -111,4 +124,8 @@ def rows(*, raw: BinaryIO, file: ListFile) -> Iterator[Row]:
 
 def sample(*, raw: BinaryIO, file: ListFile, most: int = SAMPLE_ROWS) -> list[Row]:
     """The first rows, to be shown before anything is imported."""
-    return list(islice(chain.from_iterable(block.rows() for block in _blocks(raw, file)), most))
+    return list(islice(_each(raw, file), most))
+
+
+def _each(raw: BinaryIO, file: ListFile) -> Iterator[Row]:
+    return chain.from_iterable(block.rows() for block in _blocks(raw, file))

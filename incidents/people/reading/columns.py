@@ -10,7 +10,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from incidents.people.reading import names
+from incidents.people.inert import unprotected
+from incidents.people.reading import names, rivals
 from incidents.people.reading.files import LONGEST_COLUMN, MOST_COLUMNS, FileRefused
 from incidents.people.reading.names import KNOWN_COLUMNS, lacking
 from incidents.people.whole_names import holds
@@ -70,20 +71,22 @@ def require(columns: Sequence[str]) -> None:
 def guess_mapping(*, header: Sequence[str], samples: Sequence[Sequence[str]]) -> dict[str, str]:
     """What each column seems to be to us, by its name and, where the name leaves it open, by its values; "" = not sure."""
     values = {name: _values(samples, at) for at, name in enumerate(header)}
-    exact = {name: name for name in header if name in KNOWN_COLUMNS}
+    others = rivals.said_by_others(header, values)
+    exact = {name: name for name in header if name in KNOWN_COLUMNS and name not in others}
     found: dict[str, str] = {name: exact.get(name, "") for name in header}
-    claims = {name: _claim(name, header, values) for name in header if name and name not in exact}
-    for name, ours in claims.items():
-        others = [other for other in claims if claims[other] == ours]
-        # 'Date of birth' beside 'Date of birth (dd.mm.yyyy)' is the one that is known as it stands.
-        known = [other for other in others if names.known_key(other) == names.key_of(other)] or others
-        if ours and ours not in exact and known == [name]:
+    claims = {name: _claim(name, header, values) for name in header if name and name not in exact} | others
+    claims = rivals.one_address(claims, values)
+    for ours in {*claims.values()} - {"", *exact}:
+        if name := rivals.winner([other for other in claims if claims[other] == ours], ours, values):
             found[name] = ours
+    for name in [name for name, ours in found.items() if ours == "customer_number" and name not in exact]:
+        if rivals.is_shared(name, found, values):
+            found[name] = ""
     return found
 
 
 def _values(samples: Sequence[Sequence[str]], at: int) -> list[str]:
-    return [cells[at].strip() if at < len(cells) else "" for cells in samples]
+    return [unprotected(cells[at].strip(), column="") if at < len(cells) else "" for cells in samples]
 
 
 def _claim(name: str, header: Sequence[str], values: Mapping[str, list[str]]) -> str:

@@ -21,6 +21,8 @@ LONGEST_ROW = 4_000_000
 MOST_COLUMNS = 1_000
 LONGEST_COLUMN = 200
 SAMPLE_ROWS = 20
+#: What columns hold is guessed by more rows than are shown, of a very wide list by fewer: both are read in a moment.
+GUESS_ROWS, GUESS_CELLS = 5_000, 250_000
 BLOCK = 1024**2
 SIGNATURES = {
     b"\x1f\x8b": "a compressed file (gzip)", b"BZh": "a compressed file (bzip2)", b"\xfd7zXZ\x00": "a compressed file (xz)",

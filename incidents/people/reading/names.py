@@ -23,6 +23,8 @@ REQUIRED = (NAMING, REACHING)
 
 ASKED_OF_VALUES = ("email_or_street", "email_if_so", "name_or_part")
 BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
+#: What Salesforce writes behind the names of fields that somebody added: 'Language__c'.
+OWN_FIELD = "__c"
 SLASHES = re.compile(r"[/|\\]|_-_")
 #: What a bracket behind a name says of its values and of nobody else: the order of a date, a kind of code, whether it is needed.
 FORM = re.compile(
@@ -52,7 +54,7 @@ def known_key(name: str) -> str:
 
     'Date of birth (dd.mm.yyyy)' and 'ZIP / Postcode' are known, 'E-mail (guardian)' and 'City / State' are not.
     """
-    key = key_of(name)
+    key = key_of(name.removesuffix(OWN_FIELD))
     if _meaning(key):
         return key
     outer, inner = BRACKETS.sub(" ", name), BRACKETS.findall(name)
@@ -82,6 +84,20 @@ def _names(words: str) -> list[str]:
 
 _KNOWN = yaml.safe_load(Path(__file__).with_name("column-names.yaml").read_text("utf-8"))
 MEANINGS = {key: ours for ours, words in _KNOWN["meanings"].items() for key in _names(words)}
+#: The names of parts of an address -> which address, by its place in that order; a part without a word before it is in none.
+ADDRESS_OF: dict[str, int] = {}
+for _place, _address in enumerate(_KNOWN["addresses"].values(), start=1):
+    for _part, _words in _KNOWN["address_parts"].items():
+        _ours = _address["country"] if _part == "country" else _part
+        _keys = [before + part for before in _names(_address["before"]) for part in _names(_words)]
+        ADDRESS_OF |= {key: _place for key in _keys if MEANINGS.setdefault(key, _ours) == _ours}
+    ADDRESS_OF |= {key: _place for before in _names(_address["before"]) if (key := f"{before}address") in MEANINGS}
+#: Names that yield to another of the same meaning -> how far.
+YIELDING = {key: place for place, words in enumerate(_KNOWN["yielding"], start=1) for key in _names(words)}
+OWN_ID, OWN_ID_BESIDE = key_of(_KNOWN["own_id"]), frozenset(_names(_KNOWN["own_id_beside"]))
+OF_THE_SIGN_UP = {key_of(name): ours for name, ours in _KNOWN["of_the_sign_up"].items()}
+SIGN_UP_BESIDE = frozenset(_names(_KNOWN["sign_up_beside"]))
+CODES = tuple(_names(_KNOWN["codes"]))
 EMAIL_OR_STREET = frozenset(_names(_KNOWN["email_or_street"]))
 EMAIL_IF_SO = frozenset(_names(_KNOWN["email_if_so"]))
 NAME_OR_PART = frozenset(_names(_KNOWN["name_or_part"]))

@@ -1,0 +1,92 @@
+"""Of several columns with one meaning, which is read: the person's own number, one address of several, a code beside its name.
+
+Only what the names or the values themselves say decides. Where they do not, none of the columns is read and somebody says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from incidents.people.fillers import is_no_number
+from incidents.people.reading import names
+from incidents.people.residence import COUNTRY_COLUMNS, country_of_row
+
+#: Of the rows in a column of numbers that many may stand beside the name of somebody else: the same number twice is somebody's
+#: second row, and one in five was written in another way.
+MOST_OTHERS, FEWEST_OTHERS = 1 / 5, 3
+NAME_COLUMNS = ("full_name", "given_name", "family_name", "second_family_name")
+#: An address of which only the country or the state is there keeps no other out.
+OF_AN_ADDRESS = frozenset({"street", "city", "postcode"})
+Claims = Mapping[str, str]
+Values = Mapping[str, Sequence[str]]
+
+
+def said_by_others(header: Sequence[str], values: Values) -> dict[str, str]:
+    """What a few exporters mean by names that tell nothing, or something else, elsewhere: told by the names beside them."""
+    keys = {name: names.known_key(name) for name in header}
+    found: dict[str, str] = {}
+    for name, key in keys.items():
+        known = [text for text in values[name] if text]
+        if key == names.OWN_ID and len({*known}) == len(known) and not names.OWN_ID_BESIDE.isdisjoint(keys.values()):
+            found[name] = "customer_number"
+        if key in names.OF_THE_SIGN_UP and not names.SIGN_UP_BESIDE.isdisjoint(keys.values()):
+            found[name] = names.OF_THE_SIGN_UP[key]
+    return found
+
+
+def one_address(claims: Claims, values: Values) -> dict[str, str]:
+    """The claims without those of every address but the one that is read."""
+    of = {name: names.ADDRESS_OF.get(names.known_key(name), 0) for name, ours in claims.items() if ours}
+    written = {of[name] for name, ours in claims.items() if ours in OF_AN_ADDRESS and any(values[name])}
+    there = written or {of[name] for name, ours in claims.items() if ours in OF_AN_ADDRESS}
+    if not there:
+        return dict(claims)
+    # What billing and shipping say of a country has columns of its own, and is evidence beside any address.
+    own = {"billing_country", "shipping_country"}
+    return {
+        name: ours if not ours or ours in own or of[name] in (0, min(there)) or not _of_a_place(ours) else ""
+        for name, ours in claims.items()
+    }
+
+
+def _of_a_place(ours: str) -> bool:
+    return ours in OF_AN_ADDRESS or ours in ("region", "stated_country")
+
+
+def winner(rivals: Sequence[str], ours: str, values: Values) -> str:
+    """The one of several names with one meaning that is read; '' where nothing says which."""
+    # 'Date of birth' beside 'Date of birth (dd.mm.yyyy)' is the one that is known as it stands.
+    known = [name for name in rivals if names.known_key(name) == names.key_of(name)] or list(rivals)
+    far = {name: names.YIELDING.get(names.known_key(name), 0) for name in known}
+    first = [name for name in known if far[name] == min(far.values())]
+    if len(first) == 1:
+        return first[0]
+    codes = [name for name in first if names.known_key(name).endswith(names.CODES)]
+    if len(first) == 2 and len(codes) == 1:
+        (other,) = (name for name in first if name not in codes)
+        return codes[0] if _agree(values[codes[0]], values[other], ours) else ""
+    return ""
+
+
+def _agree(codes: Sequence[str], words: Sequence[str], ours: str) -> bool:
+    """Whether codes say what the words beside them say, in every row and wherever there are words."""
+    pairs = {(code, word) for code, word in zip(codes, words, strict=True) if word}
+    if not pairs or not all(code for code, _ in pairs):
+        return False
+    if ours in COUNTRY_COLUMNS:
+        return all(country_of_row(code, "", "") == country_of_row(word, "", "") != "" for code, word in pairs)
+    # Which word a part of a country has is not known here; one code for one word is enough beside the same country.
+    return ours == "region" and len({code for code, _ in pairs}) == len({word for _, word in pairs}) == len(pairs)
+
+
+def is_shared(name: str, found: Claims, values: Values) -> bool:
+    """Whether the numbers of a column are those of households or companies: one stands beside the names of many people."""
+    people: dict[str, str] = {}
+    rows = others = 0
+    named = [values[column] for column, ours in found.items() if ours in NAME_COLUMNS]
+    for number, *parts in zip(values[name], *named, strict=True):
+        who = names.key_of(" ".join(parts))
+        if number and who and not is_no_number(number):
+            rows += 1
+            others += people.setdefault(number, who) != who
+    return others >= FEWEST_OTHERS and others > rows * MOST_OTHERS
