@@ -28,6 +28,13 @@ LABELS = {
     "representative_role": "representative: guardian, next of kin ...",
     "representative_name": "representative's name",
     "representative_email": "representative's e-mail address",
+    "deceased": "dead: yes or no, or the date",
+    "date_of_death": "date of death",
+    "minor": "a minor: yes or no",
+    "safe_address": "protected address, confidential: yes or no",
+    "do_not_contact": "not to be contacted: yes or no",
+    "employee": "an employee: yes or no",
+    "opted_out": "opted out of marketing: yes or no",
     "correction_of": "the row that this one corrects",
 }
 #: Fields that an officer corrects on the person's page, with their names; the rest is decided in the queues.

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from incidents.people import postal, residence
 from incidents.people.addresses import LONGEST_LOCAL, ORDINARY, PLACEHOLDERS, SHORT, check_address
+from incidents.people.answers import FLAG_OF
 from incidents.people.asking import of_domain
 from incidents.people.calling import from_prefix
 from incidents.people.compared import normal_name, normal_names
@@ -79,6 +80,7 @@ class Blockwise:
         self._prepare, self._width, self._number_of = preparer.prepare, len(columns), number_of
         at = {name: place for place, name in enumerate(columns) if name}
         self._at = {name: at[name] for name in Row._fields if name in at}
+        self._answered = [name for name in FLAG_OF if name in at]
         self._minors = _Memo(lambda text: _minor(text, today, aware_on))
         self._births = _Memo(lambda text: str(birth_date(text) or ""))
         self._domains, self._codes = _Memo(_ending), _Memo(_code)
@@ -165,8 +167,8 @@ class Blockwise:
             odd.update(place for place, text in enumerate(cells.get(column, ())) if text)
         cells["ending"] = self._endings(cells["emails"])
         born = cells.get("date_of_birth")
-        cells["minor"] = list(map(self._minors.__getitem__, born)) if born else empty
-        for column in ("ending", "minor"):
+        cells["by_age"] = list(map(self._minors.__getitem__, born)) if born else empty
+        for column in ("ending", "by_age"):
             if ODD in cells[column]:
                 odd.update(place for place, text in enumerate(cells[column]) if text == ODD)
         return odd
@@ -213,10 +215,11 @@ class Blockwise:
             phones = [prefix or phone for prefix, phone in zip(phones, cells["phone"], strict=True)]
         stores = cells.get("loyalty_home_store", empty)
         points = map(self._points.__getitem__, zip(phones, stores, strict=True))
-        words = map(self._words.__getitem__, zip(cells.get("elements", empty), cells.get("flags", empty), strict=True))
+        spoken = (cells.get(name, empty) for name in ("elements", "flags", *self._answered))
+        words = map(self._words.__getitem__, zip(*spoken, strict=True))
         has_email = map(bool, cells["emails"])
         return list(zip(
-            named, cells.get("region", empty), codes, boxes, towns, points, words, cells["minor"], cells["ending"], has_email,
+            named, cells.get("region", empty), codes, boxes, towns, points, words, cells["by_age"], cells["ending"], has_email,
             strict=True,
         ))  # fmt: skip
 

@@ -141,12 +141,15 @@ def foreign_numbers(*, exposed: Exposed, place: str) -> list[Problem]:
     return [Problem(DATA, "elements", reason, "check the row; accept it where this person has that number, or correct it")]
 
 
-def read_flags(*, text: str, age: str = "") -> tuple[tuple[str, ...], tuple[Problem, ...]]:
-    """The flags of a row, and the questions that they raise. `age`: the flag of a minor by the date of birth, if any."""
-    if not text or text.strip().lower() in NO_FLAGS:
+def read_flags(*, text: str, age: str = "", more: tuple[str, ...] = ()) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+    """The flags of a row, and the questions that they raise.
+
+    `age`: the flag of a minor by the date of birth, if any; `more`: words that other columns say.
+    """
+    said = [] if text.strip().lower() in NO_FLAGS else [word.replace("-", "_") for word in words_of(text=text)]
+    if not said and not more:
         return (), ()
-    said = (word.replace("-", "_") for word in words_of(text=text))
-    words = {_words()["flags"].get(word, word) for word in said}
+    words = {_words()["flags"].get(word, word) for word in (*said, *more)}
     minor = words & {*_words()["minors"]}
     words -= minor
     stricter = bool(minor) and not age and words.isdisjoint(MINORS)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from incidents.people import postal, residence
 from incidents.people.addresses import AddressProblem, check_address, placeholder_problem
+from incidents.people.answers import FLAG_OF, read_answers
 from incidents.people.asking import ask_place
 from incidents.people.compared import normal_address, normal_name
 from incidents.people.fillers import is_filler, is_filler_number, is_no_name, is_no_number
@@ -88,6 +89,13 @@ class Row(NamedTuple):
     representative_role: str
     representative_name: str
     representative_email: str
+    deceased: str
+    date_of_death: str
+    minor: str
+    safe_address: str
+    do_not_contact: str
+    employee: str
+    opted_out: str
 
 
 class Prepared(NamedTuple):
@@ -148,6 +156,8 @@ KEPT = (
 )  # fmt: skip
 #: Where in a row that evidence stands.
 FIRST, LAST = Row._fields.index(KEPT[0]), Row._fields.index("ip_country") + 1
+#: From here on the columns that say yes or no, in the order of FLAG_OF.
+ANSWERS = Row._fields.index(next(iter(FLAG_OF)))
 
 
 class Preparer:
@@ -163,7 +173,7 @@ class Preparer:
         everybody = Exposed(expected.without_column)
         read = lru_cache(maxsize=4096)(lambda text: read_elements(text=text, expected=expected))
         self._exposed = read if "elements" in at else lambda _: everybody
-        self._flags = lru_cache(maxsize=1024)(lambda text, age: read_flags(text=text, age=age))
+        self._flags = lru_cache(maxsize=1024)(_flags)
 
     def prepare(self, number: int, cells: list[str]) -> Prepared:
         """Read one row. Every doubt becomes a Problem; nothing is dropped or repaired silently."""
@@ -223,7 +233,7 @@ class Preparer:
         """The exposed elements and the flags; somebody under age by their birth date is flagged as such."""
         birth = row.date_of_birth
         doubt, minor = read_birth(birth, self._today, self._expected.aware_on) if birth else ("", "")
-        exposed, (flags, asked) = self._exposed(row.elements), self._flags(row.flags, minor)
+        exposed, (flags, asked) = self._exposed(row.elements), self._flags(row.flags, minor, row[ANSWERS:])
         problems += exposed.problems
         if exposed.of_one_country:
             problems += foreign_numbers(exposed=exposed, place=place.place)
@@ -234,6 +244,13 @@ class Preparer:
             return exposed.elements, flags
         problems.append(minor_by_age(flag=minor))
         return exposed.elements, tuple(sorted((*flags, minor)))
+
+
+def _flags(text: str, age: str, cells: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+    """The flags of a row, by its column of flags and by those that say yes or no, with the questions."""
+    words, doubts = read_answers(cells) if any(cells) else ((), ())
+    flags, asked = read_flags(text=text, age=age, more=words)
+    return flags, (*asked, *doubts)
 
 
 def _without_rounded(row: Row, problems: list[Problem]) -> Row:

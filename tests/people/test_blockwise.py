@@ -75,6 +75,9 @@ ORDINARY = {
     "representative_role": ["", "", "", "guardian", "aunt"],
     "representative_name": ["", "", "", "Vera Berg"],
     "representative_email": ["", "", "", "vera@example.org", "vera@"],
+    "deceased": ["", "", "N", "Y", "no", "2024-02-03", "perhaps"], "date_of_death": ["", "", "0000-00-00", "3 Feb 2024", "?"],
+    "minor": ["", "", "n", "x", "minor_16_17", "1"], "safe_address": ["", "", "FALSE", "TRUE", "unknown"],
+    "do_not_contact": ["", "", "nein", "ja"], "employee": ["", "", "0", "oui"], "opted_out": ["", "", "no", "いいえ", "はい"],
 }  # fmt: skip
 COLUMNS = tuple(ORDINARY)
 

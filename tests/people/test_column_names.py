@@ -79,6 +79,23 @@ def test_a_shortened_name_of_the_date_of_birth_is_known(name: str) -> None:
     assert guess(name, "1980-02-29") == ["date_of_birth"]
 
 
+@pytest.mark.parametrize(
+    ("names", "row", "ours"),
+    [
+        ("Verstorben (J/N)", "N", "deceased"), ("DECEASED_YN", "N", "deceased"), ("Décédé(e)", "", "deceased"), ("Deceased", "C", "deceased"),
+        ("DATE_OF_DEATH", "", "date_of_death"), ("Fecha de fallecimiento", "", "date_of_death"), ("Todesdatum", "", "date_of_death"),
+        ("Minderjährig", "nein", "minor"), ("Menor de edad", "sí", "minor"), ("Under 18", "Biology", ""),
+        ("CONFIDENTIAL_COMM_FLAG", "N", "safe_address"), ("Auskunftssperre", "ja", "safe_address"), ("Do Not Contact", "FALSE", "do_not_contact"),
+        ("Mitarbeiter", "nein", "employee"), ("Mitarbeiter", "Vera Berg", ""), ("Opt-out", "0", "opted_out"),
+        ("GUARANTOR_NAME", "Vera Berg", ""), ("GUARANTOR_EMAIL", "vera@example.org", ""),
+    ],
+)  # fmt: skip
+def test_a_column_that_says_yes_or_no_of_a_person_is_known_and_no_guarantor_is_a_guardian(
+    names: str, row: str, ours: str
+) -> None:
+    assert guess(names, row) == [ours]
+
+
 def test_a_name_as_it_is_known_goes_before_one_with_a_bracket() -> None:
     assert guess("DOB, Date of birth (dd.mm.yyyy), Vorname") == ["date_of_birth", "", "given_name"]
     assert guess("ZIP / Postcode, PLZ / Postleitzahl") == ["", ""]

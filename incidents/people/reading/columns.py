@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from incidents.people.answers import is_answer
 from incidents.people.inert import unprotected
 from incidents.people.reading import names, rivals
 from incidents.people.reading.files import LONGEST_COLUMN, MOST_COLUMNS, FileRefused
@@ -153,4 +154,6 @@ SHAPES: dict[str, Callable[[str], bool]] = {
     "full_name": _has_letter, "given_name": _has_letter, "family_name": _has_letter, "second_family_name": _has_letter,
     "city": _has_letter, "customer_number": _no_email, "stated_country": _has_letter, "billing_country": _has_letter,
     "shipping_country": _has_letter, "ip_country": _has_letter, "language": _has_letter, "region": _has_letter,
+    # 'Employee' may be who sold it. Of who is dead or protected even a value that is no answer is read, and asked about.
+    "minor": is_answer, "employee": is_answer, "opted_out": is_answer,
 }  # fmt: skip

@@ -13,7 +13,8 @@ KNOWN_COLUMNS = (
     "person_id", "customer_number", "given_name", "family_name", "second_family_name", "full_name", "email", "phone", "street",
     "city", "region", "postcode", "billing_country", "shipping_country", "stated_country", "phone_prefix", "loyalty_home_store",
     "ip_country", "language", "elements", "date_of_birth", "flags", "representative_role", "representative_name",
-    "representative_email", "correction_of",
+    "representative_email", "deceased", "date_of_death", "minor", "safe_address", "do_not_contact", "employee", "opted_out",
+    "correction_of",
 )  # fmt: skip
 NAMING = ("full_name", "given_name", "family_name", "customer_number")
 REACHING = ("email", "street")
@@ -30,6 +31,7 @@ SLASHES = re.compile(r"[/|\\]|_-_")
 FORM = re.compile(
     r"(?:(?:d{1,2}|t{1,2}|g{1,2}|m{1,3}|[yja]{2,4})[./ -]?){2,4}"
     r"|(?:iso|alpha)[- ]?[0-9]*(?:[- :]?(?:[0-9]+|alpha|code))*|codes?|[0-9]+ (?:letters|digits|characters)"
+    r"|y/?n|yes/no|j/?n|ja/nein|o/?n|oui/non|s/n|s[iíì]/no|true/false|[01]/[01]"
     r"|required|mandatory|optional|if known|pflicht(?:feld|angabe)?|obligatoire|facultatif|obligatorio|opcional|\*",
     re.IGNORECASE,
 )
