@@ -79,6 +79,11 @@ class Expected:
         return tuple(sorted(name for name, state in self.states.items() if state == "exposed"))
 
     @property
+    def for_everybody(self) -> bool:
+        """Whether an empty cell leaves nothing open: data leaked of everybody, and none of some only, which a list would say."""
+        return bool(self.for_all) and "exposed_for_some" not in self.states.values()
+
+    @property
     def without_column(self) -> tuple[str, ...]:
         """The elements of a person whose row says nothing of them."""
         return self.for_all if self.elements is None else tuple(sorted({*self.elements, *self.for_all}))
@@ -109,7 +114,7 @@ def read_elements(*, text: str, expected: Expected) -> Exposed:
     named = words_of(text=text)
     if not named:
         missing = Problem(DATA, "elements", "no exposed element is named", "say which data of this person leaked")
-        return _exposed(set(expected.without_column), [missing])
+        return _exposed(set(expected.without_column), [] if expected.for_everybody else [missing])
     problems, words = list[Problem](), dict[str, None]()
     for word in named:
         if word in _words()["asked"] and word not in expected.vocabulary:

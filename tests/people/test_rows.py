@@ -72,6 +72,17 @@ def questions(row: Prepared) -> set[tuple[str, str]]:
     return {(problem.kind, problem.column) for problem in row.problems}
 
 
+def test_an_empty_cell_of_elements_asks_nobody_where_the_facts_say_what_leaked_of_everybody() -> None:
+    def read(**states: str) -> Prepared:
+        row, told = {**ANNA, "elements": ""}, Expected(frozenset(load_packs().vocabulary.elements), states)
+        return prepare(number=2, cells=list(row.values()), columns=tuple(row), expected=told, today=TODAY)
+
+    whole = read(name="exposed", email="exposed", payment_card="not_involved", ssn="unknown")
+    assert whole.problems == () and whole.elements == ("email", "name")
+    for states in ({"name": "exposed", "date_of_birth": "exposed_for_some"}, {"name": "unknown"}, {"name": "exposed_for_some"}):
+        assert questions(read(**states)) == {("data", "elements")}
+
+
 def test_a_good_row_raises_no_question() -> None:
     row = prepared()
     assert row.rejected is None and row.problems == ()
