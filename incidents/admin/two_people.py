@@ -1,4 +1,4 @@
-"""What one person has proposed and a second one confirms: announced to everybody else as theirs to decide, over the whole incident."""
+"""What one person has proposed and a second one confirms: announced to everybody else as theirs to decide, of all the incident."""
 
 from __future__ import annotations
 

@@ -134,8 +134,8 @@ SELECT count(*) FROM incidents_providerevent v WHERE v.applied_at IS NULL AND (
 def closing_questions(*, campaign: Campaign) -> list[str]:
     """Everything that keeps the campaign from closing, in words; empty when it may be closed.
 
-    A campaign closes when its people are final, and nobody whose letter a correction took back is in none. The last one that is not
-    over closes the incident's questions with it.
+    A campaign closes when its people are final, and nobody whose letter a correction took back is in none. The last one that is
+    not over closes the incident's questions with it.
     """
     states = count_states(campaign=campaign)
     found = [f"{n} people are '{S(state).label}'" for state, n in states.items() if state not in FINAL_STATES]
