@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from incidents.admin.items import Item, Step
-from incidents.admin.moments import Shown, shown
+from incidents.admin.moments import shown
 from incidents.admin.shell import count
 from incidents.admin.two_people import proposals
 from incidents.dispatch.conservation import count_states

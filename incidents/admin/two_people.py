@@ -1,4 +1,4 @@
-"""What one person has proposed and a second one confirms: announced to everybody else as theirs to decide, of all the incident."""
+"""What one person has proposed and a second one confirms: everybody else sees it as theirs to decide, over the whole incident."""
 
 from __future__ import annotations
 
