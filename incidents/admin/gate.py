@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from incidents.admin.shell import attempt, campaign_of, count, officer, page, posted
@@ -91,7 +93,7 @@ def preflight_page(request: HttpRequest, incident_id: int, campaign_id: int) -> 
     return page(
         request, "preflight", title=f"Preflight of {found.reference}", incident=found.incident, tab="campaigns", campaign=found,
         report=newest, findings=_findings(newest), earlier=found.preflights.order_by("-id")[1:REPORTS_SHOWN],
-        fresh=fresh_report(campaign=found) is not None,
+        fresh=fresh_report(campaign=found) is not None, brand=brand_of(incident=found.incident),
     )  # fmt: skip
 
 
@@ -143,10 +145,12 @@ def staff(request: HttpRequest) -> HttpResponse:
     for one in masked_staff(entered):
         brands.setdefault(one.staff.brand, []).append(one)
     known = dict.fromkeys(brand_of(incident=incident) for incident in Incident.objects.order_by("-id")[:50])
+    # With several brands, a guess would put somebody among the readers of another one's letters.
+    asked = request.GET.get("brand", next(iter(known)) if len(known) == 1 else "")
+    without = [brand for brand in dict.fromkeys([asked, *known]) if brand and brand not in brands]
     return page(
-        request, "staff", title="Staff recipients", brands=list(brands.items()), known=[*known],
-        asked=request.GET.get("brand", next(iter(known), "")),
-    )  # fmt: skip
+        request, "staff", title="Staff recipients", brands=list(brands.items()), known=[*known], asked=asked, without=without
+    )
 
 
 @require_POST
@@ -155,7 +159,8 @@ def staff_act(request: HttpRequest, act: str) -> HttpResponse:
     if act not in {"add", "remove"}:
         raise Http404
     attempt(request, lambda: _entered(request) if act == "add" else _removed(request))
-    return redirect("admin:staff")
+    brand = posted(request, "brand")
+    return redirect(f"{reverse('admin:staff')}?{urlencode({'brand': brand})}" if brand else "admin:staff")
 
 
 def _entered(request: HttpRequest) -> str:

@@ -268,8 +268,6 @@ def send_test_letter(request: HttpRequest, incident_id: int, letter_id: int) -> 
     found, to = letter_of(incident_id, letter_id), posted(request, "to")
 
     def step() -> str:
-        if "@" not in to:
-            raise Refused("Give your own e-mail address.")
         send_test(letter=found, author=officer(request), to=to)
         return "The test letter is on its way. With the local inbox it lies there, marked as a test."
 

@@ -45,6 +45,7 @@ from incidents.models import MessageState as S
 from incidents.models.letters import ApprovalKind
 from incidents.models.messages import MESSAGE_MOVES, in_states
 from incidents.models.refusal import Refused
+from incidents.people.addresses import check_address
 from incidents.people.amending import current_amendment, people_of
 from incidents.people.erasing import refuse_returned
 from incidents.people.moving import move_all, standing_messages
@@ -326,6 +327,10 @@ def close(*, campaign: Campaign, author: User, reason: str) -> Campaign:
 
 def send_test(*, letter: Letter, author: User, to: str) -> str:
     """Send one letter to oneself, as a person of its cohort would read it, marked as a test and counted nowhere."""
+    address, problem = check_address(to)
+    if not address:
+        why = f" ({problem.reason})" if problem else ""
+        raise CampaignRefused(f"The test was not sent: this is no address that mail can be sent to{why}. Give your own.")
     person = letter.cohort.people.filter(has_email=True, status=PersonStatus.CLEAR).order_by("id").first()
     if person is None:
         raise CampaignRefused("Nobody in this cohort has an address to preview with.")
@@ -334,7 +339,9 @@ def send_test(*, letter: Letter, author: User, to: str) -> str:
         fields=Vault(incident=incident).open(person=person), letter_sha256=letter.sha256, body=letter.compiled,
         message_ref="0" * 32, headers=campaign_headers(campaign_facts=incident.facts.facts),
     )  # fmt: skip
-    own = OutgoingMail(**{**mail.__dict__, "to": to, "subject": f"[Test] {mail.subject}", "message_ref": secrets.token_hex(16)})
+    own = OutgoingMail(
+        **{**mail.__dict__, "to": address, "subject": f"[Test] {mail.subject}", "message_ref": secrets.token_hex(16)}
+    )
     record(
         incident=incident,
         action=Action.ACCESS_VIEWED,

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Count
-from email_validator import EmailNotValidError, validate_email
 
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
@@ -23,6 +22,7 @@ from incidents.models import Campaign, CanaryLetter, Incident, Letter, StaffReci
 from incidents.models import MessageState as S
 from incidents.models.messages import in_states
 from incidents.models.refusal import Refused
+from incidents.people.addresses import check_address
 from incidents.record import PersonFields
 from incidents.vault.own_key import open_row, seal_row
 from incidents.visible import visible
@@ -97,12 +97,12 @@ def remove_staff(*, staff: StaffRecipient, reason: str, author: User) -> None:
 
 
 def _address(email: str) -> str:
-    try:
-        checked = validate_email(email.strip(), check_deliverability=False, globally_deliverable=False, test_environment=True)
-        return checked.normalized
-    except EmailNotValidError:
-        # Its own words would quote the address.
-        raise StaffRefused("This is no address that mail can be sent to. Give one such as name@yourcompany.example.") from None
+    ready, problem = check_address(email)
+    if not ready:
+        # The reason is the check's own: it never quotes the address.
+        why = f" ({problem.reason})" if problem else ""
+        raise StaffRefused(f"This is no address that mail can be sent to{why}. Give one such as name@yourcompany.example.")
+    return ready
 
 
 # -- the wave ----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -23,13 +24,16 @@ from incidents.models import (
     CanaryLetter,
     Chunk,
     Doubt,
+    InboxMessage,
     Message,
     MessageState,
     Obligation,
     StaffRecipient,
 )
+from incidents.people.opening import check_facts, open_incident
 from incidents.scenarios.waves import doubts_left
 from tests.admin.case import at, posted, signed_in
+from tests.conftest import NOW
 
 ADA = {
     "brand": "Cartier",
@@ -77,7 +81,7 @@ def test_staff_are_entered_shown_masked_and_removed_with_a_reason(desk: Client, 
     assert "reason" in posted(desk, "staff_act", "remove", staff=ada.pk, reason=" ")
     assert "destroyed" in posted(desk, "staff_act", "remove", staff=ada.pk, reason="left")
     assert not StaffRecipient.objects.filter(removed_at=None).exists()
-    assert "Nobody is entered yet" in shown(desk, "staff")
+    assert "Nobody is entered for Cartier" in shown(desk, "staff")
 
 
 def test_an_act_on_the_staff_that_does_not_exist_is_no_page(desk: Client, campaign: Campaign) -> None:
@@ -138,6 +142,35 @@ def test_the_first_wave_is_shown_and_sent_again_after_a_failure(
     campaign.refresh_from_db()
     assert (campaign.state, campaign.canary) == (CampaignState.DISPATCHING, "waiting")
     assert sorted(CanaryLetter.objects.values_list("state", flat=True)) == ["failed", "planned"]
+
+
+def test_staff_are_entered_for_the_brand_of_the_campaign_and_a_brand_without_anybody_is_named(
+    desk: Client, campaign: Campaign, officer: User, facts: dict[str, Any]
+) -> None:
+    acme = {**facts, "reference": "acme-2026", "controller": {**facts["controller"], "brand": "Acme & Sons"}}
+    open_incident(facts=check_facts(acme, now=NOW), author=officer)
+    where = f"{at('staff')}?brand="
+    assert f'href="{where}Cartier"' in shown(desk, "preflight", campaign.incident_id, campaign.pk)
+    page = desk.get(f"{where}Acme%20%26%20Sons").content.decode()
+    assert 'name="brand" maxlength="200" required autocomplete="off" list="brands" value="Acme &amp; Sons"' in page
+    assert "Nobody is entered for Acme &amp; Sons: its campaigns are released without a first wave." in page
+    posted(desk, "staff_act", "add", **ADA)
+    page = shown(desk, "staff")
+    assert "Nobody is entered for Acme" in page and "Nobody is entered for Cartier" not in page
+    assert 'list="brands" value=""' in page, "of two brands none is guessed"
+
+
+def test_an_address_that_no_person_could_be_written_to_is_refused_for_staff_and_for_a_test(
+    desk: Client, campaign: Campaign
+) -> None:
+    said = posted(desk, "staff_act", "add", **{**ADA, "email": "sam@x"})
+    assert "no address that mail can be sent to (the domain cannot be reached from outside)" in said and "sam@x" not in said
+    letter = campaign.incident.letters.earliest("id")
+    for address in ("not-an-address@x", "nobody"):
+        said = posted(desk, "test_letter", campaign.incident_id, letter.pk, to=address)
+        assert "this is no address that mail can be sent to" in said and address not in said
+    assert not InboxMessage.objects.exists() and not StaffRecipient.objects.exists()
+    assert "on its way" in posted(desk, "test_letter", campaign.incident_id, letter.pk, to="officer@cartier.example")
 
 
 # -- letters that wait for a person ------------------------------------------------------------------------------------
