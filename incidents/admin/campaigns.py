@@ -28,6 +28,7 @@ from incidents.dispatch.campaign import (
 )
 from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
 from incidents.letters.approving import approve_content, content_obstacle
+from incidents.letters.signed_content import signed_content
 from incidents.letters.standing import standing, standing_of
 from incidents.models import Campaign, CampaignState, Doubt, MessageState
 from incidents.models.letters import ApprovalKind
@@ -95,6 +96,7 @@ def campaign(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpRe
         check=check,
         checked=shown(checked_at, zone=zone),
         signing=_signing(found, request),
+        content=signed_content(campaign=found),
         standing=now,
         knowing="" if now.duties.towards_people else now.fingerprint,
         moves=_moves(found),

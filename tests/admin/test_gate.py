@@ -173,6 +173,17 @@ def test_an_address_that_no_person_could_be_written_to_is_refused_for_staff_and_
     assert "on its way" in posted(desk, "test_letter", campaign.incident_id, letter.pk, to="officer@cartier.example")
 
 
+def test_beside_the_first_signature_stand_numbers_letters_and_warnings_and_the_hashes_below(
+    desk: Client, campaign: Campaign
+) -> None:
+    page = shown(desk, "campaign", campaign.incident_id, campaign.pk)
+    letter = campaign.incident.letters.select_related("cohort").get(language="fr")
+    content, hashes = page.index("What the first signature stands under"), page.index("Register root")
+    assert content < page.index("By law") < page.index("By language") < hashes < page.index("Sign the content")
+    assert content < page.index(f'href="{at("letter", campaign.incident_id, letter.pk)}"') < hashes
+    assert f"of {campaign.people} people on the register get one of 3 letters; 2 get none (held, or no notice)." in page
+
+
 # -- letters that wait for a person ------------------------------------------------------------------------------------
 
 
