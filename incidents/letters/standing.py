@@ -193,7 +193,7 @@ def signing_obstacle(*, campaign: Campaign, despite: str) -> str:
     if otherwise:
         return (
             f"A later list says more, or otherwise, of people of this register, and {otherwise} entries about it have no "
-            "decision: look at the queue (data), correct whose letter is to change, and accept the rest."
+            "decision: look at the queues, correct whose letter is to change, and decide the rest."
         )
     return ""
 

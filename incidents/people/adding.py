@@ -18,9 +18,9 @@ from incidents.models.people import QueueKind
 from incidents.people import joining
 from incidents.people.amending import on_standing_register
 from incidents.people.by_hand import OTHERWISE, corrected_by_hand, standing
-from incidents.people.decisions import ABOUT_REJECTED, FOLLOW, WAITING, note
+from incidents.people.decisions import ABOUT_REJECTED, FOLLOW, LATER, WAITING, note
 from incidents.people.kept import KeptRow, open_row, seal_row
-from incidents.people.later import otherwise
+from incidents.people.later import differences, is_grave, with_what_differs
 from incidents.people.matching import copy_rows, record_of
 from incidents.people.questions import DATA
 from incidents.people.residence import UNKNOWN
@@ -266,9 +266,7 @@ def _add(one: _Known, written: _Written, work: _Work) -> None:
     base, others = _corrected(before, one, rows, batch)
     whole = _newest_first(joining.join([base, *others], decided=one.decided), rows, batch)
     if pk in written.frozen:
-        differs = _differs(before, whole) or joining.TWO_READERS in whole.problems
-        asked = [note(otherwise(before=before, whole=whole))] if differs else []
-        written.asked.append(_asked(pk, asked, [], queue, frozen=True))
+        written.asked.append(_asked(pk, _of_signed(before, whole, rows, decided=one.decided), [], queue, frozen=True))
         return
     whole = standing(before=base, whole=whole, corrected=written.by_hand.get(pk, frozenset()))
     if _differs(before, whole):
@@ -280,6 +278,13 @@ def _add(one: _Known, written: _Written, work: _Work) -> None:
     # What only a row had answered, no person, a corrected row can ask again: nobody gets clear without a place.
     known = [entry for entry in queue if not corrected or entry.decision_reason != ANSWERED]
     written.asked.append(_asked(pk, one.of_this_list(whole.problems), closed, known, frozen=False))
+
+
+def _of_signed(before: KeptRow, whole: joining.Whole, rows: list[KeptRow], *, decided: bool) -> list[joining.Question]:
+    """The note about somebody whose record was signed: also where, of two answers, joining keeps the first."""
+    said = differences(before=before, whole=whole, rows=rows, decided=decided)
+    differs = _differs(before, whole) or joining.TWO_READERS in whole.problems or any(map(is_grave, said))
+    return [note(with_what_differs(LATER, said))] if differs else []
 
 
 def _keep_own_rows(written: _Written, work: _Work) -> None:

@@ -16,13 +16,37 @@ from django.db.models import Q, QuerySet
 from incidents.audit.actions import Action
 from incidents.audit.log import Entry, database_now, record_many
 from incidents.law.places import may_mean, residence_of
-from incidents.models import AffectedPerson, ImportRow, Incident, PersonStatus, PersonVersion, QueueEntry, RowOutcome
+from incidents.models import (
+    AffectedPerson,
+    ImportRow,
+    Incident,
+    MessageState,
+    PersonStatus,
+    PersonVersion,
+    QueueEntry,
+    RowOutcome,
+)
+from incidents.models.messages import TOLD_STATES
 from incidents.models.people import Confidence, QueueKind, QueueStatus
 from incidents.people.addresses import check_address
 from incidents.people.cohorts import refresh_cohorts
 from incidents.people.correcting import correct_person
-from incidents.people.decisions import ABOUT_REJECTED, UNDECIDED, WAITING, DecisionRefused, follow, log, reason_of, take, write
+from incidents.people.decisions import (
+    ABOUT_REJECTED,
+    OF_FLAGS,
+    RESIDENCE_KINDS,
+    UNDECIDED,
+    WAITING,
+    DecisionRefused,
+    follow,
+    log,
+    on_signed_register,
+    reason_of,
+    take,
+    write,
+)
 from incidents.people.joining import REPRESENTATIVE, answered_kinds
+from incidents.people.later import names_grave
 from incidents.people.residence import is_residence
 from incidents.people.reviewing import key, still_asked
 from incidents.vault import Vault
@@ -33,7 +57,6 @@ __all__ = [
 ]  # fmt: skip
 
 ADDRESS_KINDS = (QueueKind.ADDRESS, QueueKind.NO_CHANNEL)
-RESIDENCE_KINDS = (QueueKind.STATE_UNKNOWN, QueueKind.RESIDENCE_UNKNOWN, QueueKind.RESIDENCE_CONFLICT)
 #: Somebody has to say something that no field of the record says.
 BY_SOMEBODY = (QueueKind.MATCH_CONFLICT, QueueKind.DELAY_ORDER, QueueKind.SAFE_ADDRESS, QueueKind.ROW)
 #: What a field of the record can answer, where it is corrected without an entry.
@@ -67,10 +90,29 @@ def accept(*, incident: Incident, entries: QuerySet[QueueEntry], reason: str, au
     why = reason_of(reason)
     # An order to wait ends; until somebody held the person for its time, nobody can say that it has.
     waits = entries.filter(kind=QueueKind.DELAY_ORDER, status=QueueStatus.OPEN)
-    taken = take(incident, entries.exclude(kind__in=NOT_AS_THEY_STAND).exclude(pk__in=waits.values("pk")), *WAITING, told=True)
+    asked = entries.exclude(kind__in=NOT_AS_THEY_STAND).exclude(pk__in=waits.values("pk"))
+    taken = take(incident, asked, *WAITING, as_signed=True)
+    _refuse_grave_in_bulk(taken)
     write(taken, status=QueueStatus.CORRECTED, reason=why, author=author)
     log(incident, author, Action.PERSON_CORRECTED, taken, what="accepted as it stands", reason=why)
     return len(taken)
+
+
+def _refuse_grave_in_bulk(taken: list[QueueEntry]) -> None:
+    """Whom the letter may go to, or what the law asks, is looked at person by person once it is signed."""
+    people = {entry.person_id for entry in taken}
+    if len(people) < 2:
+        return
+    about = [entry for entry in taken if entry.kind in (*OF_FLAGS, *RESIDENCE_KINDS)]
+    over = (*TOLD_STATES, MessageState.UNREACHABLE)
+    unsent = on_signed_register([entry.person_id for entry in about if entry.person_id], but_for=over)
+    grave = [one for one in taken if names_grave(one.reason)] + [one for one in about if one.person_id in unsent]
+    if grave:
+        raise DecisionRefused(
+            f"{len(grave)} of these entries say of people on a signed register that they are dead, minors, not to be written to, "
+            "live elsewhere, were born on another day or lost other data: the letter may be wrong for them. Accept those one "
+            "person at a time, or correct the person; the others can be accepted together."
+        )
 
 
 @transaction.atomic

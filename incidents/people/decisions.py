@@ -28,8 +28,12 @@ LATER = "a later list says more, or otherwise, than the record that was signed"
 LEFT = "a merge was undone after the register was frozen"
 #: What a correction asks of somebody who was told already: no answer changes that letter, it stands before a further one.
 OF_FLAGS = frozenset(kind for kind, _, _ in FLAG_QUESTIONS.values())
+#: Questions about where somebody lives.
+RESIDENCE_KINDS = (QueueKind.STATE_UNKNOWN, QueueKind.RESIDENCE_UNKNOWN, QueueKind.RESIDENCE_CONFLICT)
 #: Somebody of a list who would be written to although two people excluded them.
 EXCLUDED = "seems to be somebody whom two people excluded"
+#: Questions about where somebody lives.
+RESIDENCE_KINDS = (QueueKind.STATE_UNKNOWN, QueueKind.RESIDENCE_UNKNOWN, QueueKind.RESIDENCE_CONFLICT)
 #: Somebody of a list who would be written to although two people rejected them as nobody of the incident.
 AGAIN = "seems to be somebody whom two people rejected"
 #: Both are answered by somebody's word alone: no correction of the record takes back what two people said.
@@ -81,18 +85,21 @@ def on_signed_register(people: Iterable[int], *, but_for: Iterable[str] = ()) ->
     return set(lines.values_list("entry__person_id", flat=True))
 
 
-def take(incident: Incident, entries: QuerySet[QueueEntry], *statuses: str, told: bool = False) -> list[QueueEntry]:
+def take(
+    incident: Incident, entries: QuerySet[QueueEntry], *statuses: str, told: bool = False, as_signed: bool = False
+) -> list[QueueEntry]:
     """The entries of the incident in these states, locked. Raises DecisionRefused for people whose register was signed.
 
-    `told`: the decision may be about flags of people whose letter went out.
+    `told`: the decision may be about flags of people whose letter went out. `as_signed`: it lets everything signed stand.
     """
     beside_freezes(incident)
     own = entries.filter(incident=incident, status__in=statuses)
     lock_people(keys=own.values("person"))  # whose status follows from the entries
     taken = list(own.select_related("person").select_for_update(of=("self",)).order_by("id"))
-    asked = [entry for entry in taken if not is_note(entry.reason)]
-    flags = [entry for entry in asked if told and entry.kind in OF_FLAGS]
-    signed = on_signed_register([entry.person_id for entry in asked if entry.person_id and entry not in flags])
+    if as_signed:
+        return taken
+    flags = [entry for entry in taken if told and entry.kind in OF_FLAGS]
+    signed = on_signed_register([entry.person_id for entry in taken if entry.person_id and entry not in flags])
     over = (*TOLD_STATES, MessageState.UNREACHABLE)
     _may_change(signed | on_signed_register([entry.person_id for entry in flags if entry.person_id], but_for=over))
     return taken

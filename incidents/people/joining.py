@@ -56,12 +56,12 @@ class Whole(Seen):
 def join(rows: Sequence[KeptRow], *, decided: bool = False) -> Whole:
     """All rows of one person as one; the first is the person who stays. `decided`: a person has set the residence."""
     first = rows[0]
-    homes = [] if decided else _homes([row.residence for row in rows])
+    places = [] if decided else homes([row.residence for row in rows])
     # One better-known home answers an unknown one; several are asked about.
-    best = next((row for row in rows if len(homes) == 1 and row.residence == homes[0]), first)
+    best = next((row for row in rows if len(places) == 1 and row.residence == places[0]), first)
     home = best.fields if best.residence != first.residence else None
     fields = join_fields([row.fields for row in rows if row.fields], home=home)
-    conflict, flags = len(homes) > 1, sorted({flag for row in rows for flag in row.flags})
+    conflict, flags = len(places) > 1, sorted({flag for row in rows for flag in row.flags})
     has_post = can_be_posted(fields=fields, place=best.residence, flags=flags)
     questions = [one if has_post else BY_POST.get(one["reason"], one) for row in rows for one in row.problems]
     problems = list({tuple(sorted(one.items())): one for one in questions}.values())
@@ -70,7 +70,7 @@ def join(rows: Sequence[KeptRow], *, decided: bool = False) -> Whole:
         residence=best.residence,
         residence_from=best.residence_from,
         confidence=best.confidence,
-        possible=list(dict.fromkeys([*first.possible, *homes])) if conflict else best.possible,
+        possible=list(dict.fromkeys([*first.possible, *places])) if conflict else best.possible,
         elements=sorted({element for row in rows for element in row.elements}),
         flags=flags,
         language=next((row.language for row in rows if row.language), ""),
@@ -124,7 +124,7 @@ def _several_readers(rows: Sequence[KeptRow]) -> bool:
     return len({one[:2] for one in named}) > 1 or len({one[2] for one in named if one[2]}) > 1
 
 
-def _homes(places: Sequence[str]) -> list[str]:
+def homes(places: Sequence[str]) -> list[str]:
     """The different places among several; 'US' beside 'US-CA' is not another place, and unknown is none."""
     named = [place for place in dict.fromkeys(places) if place and place != UNKNOWN]
     return [place for place in named if not any(other.startswith(f"{place}-") for other in named)]

@@ -49,7 +49,7 @@ def name_representative(*, entry: QueueEntry, role: str, name: str, email: str, 
 def confirm_safe(*, incident: Incident, entries: QuerySet[QueueEntry], reason: str, author: User) -> int:
     """Say that these people can safely be written to at their e-mail address, and how that is known; returns how many."""
     why = reason_of(reason)
-    taken = take(incident, entries.filter(kind__in=SAFETY), *WAITING, told=True)
+    taken = take(incident, entries.filter(kind__in=SAFETY), *WAITING, as_signed=True)
     unreachable = [entry for entry in taken if entry.person and not entry.person.has_email]
     if unreachable:
         raise DecisionRefused(

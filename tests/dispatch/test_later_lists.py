@@ -29,8 +29,9 @@ def said(campaign: Campaign, officer: User, lists: Lists, *rows: dict[str, str])
 
 
 def decide(campaign: Campaign, officer: User) -> None:
-    entries = campaign.incident.queue.filter(status="open")
-    accept(incident=campaign.incident, entries=entries, reason="her letter goes to the safe address", author=officer)
+    for person in set(campaign.incident.queue.filter(status="open").values_list("person", flat=True)):
+        entries = campaign.incident.queue.filter(status="open", person=person)
+        accept(incident=campaign.incident, entries=entries, reason="her letter goes to the safe address", author=officer)
 
 
 def test_the_entry_names_what_differs_and_nothing_of_the_record(frozen: Campaign, officer: User, write_list: Lists) -> None:

@@ -226,7 +226,7 @@ def sign(incident: Incident, officer: User, state: str) -> None:
         Message.objects.create(entry=entry, campaign=campaign, message_ref=f"{person.pk:032}", state=state)
 
 
-@pytest.mark.parametrize("name", ["hold", "accept", "residence", "reject", "confirm"])
+@pytest.mark.parametrize("name", ["hold", "residence", "reject", "confirm"])
 def test_after_the_freeze_no_decision_changes_the_register(asked: Incident, officer: User, counsel: User, name: str) -> None:
     if name == "confirm":
         deciding.propose_rejection(incident=asked, entries=entries(asked), reason="r", author=officer)
@@ -236,6 +236,14 @@ def test_after_the_freeze_no_decision_changes_the_register(asked: Incident, offi
             deciding.confirm_rejection(incident=asked, entries=entries(asked), author=counsel)
         else:
             DECISIONS[name](asked, officer, "too late")
+
+
+def test_after_the_freeze_the_register_is_accepted_as_it_stands_person_by_person(asked: Incident, officer: User) -> None:
+    sign(asked, officer, "planned")
+    with pytest.raises(DecisionRefused, match="2 of these entries say .* Accept those one person at a time"):
+        DECISIONS["accept"](asked, officer, "too late")
+    assert deciding.accept(incident=asked, entries=entries(asked, "next_of_kin"), reason="his wife reads it", author=officer) == 1
+    assert not Message.objects.exclude(state="planned").exists()
 
 
 def test_whoever_is_held_on_the_register_can_be_decided_about(asked: Incident, officer: User) -> None:
