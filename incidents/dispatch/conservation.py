@@ -14,8 +14,18 @@ from django.db import connection, transaction
 from incidents.dispatch.contradictions import REMEDY, Contradiction, contradictions
 from incidents.letters.standing import rests_on_stale, standing_of
 from incidents.models import Campaign, Doubt
-from incidents.people.later import MARKED
+from incidents.people.decisions import OF_FLAGS
+from incidents.people.later import MARKED, MARKS
 
+#: Whom a later list marks, by what waits for a decision: a note, what a merge brought, somebody who may be the same person.
+IN_DANGER = f"""
+SELECT person_id AS person FROM incidents_queueentry
+WHERE incident_id = (SELECT incident_id FROM incidents_campaign WHERE id = %(campaign)s)
+  AND status IN ('open', 'rejection_proposed')
+  AND (reason LIKE '{MARKED.replace("'", "''")}%%' OR kind IN ({", ".join(f"'{kind}'" for kind in sorted(OF_FLAGS))}))
+UNION SELECT other_id FROM incidents_queueentry
+WHERE incident_id = (SELECT incident_id FROM incidents_campaign WHERE id = %(campaign)s)
+  AND status IN ('open', 'rejection_proposed') AND kind = 'match_conflict' AND reason LIKE '%%{MARKS}%%'"""  # noqa: S608
 #: Each counts what must not be, under its names, one a column. Where two ask the same tables, one walk answers both: this runs
 #: every minute beside the sending, also with a million people.
 LOOKS: dict[tuple[str, ...], str] = {
@@ -64,9 +74,8 @@ LOOKS: dict[tuple[str, ...], str] = {
         JOIN incidents_exclusion x ON x.person_id = e.person_id AND x.confirmed_at IS NOT NULL AND x.withdrawn_at IS NULL
         WHERE m.campaign_id = %(campaign)s AND m.phase IN ('waiting', 'in_doubt')""",
     ("letters that may still leave to people whom a later list marks (dead, a minor, not to be written to), undecided",): f"""
-        SELECT count(*) FROM incidents_campaign c JOIN incidents_queueentry q ON q.incident_id = c.incident_id
-          AND q.status = 'open' AND q.reason LIKE '{MARKED.replace("'", "''")}%%'
-        JOIN incidents_registerentry e ON e.person_id = q.person_id AND e.campaign_id = c.id
+        SELECT count(*) FROM incidents_campaign c JOIN ({IN_DANGER}) q ON true
+        JOIN incidents_registerentry e ON e.person_id = q.person AND e.campaign_id = c.id
         JOIN incidents_message m ON m.entry_id = e.id AND m.phase = 'waiting'
         WHERE c.id = %(campaign)s AND c.state IN ('dispatching', 'paused')""",  # noqa: S608
     ("work claimed before the release was signed", "work claimed before the first wave to the staff passed"): """

@@ -30,6 +30,7 @@ from incidents.people.decisions import (
     WAITING,
     DecisionRefused,
     follow,
+    is_note,
     log,
     note,
     on_signed_register,
@@ -40,6 +41,7 @@ from incidents.people.decisions import (
 )
 from incidents.people.joining import Question, Whole
 from incidents.people.kept import KeptRow, open_row, seal_row
+from incidents.people.later import differences, is_grave, with_what_differs
 from incidents.people.locking import lock_people, locked_people
 from incidents.people.matching import INDEXES, blind_indexes
 from incidents.vault import Vault
@@ -70,7 +72,7 @@ def _work(incident: Incident, reason: str, author: User) -> _Work:
 def keep_apart(*, incident: Incident, entries: QuerySet[QueueEntry], reason: str, author: User) -> int:
     """Decide that these are two people each; returns how many entries. No later list asks about the same two again."""
     why = reason_of(reason)
-    taken = take(incident, entries.filter(kind=QueueKind.MATCH_CONFLICT), *WAITING)
+    taken = take(incident, entries.filter(kind=QueueKind.MATCH_CONFLICT), *WAITING, as_signed=True)
     write(taken, status=QueueStatus.CORRECTED, reason=why, author=author)
     log(incident, author, Action.PEOPLE_KEPT_APART, taken, reason=why)
     return len(taken)
@@ -138,7 +140,7 @@ def _merge(work: _Work, one: int, two: int) -> bool:
     asked = Q(kind=QueueKind.MATCH_CONFLICT, status__in=WAITING)
     _close(work, QueueEntry.objects.filter(asked & (Q(person=keeper, other=other) | Q(person=other, other=keeper))), work.reason)
     _keep_own_row(work, keeper, before)
-    commitment = _become(work, keeper, before, whole)
+    commitment = _become(work, keeper, before, whole, joined=absorbed)
     Merge.objects.create(
         incident=work.incident, person=keeper, other=other, tier=BY_DECISION, reason=work.reason, author=work.author,
         merged_at=work.now,
@@ -179,11 +181,16 @@ def _keep_own_row(work: _Work, keeper: AffectedPerson, before: KeptRow) -> None:
         own.save(update_fields=["sealed"])
 
 
-def _become(work: _Work, person: AffectedPerson, before: KeptRow, whole: Whole, stop: Sequence[Question] | None = None) -> str:
-    """Write what somebody is from now on; returns the new commitment, '' where the record did not change."""
+def _become(
+    work: _Work, person: AffectedPerson, before: KeptRow, whole: Whole, stop: Sequence[Question] | None = None,
+    joined: KeptRow | None = None,
+) -> str:  # fmt: skip
+    """Write what somebody is from now on; returns the new commitment, '' where the record did not change.
+
+    `stop`: what is asked no longer. `joined`: who was merged into them.
+    """
     if person.pk in on_signed_register([person.pk]):
-        if _differs(before, whole) or joining.TWO_READERS in whole.problems:
-            _ask(work, person, [note(LEFT if stop is not None else LATER)])
+        _ask_of_signed(work, person, before, whole, stop, joined)
         return ""
     commitment = ""
     if _differs(before, whole):
@@ -205,6 +212,24 @@ def _become(work: _Work, person: AffectedPerson, before: KeptRow, whole: Whole, 
     _ask(work, person, whole.problems)
     follow([person.pk])
     return commitment
+
+
+def _ask_of_signed(
+    work: _Work, person: AffectedPerson, before: KeptRow, whole: Whole, stop: Sequence[Question] | None, joined: KeptRow | None
+) -> None:
+    """What was signed stays. What a merge says otherwise is named, and what was asked of the other one is asked of who stays."""
+    rows, decided = [joined] if joined else [], person.residence_from == DECISION
+    said = differences(before=before, whole=whole, rows=rows, decided=decided)
+    if _differs(before, whole) or joining.TWO_READERS in whole.problems or any(map(is_grave, said)):
+        _ask(work, person, [note(with_what_differs(LATER, said) if joined else LEFT)])
+    _ask(work, person, [one for one in (joined.problems if joined else []) if one in whole.problems])
+    _close(work, _waiting(person, [one for one in stop or () if not is_note(one["reason"])]), ANSWERED)
+    follow([person.pk])
+
+
+def _waiting(person: AffectedPerson, questions: Sequence[Question]) -> QuerySet[QueueEntry]:
+    found = person.queue.filter(status__in=WAITING)
+    return found.filter(pk__in=[entry.pk for entry in found if question(entry) in questions])
 
 
 def _differs(before: KeptRow, whole: Whole) -> bool:

@@ -19,6 +19,7 @@ from incidents.people import matching
 from incidents.people.accounting import Accounting, account
 from incidents.people.adding import add_to_known
 from incidents.people.cohorts import SAME, create_cohorts, refresh_cohorts
+from incidents.people.doubted import say_what_differs
 from incidents.people.likeness import PLACE
 from incidents.people.milestones import Milestones
 from incidents.people.returned import REASON as CORRECTED
@@ -118,6 +119,7 @@ def settle(*, batch: ImportBatch, told: Callable[[int], None] | None = None) -> 
             cursor.execute(INSERT_ROWS, {**ids, **part})
         cursor.execute(INSERT_QUEUE, ids)
         matching.record_merges(cursor, batch=batch)
+        say_what_differs(batch=batch)
         _count_cohorts(cursor, batch)
         counted = _tell(cursor, batch, milestones.each(parts))
         cursor.execute("DROP TABLE staging, kind, keep")
