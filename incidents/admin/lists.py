@@ -27,7 +27,7 @@ from incidents.people.amending import current_amendment
 from incidents.people.comparing import earlier_version
 from incidents.people.importing import account, cancel, confirm, look, look_and_keep
 from incidents.people.milestones import percent_made
-from incidents.people.reading import FileAsked, FileRefused
+from incidents.people.reading import FileAsked, FileRefused, dates_of
 from incidents.people.reading.encodings import IN_USE
 from incidents.people.rejected_again import Again, rejected_again
 from incidents.tasks import wake_import
@@ -135,7 +135,7 @@ def _list_page(request: HttpRequest, batch: ImportBatch, *, clear: bool) -> Http
         extra = {"refusal": on_the_page(batch.refusal), "percent": percent_made(batch=batch)}
     return page(
         request, "list", title=f"List {batch.pk}", incident=incident, tab="people", batch=batch, moving=batch.state in MOVING,
-        outcomes=_outcomes(batch) if batch.state == BatchState.DONE else [], clear=clear,
+        dates=dates_of(batch.columns), outcomes=_outcomes(batch) if batch.state == BatchState.DONE else [], clear=clear,
         again=rejected_again(batch=batch) if batch.state == BatchState.DONE else Again(), **extra,
     )  # fmt: skip
 
@@ -160,8 +160,13 @@ def _columns(request: HttpRequest, batch: ImportBatch, clear: bool) -> dict[str,
         return {**shown, "problem": on_the_page(" ".join(refusal.lines)), "choices": choices}
     samples = [(number, [_cell(cell, clear) for cell in cells]) for number, cells in seen.samples]
     columns = [
-        {"name": name, "ours": seen.mapping.get(name, ""), "cells": [cells[at] for _, cells in samples[:3] if at < len(cells)]}
-        for at, name in enumerate(seen.file.header)
+        {
+            "name": name,
+            "ours": seen.mapping.get(name, ""),
+            "dates": dates,
+            "cells": [cells[at] for _, cells in samples[:3] if at < len(cells)],
+        }
+        for at, (name, dates) in enumerate(zip(seen.file.header, seen.file.dates, strict=True))
     ]
     return {**shown, "seen": seen, "columns": columns, "samples": samples}
 

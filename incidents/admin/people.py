@@ -33,6 +33,7 @@ from incidents.people.erasing import refuse_to_show
 from incidents.people.explaining import explain
 from incidents.people.importing import account
 from incidents.people.kept import open_row
+from incidents.people.reading import plain_columns
 from incidents.people.reviewing import list_row
 from incidents.vault import CannotOpen, PersonFields, Vault, mask
 
@@ -293,7 +294,7 @@ def _not_taken(found: AffectedPerson) -> list[tuple[str, str]]:
     vault, shown = Vault(incident=found.incident, people=False), []
     for row in found.import_rows.filter(sealed__isnull=False).select_related("batch"):
         cells = open_row(sealed=row.sealed, vault=vault, incident=found.incident.reference).cells
-        named = zip(row.batch.columns, cells, strict=False)
+        named = zip(plain_columns(row.batch.columns), cells, strict=False)
         shown += [(f"In row {row.number}: {name.replace('_', ' ')}", cell) for name, cell in named if name in asked and cell]
     return shown
 

@@ -23,6 +23,7 @@ from incidents.people.kept import KeptRow, open_row, seal_row
 from incidents.people.later import differences, is_grave, with_what_differs
 from incidents.people.matching import copy_rows, record_of
 from incidents.people.questions import DATA
+from incidents.people.reading import plain_columns
 from incidents.people.residence import UNKNOWN
 from incidents.people.returned import CORRECTION
 from incidents.people.staged import STAGED
@@ -329,7 +330,7 @@ def _corrected(before: KeptRow, one: _Known, rows: list[KeptRow], batch: ImportB
     base, others = before, []
     for opened, row in zip(one.rows, rows, strict=True):
         if opened.row.merge_tier == CORRECTION:
-            base = joining.replaced(base, row, columns=batch.columns, decided=one.decided)
+            base = joining.replaced(base, row, columns=plain_columns(batch.columns), decided=one.decided)
         else:
             others.append(row)
     return base, others

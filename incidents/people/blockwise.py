@@ -19,9 +19,11 @@ from incidents.people.answers import FLAG_OF
 from incidents.people.asking import of_domain
 from incidents.people.calling import from_prefix
 from incidents.people.compared import normal_name, normal_names
+from incidents.people.date_forms import in_form
 from incidents.people.fillers import NO_NAMES, is_filler, is_filler_number, is_no_name, is_no_number
 from incidents.people.inert import unprotected
 from incidents.people.person_facts import birth_date, read_birth, read_language
+from incidents.people.reading.names import dates_of, plain_columns
 from incidents.people.reading.tables import Block
 from incidents.people.reading.tables import Row as Line
 from incidents.people.rows import KEPT, LONGEST_NAME, REFERENCE, Prepared, Preparer, Row, posted_at
@@ -78,7 +80,8 @@ class Blockwise:
         number_of: Callable[[Prepared], int | None],
     ) -> None:  # fmt: skip
         self._prepare, self._width, self._number_of = preparer.prepare, len(columns), number_of
-        at = {name: place for place, name in enumerate(columns) if name}
+        at = {name: place for place, name in enumerate(plain_columns(columns)) if name}
+        self._dates, self._dated = dates_of(columns), _Memo(lambda text: in_form(text, self._dates))
         self._at = {name: at[name] for name in Row._fields if name in at}
         self._answered = [name for name in FLAG_OF if name in at]
         self._minors = _Memo(lambda text: _minor(text, today, aware_on))
@@ -167,6 +170,10 @@ class Blockwise:
             odd.update(place for place, text in enumerate(cells.get(column, ())) if text)
         cells["ending"] = self._endings(cells["emails"])
         born = cells.get("date_of_birth")
+        if born and self._dates:
+            dated = list(map(self._dated.__getitem__, born))
+            born = cells["date_of_birth"] = [text for text, _ in dated]
+            odd.update(place for place, (_, contradicts) in enumerate(dated) if contradicts)
         cells["by_age"] = list(map(self._minors.__getitem__, born)) if born else empty
         for column in ("ending", "by_age"):
             if ODD in cells[column]:

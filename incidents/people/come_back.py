@@ -14,7 +14,7 @@ from datetime import date
 
 from incidents.people.inert import restored
 from incidents.people.person_facts import Expected
-from incidents.people.reading import KNOWN_COLUMNS, ListFile
+from incidents.people.reading import KNOWN_COLUMNS, ListFile, plain_columns
 from incidents.people.rows import Preparer
 
 #: The column of the mark; it is none of a person's, so it has no name among ours.
@@ -34,7 +34,7 @@ class ComeBack:
     """The lines of one reject file that came back."""
 
     def __init__(self, *, file: ListFile, expected: Expected, today: date) -> None:
-        self._columns, self._lists = file.columns, expected.lists
+        self._columns, self._lists = plain_columns(file.columns), expected.lists
         self._mark = file.header.index(MARK) if MARK in file.header else -1
         self._corrects = file.columns.index("correction_of")
         self._elements = file.columns.index(ELEMENTS) if ELEMENTS in file.columns else -1

@@ -25,7 +25,7 @@ from incidents.people.accounting import Accounting, account
 from incidents.people.confined import OpenFile, Reader
 from incidents.people.erasing import open_pending
 from incidents.people.looking import Look, confirm, difference, look, look_and_keep
-from incidents.people.reading import FileRefused, ListFile
+from incidents.people.reading import FileRefused, ListFile, dates_of
 from incidents.people.rejected_again import NOBODY, Again, rejected_again
 from incidents.people.settling import settle
 from incidents.people.staging import Progress, TakenOver, forget_staged, read_with, stage_list
@@ -57,6 +57,8 @@ class ImportReport:
     difference: dict[str, int] | None = None
     #: The columns of the file that were not read, by the file's own names.
     unread: tuple[str, ...] = ()
+    #: Which stands first in the dates of birth, as the columns say: day or month; '' where what may be two days is asked.
+    dates: str = ""
     #: What is said of the sheets of a workbook that nobody sees, and that were not read.
     hidden: str = ""
     #: Who of the list looks like somebody whom two people rejected before.
@@ -163,8 +165,9 @@ def _carry(batch: ImportBatch, reader: Reader | None, file: ListFile | None, pro
     # Whoever the list marks as having asked for erasure: recorded now, done when the duty to tell them is met.
     open_pending(incident=batch.incident, actor=author_of(batch=batch))
     unread, hidden = (file.unread, file.hidden) if file else ((), "")
+    dates = dates_of(batch.columns)
     numbers, again = counted or account(incident=batch.incident), rejected_again(batch=batch)
-    return ImportReport(False, batch.rows, numbers, batch.difference, unread, hidden, again)
+    return ImportReport(False, batch.rows, numbers, batch.difference, unread, dates, hidden, again)
 
 
 def _settle(batch: ImportBatch, progress: Progress | None) -> Accounting | None:

@@ -203,7 +203,10 @@ class _Pieces(io.RawIOBase):
 
 def messages(*, raw: BinaryIO, file: reading.ListFile, expected: Expected, today: date, after: int = 0) -> Iterator[Message]:
     """The rows after row `after`, some hundred at a time. Raises FileRefused naming the row."""
-    preparer, writer = Preparer(columns=file.columns, expected=expected, today=today), _Writer(file.columns)
+    preparer, writer = (
+        Preparer(columns=file.columns, expected=expected, today=today),
+        _Writer(reading.plain_columns(file.columns)),
+    )
     blockwise = Blockwise(
         preparer=preparer, columns=file.columns, today=today, aware_on=expected.aware_on, number_of=writer.number_of
     )  # fmt: skip

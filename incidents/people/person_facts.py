@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from incidents.people.addresses import check_address
+from incidents.people.date_forms import LAST_MONTH, MIDNIGHT, YEAR_LAST, is_not_given, japanese
 from incidents.people.fillers import is_filler, is_no_name
 from incidents.people.questions import ADDRESS, DATA, FLAG_QUESTIONS, FLAGS, GUARDIAN, NEXT_OF_KIN, NO_CHANNEL, Problem
 from incidents.visible import has_unseen, visible
@@ -44,12 +45,9 @@ MONTHS = (
 )  # fmt: skip
 #: The English name of a month, whole or its first three letters -> its number.
 MONTH_OF = {word: number for number, name in enumerate(MONTHS, start=1) for word in (name, name[:3])} | {"sept": 9}
-#: Programs write a day as its midnight.
-MIDNIGHT = r"(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?"
 YEAR_FIRST = re.compile(rf"([0-9]{{4}})(?:([-/.])([0-9]{{1,2}})\2([0-9]{{1,2}})|([0-9]{{2}})([0-9]{{2}})){MIDNIGHT}")
 DAY_MONTH = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?[-/. ]{1,2}([a-z]{3,9})[-/., ]{1,2}([0-9]{4})", re.IGNORECASE)
 MONTH_DAY = re.compile(r"([a-z]{3,9})\.? ([0-9]{1,2})(?:st|nd|rd|th)?,? ([0-9]{4})", re.IGNORECASE)
-YEAR_LAST = re.compile(rf"([0-9]{{1,2}})([-/.])([0-9]{{1,2}})\2([0-9]{{4}}){MIDNIGHT}")
 #: A year of two digits may be one of this century: that reading is the younger one.
 SHORT_YEAR = re.compile(rf"([0-9]{{1,2}})([-/.])([0-9]{{1,2}})\2([0-9]{{2}}){MIDNIGHT}")
 NO_ONE_DAY = "not a plausible date of birth in the form YYYY-MM-DD"
@@ -177,7 +175,7 @@ def _asked_of(flags: set[str]) -> list[tuple[str, str, str]]:
 def birth_date(text: str) -> date | None:
     """A date of birth that means one day only; None for any other text, and for the date that programs fill in for none.
 
-    Nobody guesses whether a list puts the day or the month first.
+    Between points the day stands first, everywhere. Of other dates nobody guesses whether a list puts the day or the month first.
     """
     try:
         usual = len(text) == 10 and text[4] == text[7] == "-"
@@ -195,13 +193,15 @@ def _year_month_day(text: str) -> tuple[int, int, int]:
         return int(year), int(month), int(day)
     if found := YEAR_LAST.fullmatch(text):
         one, other, year = int(found[1]), int(found[3]), int(found[4])
-        # '29.02.1980' and '02/29/1980' are one day, '03/03/1980' too; '02/03/1980' is two.
+        if found[2] == "." and other <= LAST_MONTH:
+            return year, other, one
+        # '29-02-1980' and '02/29/1980' are one day, '03/03/1980' too; '02/03/1980' is two.
         return (year, min(one, other), max(one, other)) if max(one, other) > 12 or one == other else (0, 0, 0)
     if found := DAY_MONTH.fullmatch(text):
         return int(found[3]), MONTH_OF.get(found[2].lower(), 0), int(found[1])
     if found := MONTH_DAY.fullmatch(text):
         return int(found[3]), MONTH_OF.get(found[1].lower(), 0), int(found[2])
-    return 0, 0, 0
+    return japanese(text) or (0, 0, 0)
 
 
 @lru_cache(maxsize=4096)
@@ -215,7 +215,7 @@ def read_birth(text: str, today: date, aware_on: date | None) -> tuple[str, str]
         return "", _age_flag(born, aware_on)
     flags = [_age_flag(one, aware_on) for one in _readings(text) if one <= today]
     if not any(flags):
-        return "" if is_filler(text) else NO_ONE_DAY, ""
+        return "" if is_filler(text) or is_not_given(text) else NO_ONE_DAY, ""
     return NO_ONE_DAY if len({*flags}) == 1 else MAYBE_MINOR, max(flags, key=("", "minor_16_17", "minor_under_16").index)
 
 

@@ -26,6 +26,7 @@ from incidents.people.joining import EVIDENCE, POSTAL, SINGLE
 from incidents.people.kept import KeptRow, open_row
 from incidents.people.person_facts import MINORS, minor_by_age
 from incidents.people.questions import FLAG_QUESTIONS, GUARDIAN
+from incidents.people.reading import plain_columns
 from incidents.people.reviewing import COLUMNS, list_row
 from incidents.vault import CannotOpen, Vault
 
@@ -110,7 +111,7 @@ def _about(entries: list[QueueEntry], row: ImportRow | None, person: str) -> dic
 
 def _row_cells(row: ImportRow, vault: Vault, incident: str) -> dict[str, str]:
     """A row that became nobody, as it came."""
-    columns, found, rest = row.batch.columns, dict[str, str](), list[str]()
+    columns, found, rest = plain_columns(row.batch.columns), dict[str, str](), list[str]()
     for place, cell in enumerate(open_row(sealed=row.sealed, vault=vault, incident=incident).cells):
         name = columns[place] if place < len(columns) else ""
         if name in COLUMNS:

@@ -18,6 +18,7 @@ from incidents.people.addresses import AddressProblem, check_address, placeholde
 from incidents.people.answers import FLAG_OF, read_answers
 from incidents.people.asking import ask_place
 from incidents.people.compared import normal_address, normal_name
+from incidents.people.date_forms import in_form
 from incidents.people.fillers import is_filler, is_filler_number, is_no_name, is_no_number
 from incidents.people.inert import unprotected
 from incidents.people.person_facts import (
@@ -43,6 +44,7 @@ from incidents.people.questions import (
     ROW,
     Problem,
 )
+from incidents.people.reading.names import dates_of, plain_columns
 from incidents.people.whole_names import corrected_name, family_of, whole_name
 from incidents.record import PersonFields
 from incidents.visible import has_unseen, visible
@@ -117,6 +119,12 @@ class Prepared(NamedTuple):
 
 
 NOBODY = PersonFields()
+NOT_IN_FORM = Problem(
+    DATA,
+    "date_of_birth",
+    "a date of birth that is not in the form of its column",
+    "look at it in the source, write it as YYYY-MM-DD",
+)
 NOWHERE = residence.Residence(residence.UNKNOWN, "")
 NAMES_NOBODY = Problem(
     ROW, "", "no name, no customer number and no e-mail", "nothing tells who this is: find the row in the source"
@@ -164,7 +172,8 @@ class Preparer:
     """Reads the rows of one file; made once, with the positions of its columns."""
 
     def __init__(self, *, columns: tuple[str, ...], expected: Expected, today: date) -> None:
-        at = {name: position for position, name in enumerate(columns) if name}
+        at = {name: position for position, name in enumerate(plain_columns(columns)) if name}
+        self._dates = dates_of(columns)
         self._width, self._expected, self._today = len(columns), expected, today
         # The last cell is an empty one of our own: the value of every column that the file does not have.
         self._take = itemgetter(*(at.get(name, -1) for name in Row._fields))
@@ -208,6 +217,8 @@ class Preparer:
         row = Row._make(map(str.strip, taken))
         if "'" in "".join(taken):
             row = Row._make(unprotected(text, column=name) for name, text in zip(Row._fields, row, strict=True))
+        if self._dates and row.date_of_birth:
+            row = _dated(row, self._dates, problems)
         if row.second_family_name:
             row = row._replace(family_name=family_of(row.family_name, row.second_family_name))
         if row.customer_number and is_no_number(row.customer_number):
@@ -251,6 +262,14 @@ def _flags(text: str, age: str, cells: tuple[str, ...]) -> tuple[tuple[str, ...]
     words, doubts = read_answers(cells) if any(cells) else ((), ())
     flags, asked = read_flags(text=text, age=age, more=words)
     return flags, (*asked, *doubts)
+
+
+def _dated(row: Row, form: str, problems: list[Problem]) -> Row:
+    """The row with its date of birth as the column means it; one that contradicts the column is asked."""
+    text, contradicts = in_form(row.date_of_birth, form)
+    if contradicts:
+        problems.append(NOT_IN_FORM)
+    return row._replace(date_of_birth=text)
 
 
 def _without_rounded(row: Row, problems: list[Problem]) -> Row:

@@ -22,6 +22,7 @@ from incidents.people.cohorts import SAME, create_cohorts, refresh_cohorts
 from incidents.people.doubted import say_what_differs
 from incidents.people.likeness import PLACE
 from incidents.people.milestones import Milestones
+from incidents.people.reading import dates_of
 from incidents.people.returned import REASON as CORRECTED
 from incidents.people.staged import NEW, lay_out
 from incidents.people.staging import forget_staged
@@ -160,6 +161,8 @@ def _tell(cursor: Any, batch: ImportBatch, parts: Iterable[dict[str, int]]) -> A
     """The entries of the log: one of the list, one of each row that became or joined somebody. Returns what was counted."""
     incident, author, counted = batch.incident, author_of(batch=batch), account(incident=batch.incident)
     data = {"file_sha256": batch.sha256, "rows": batch.rows, "list_after": asdict(counted)}
+    if form := dates_of(batch.columns):
+        data["dates_of_birth"] = f"{form} first"
     record(incident=incident, action=Action.SOURCE_IMPORTED, actor=author, data=data)
     cursor.execute(BY_PAGES)
     for part in parts:

@@ -77,6 +77,17 @@ def test_the_page_counts_the_hidden_sheets_of_a_workbook(desk: Client, opened: I
     assert "The workbook has 1 hidden sheet: not read." in shown and "Old" not in shown
 
 
+def test_the_page_shows_which_stands_first_in_dates_of_birth_and_lets_somebody_say_it(desk: Client, opened: Incident) -> None:
+    rows = "full_name,email,stated_country,Birthday\nAnna Berg,a@example.org,DE,02/03/1980\nBen Roy,b@example.org,DE,25/03/1980\n"
+    sent(desk, opened, rows.encode())
+    batch = newest(opened)
+    page = desk.get(at("list", opened.pk, batch.pk))
+    assert page.context["columns"][-1]["ours"] == "date_of_birth_day_first"
+    assert "The day stands first in its dates." in page.content.decode() and "the month first" in page.content.decode()
+    confirmed(desk, batch)
+    assert "read with the day first" in desk.get(at("list", opened.pk, batch.pk)).content.decode()
+
+
 def test_the_sample_rows_are_masked_until_somebody_says_why(desk: Client, opened: Incident, list_file: Path) -> None:
     sent(desk, opened, list_file.read_bytes())
     batch = newest(opened)

@@ -14,8 +14,12 @@ from incidents.models import Amendment, ImportBatch, Incident
 from incidents.models.refusal import Refused
 from incidents.people.comparing import WORDS
 from incidents.people.importing import ImportReport, Look, carry_on, import_people, preview, unfinished
+from incidents.people.reading import plain_columns
+from incidents.people.reading.names import DATES as SAID
 from incidents.vault import mask
 
+#: What stands first in dates of birth -> what a column of them is called here.
+DATES = {form: name for name, form in SAID.items()}
 #: Rows between two lines of progress where nobody watches a terminal.
 STEP = 100_000
 #: And, once all are read, hundredths between two.
@@ -34,6 +38,7 @@ class Command(OperatorCommand):
         parser.add_argument(
             "--map", dest="columns", action="append", metavar="COLUMN=OURS", help="what a column is; '' = not read"
         )
+        parser.add_argument("--dates", choices=[*DATES, "ask"], help="what stands first in the dates of birth; ask = of each row")
         parser.add_argument("--source", default="", help="where the list comes from: its columns are remembered under this name")
         parser.add_argument("--elements", default="", help="what leaked of everybody on this list, with commas between")
         parser.add_argument("--amendment", type=int, help="the open amendment that late-found people join")
@@ -65,15 +70,19 @@ class Command(OperatorCommand):
         self, incident: Incident, file: Path, author: User, said: dict[str, Any], options: dict[str, Any]
     ) -> dict[str, str] | None:
         """What is guessed or remembered of the columns, with what was said in its place."""
-        if not options["columns"]:
+        if not options["columns"] and not options["dates"]:
             return None
-        guessed = preview(incident=incident, path=file, author=author, source=options["source"], **said).mapping
-        for pair in options["columns"]:
+        seen = preview(incident=incident, path=file, author=author, source=options["source"], **said)
+        guessed, dates = dict(seen.mapping), dict(zip(seen.file.header, seen.file.dates, strict=True))
+        for pair in options["columns"] or ():
             name, equals, ours = pair.rpartition("=")
             if not equals or name not in guessed:
                 raise Refused(f"--map: there is no column '{name}'. The columns are: {', '.join(guessed)}.")
-            guessed |= {other: "" for other, known in guessed.items() if known == ours} | {name: ours}
-        return guessed
+            same = [other for other, known in guessed.items() if {*plain_columns([known])} == {*plain_columns([ours])}]
+            # As it is where the column is known by its name: its own dates say which stands first.
+            said_so = DATES.get(dates[name], ours) if ours == "date_of_birth" else ours
+            guessed |= dict.fromkeys(same, "") | {name: said_so}
+        return _with_dates(guessed, options["dates"])
 
     def _progress(self, rows: int, percent: int) -> None:
         told = f"{rows:,} rows read" + (f"; {percent} % written as people" if percent else "")
@@ -113,6 +122,8 @@ class Command(OperatorCommand):
             self.say("No line of this reject file was changed; nothing is different.")
         if report.unread:
             self.say(f"Columns that were not read: {', '.join(report.unread)}. What they hold is said with --map COLUMN=OURS.")
+        if report.dates:
+            self.say(f"Dates of birth were read with the {report.dates} first; --dates says it otherwise.")
         if report.hidden:
             self.say(report.hidden)
         if report.again.number:
@@ -126,6 +137,16 @@ class Command(OperatorCommand):
             f"{counts.needs_attention} + rejection pending {counts.rejection_pending} + rejected {counts.rejected}"
         )
         return 0 if counts.adds_up else FAILED
+
+
+def _with_dates(mapping: dict[str, str], said: str | None) -> dict[str, str]:
+    """The columns with that of the dates of birth as somebody says it."""
+    if not said:
+        return mapping
+    ours = {name for name, known in mapping.items() if plain_columns([known]) == ("date_of_birth",)}
+    if not ours:
+        raise Refused("--dates: no column of dates of birth is read. Say which it is with --map COLUMN=date_of_birth.")
+    return mapping | dict.fromkeys(ours, DATES.get(said, "date_of_birth"))
 
 
 def _begun(incident: Incident, options: dict[str, Any]) -> Sequence[ImportBatch]:

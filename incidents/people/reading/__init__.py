@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import BinaryIO
 
 from incidents.people.reading import container, csv_lists, encodings, sheets
-from incidents.people.reading.columns import columns_of, guess_mapping, header_of, require
+from incidents.people.reading.columns import columns_of, dates_in, guess_mapping, header_of, require, with_dates
 from incidents.people.reading.files import (
     GUESS_CELLS,
     GUESS_ROWS,
@@ -27,13 +27,13 @@ from incidents.people.reading.files import (
     for_good,
     kind_of,
 )
-from incidents.people.reading.names import KNOWN_COLUMNS, REQUIRED
+from incidents.people.reading.names import KNOWN_COLUMNS, REQUIRED, dates_of, plain_columns
 from incidents.people.reading.tables import Block, Row, in_blocks
 from incidents.people.reading.workbook import Workbook, open_workbook
 
 __all__ = [
     "KNOWN_COLUMNS", "LARGEST_FIELD", "LARGEST_FILE", "MOST_COLUMNS", "REQUIRED", "Block", "FileAsked", "FileRefused", "ListFile",
-    "blocks", "guess_mapping", "in_blocks", "inspect", "rows", "sample",
+    "blocks", "dates_of", "guess_mapping", "in_blocks", "inspect", "plain_columns", "rows", "sample",
 ]  # fmt: skip
 
 
@@ -56,8 +56,9 @@ def inspect(
     file = _csv(raw, size, encoding, delimiter) if kind == "csv" else _xlsx(raw, size, sheet)
     file = replace(file, header=header_of(_header(raw, file)))
     if mapping is None:
-        guessed = guess_mapping(header=file.header, samples=_first(raw, file))
-        return replace(file, columns=tuple(guessed[name] for name in file.header))
+        samples = _first(raw, file)
+        guessed, dates = guess_mapping(header=file.header, samples=samples), dates_in(header=file.header, samples=samples)
+        return replace(file, columns=with_dates([guessed[name] for name in file.header], dates), dates=dates)
     return replace(file, columns=columns_of(header=file.header, mapping=mapping))
 
 

@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from incidents.people.answers import is_answer
+from incidents.people.date_forms import form_of
 from incidents.people.inert import unprotected
 from incidents.people.reading import names, rivals
 from incidents.people.reading.files import LONGEST_COLUMN, MOST_COLUMNS, FileRefused
-from incidents.people.reading.names import KNOWN_COLUMNS, lacking
+from incidents.people.reading.names import DATES, KNOWN_COLUMNS, SAYABLE, lacking, plain_columns
 from incidents.people.whole_names import holds
 
 #: Somebody's address in place of a column's name.
@@ -47,17 +48,18 @@ def columns_of(*, header: Sequence[str], mapping: Mapping[str, str]) -> tuple[st
     """Our name of each column as somebody says it. Raises FileRefused when it cannot be."""
     said = {"_".join(unicodedata.normalize("NFKC", name).lower().split()): ours for name, ours in mapping.items()}
     for name, ours in said.items():
-        if ours and ours not in KNOWN_COLUMNS:
-            raise FileRefused(f"A column is to be read as '{ours[:60]}', which is not known. Use: {', '.join(KNOWN_COLUMNS)}.")
+        if ours and ours not in SAYABLE:
+            raise FileRefused(f"A column is to be read as '{ours[:60]}', which is not known. Use: {', '.join(SAYABLE)}.")
         if ours and name not in header:
             raise FileRefused(
                 f"Row 1: no column has the name that is to be read as '{ours}'. The list has other columns than before: say them "
                 "again."
             )
     columns = tuple(said.get(name, "") if name else "" for name in header)
-    twice = [ours for ours, times in Counter(columns).items() if ours and times > 1]
+    plain = plain_columns(columns)
+    twice = [ours for ours, times in Counter(plain).items() if ours and times > 1]
     if twice:
-        places = " and ".join(str(at) for at, ours in enumerate(columns, 1) if ours == twice[0])
+        places = " and ".join(str(at) for at, ours in enumerate(plain, 1) if ours == twice[0])
         raise FileRefused(f"Row 1: the columns {places} are both to be read as '{twice[0]}'. Choose one, leave the other unread.")
     require(columns)
     return columns
@@ -84,6 +86,21 @@ def guess_mapping(*, header: Sequence[str], samples: Sequence[Sequence[str]]) ->
         if rivals.is_shared(name, found, values):
             found[name] = ""
     return found
+
+
+def dates_in(*, header: Sequence[str], samples: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Of each column which stands first in its dates, day or month; '' where it holds none, or they do not say."""
+    return tuple(form_of(_values(samples, at)) for at in range(len(header)))
+
+
+def with_dates(columns: Sequence[str], dates: Sequence[str]) -> tuple[str, ...]:
+    """The columns with the form of their dates of birth, where the dates themselves say it.
+
+    A reject file holds the dates that are asked: those that were corrected say nothing of the others.
+    """
+    named = {form: name for name, form in DATES.items()} | {"": "date_of_birth"}
+    told = "correction_of" not in columns
+    return tuple(named[form] if told and ours == "date_of_birth" else ours for ours, form in zip(columns, dates, strict=True))
 
 
 def _values(samples: Sequence[Sequence[str]], at: int) -> list[str]:

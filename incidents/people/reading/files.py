@@ -78,6 +78,8 @@ class ListFile:
     header: tuple[str, ...] = ()
     #: Our name of each column; "" = not read.
     columns: tuple[str, ...] = ()
+    #: Of each column what stands first in its dates, day or month, as its first rows say; not known once the columns are said.
+    dates: tuple[str, ...] = ()
 
     @property
     def unread(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import yaml
@@ -16,6 +16,10 @@ KNOWN_COLUMNS = (
     "representative_email", "deceased", "date_of_death", "minor", "safe_address", "do_not_contact", "employee", "opted_out",
     "correction_of",
 )  # fmt: skip
+#: What a column of dates of birth may be said to be beside `date_of_birth`, where what may be two days is asked.
+DATES = {"date_of_birth_day_first": "day", "date_of_birth_month_first": "month"}
+#: All that may be said of a column.
+SAYABLE = (*KNOWN_COLUMNS, *DATES)
 NAMING = ("full_name", "given_name", "family_name", "customer_number")
 REACHING = ("email", "street")
 #: A list has a column of each group, or nobody on it could be known or reached.
@@ -35,6 +39,16 @@ FORM = re.compile(
     r"|required|mandatory|optional|if known|pflicht(?:feld|angabe)?|obligatoire|facultatif|obligatorio|opcional|\*",
     re.IGNORECASE,
 )
+
+
+def plain_columns(columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns without the form of their dates."""
+    return tuple("date_of_birth" if name in DATES else name for name in columns)
+
+
+def dates_of(columns: Sequence[str]) -> str:
+    """Which stands first in the dates of birth as the columns say: day or month; '' where it is asked, or nothing to say."""
+    return next((DATES[name] for name in columns if name in DATES), "")
 
 
 def lacking(columns: Collection[str]) -> str:
