@@ -26,6 +26,7 @@ from incidents.people.person_facts import birth_date, read_birth, read_language
 from incidents.people.reading.names import dates_of, plain_columns
 from incidents.people.reading.tables import Block
 from incidents.people.reading.tables import Row as Line
+from incidents.people.regions import without_country
 from incidents.people.rows import KEPT, LONGEST_NAME, REFERENCE, Prepared, Preparer, Row, posted_at
 from incidents.people.whole_names import family_of, whole_name
 
@@ -213,7 +214,8 @@ class Blockwise:
         towns: Sequence[object] = cells.get("city", empty)
         beside = empty if codes is towns else list(map(residence.country_of_row, *said))
         if codes is not empty:
-            codes = list(map(self._codes.__getitem__, zip(beside, codes, strict=True)))
+            regions = (region if not country else "" for country, region in zip(beside, cells.get("region", empty), strict=True))
+            codes = list(map(self._codes.__getitem__, zip(beside, codes, regions, strict=True)))
         if towns is not empty:
             towns = list(map(self._towns.__getitem__, zip(beside, towns, strict=True)))
         boxes: Iterable[object] = [postal.is_box(street=text) for text in cells["street"]] if "street" in cells else empty
@@ -356,12 +358,12 @@ def _minor(text: str, today: date, aware_on: date | None) -> str:
     return ODD if doubt else minor
 
 
-def _code(told: tuple[str, str]) -> str:
-    """What a postcode says beside its country, in words that can be compared quickly."""
-    country, postcode = told
+def _code(told: tuple[str, str, str]) -> str:
+    """What a postcode says beside its country, or beside no country with its region, in words that can be compared quickly."""
+    country, postcode, region = told
     if not postcode:
         return ""
-    return f"{postal.read_postcode(country, postcode)}{'' if country else postal.read_zip(postcode)}"
+    return repr(postal.read_postcode(country, postcode) if country else without_country(region, postcode))
 
 
 def _evidence(texts: tuple[str, ...]) -> str:

