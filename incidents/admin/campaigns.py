@@ -26,10 +26,10 @@ from incidents.dispatch.campaign import (
     resume,
     stop,
 )
-from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
+from incidents.dispatch.obstacles import campaign_questions, freeze_obstacles, incident_questions
 from incidents.letters.approving import approve_content, content_obstacle
 from incidents.letters.signed_content import signed_content
-from incidents.letters.standing import standing, standing_of
+from incidents.letters.standing import OVER, standing, standing_of
 from incidents.models import Campaign, CampaignState, Doubt, MessageState
 from incidents.models.letters import ApprovalKind
 from incidents.models.messages import CAMPAIGN_MOVES, in_states
@@ -62,7 +62,7 @@ def campaigns(request: HttpRequest, incident_id: int) -> HttpResponse:
     obstacles, now = freeze_obstacles(incident=incident), standing(incident=incident)
     return page(
         request, "freeze", title="Campaign", incident=incident, tab="campaigns", obstacles=obstacles, standing=now,
-        amendment=current_amendment(incident=incident),
+        amendment=current_amendment(incident=incident), earlier=incident.campaigns.order_by("id"),
     )  # fmt: skip
 
 
@@ -105,10 +105,21 @@ def campaign(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpRe
         doubts=_doubts(found),
         gate=gate_of(found),
         chunks=found.chunks.order_by("-id")[:CHUNKS_SHOWN],
-        questions=closing_questions(campaign=found) if found.state == CampaignState.DRAINED else [],
+        **_open_questions(found),
         others=found.incident.campaigns.exclude(pk=found.pk).select_related("amendment").order_by("id"),
         amendment=current_amendment(incident=found.incident),
     )
+
+
+def _open_questions(found: Campaign) -> dict[str, Any]:
+    """What keeps a drained campaign open, and what keeps the incident open; the last campaign waits for both."""
+    if found.state != CampaignState.DRAINED:
+        return {"questions": [], "of_incident": [], "last": False}
+    return {
+        "questions": campaign_questions(campaign=found),
+        "of_incident": incident_questions(incident=found.incident),
+        "last": not found.incident.campaigns.exclude(pk=found.pk).exclude(state__in=OVER).exists(),
+    }
 
 
 def _signing(found: Campaign, request: HttpRequest) -> dict[str, Any]:

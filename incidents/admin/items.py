@@ -27,3 +27,9 @@ class Step:
     state: str
     line: str
     link: str
+
+
+def cut(items: list[Item], most: int, link: str) -> list[Item]:
+    """The first lines; when there are more, the last one says how many, and leads to all of them."""
+    left = len(items) - most
+    return items if left <= 0 else [*items[:most], Item(f"and {left} more", link)]

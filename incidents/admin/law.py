@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 
 from incidents.admin.moments import Shown, shown
 from incidents.admin.shell import incident_of, page
+from incidents.dispatch.untold import untold_cohorts
 from incidents.law.severity import RISK_WORDS
 from incidents.letters.standing import standing
 from incidents.models import Finding, Incident, Obligation
@@ -47,7 +48,7 @@ class Duty:
 
     row: Obligation
     zone: str
-    #: Whether its clock still runs: not filed, or the letters have not all left.
+    #: Whether its clock still runs: not filed, or somebody has no letter that arrived.
     open: bool = True
     #: What would be different, were the law asked again.
     mark: DutyMark | None = None
@@ -152,7 +153,8 @@ class Law:
 
     def _weightiest(self, addressee: str) -> Duty | None:
         towards = [duty for duty in self.duties if duty.row.addressee == addressee]
-        return min(towards, key=lambda duty: WEIGHT[duty.row.owed], default=None)
+        # Of several groups of people the one whose clock still runs.
+        return min(towards, key=lambda duty: (WEIGHT[duty.row.owed], not duty.open), default=None)
 
     @property
     def handlings(self) -> list[tuple[str, int]]:
@@ -169,12 +171,12 @@ def laws(*, incident: Incident, zone: str, only: str = "") -> list[Law]:
     found: dict[str, Law] = {}
     standing = incident.obligations.filter(superseded=False).exclude(cohort__count=0).select_related("cohort", "facts")
     chosen = standing.filter(jurisdiction=only) if only else standing
-    sent = incident.campaigns.filter(drained_at__isnull=False).exists()
+    untold = untold_cohorts(incident=incident)
     stale = stale_duties(incident=incident)
     marks = {mark.obligation: mark for mark in stale.marks}
     for row in chosen.prefetch_related("filings").order_by("jurisdiction", "addressee", "id"):
         law = found.setdefault(row.jurisdiction, Law(row.jurisdiction))
-        open_ = not (sent if row.cohort_id else row.filings.all())
+        open_ = (untold is None or row.cohort_id in untold) if row.cohort_id else not row.filings.all()
         law.duties.append(Duty(row, zone, open=open_, mark=marks.get(row.pk)))
         law.people += row.cohort.count if row.cohort else 0
     for mark in stale.stale:

@@ -15,14 +15,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
 
-from incidents.admin.items import Item, Step
+from incidents.admin.items import Item, Step, cut
 from incidents.admin.moments import shown
+from incidents.admin.running import Running
 from incidents.admin.shell import count
 from incidents.admin.two_people import proposals
-from incidents.dispatch.conservation import count_states
-from incidents.dispatch.obstacles import closing_questions
+from incidents.dispatch.untold import untold_cohorts
 from incidents.letters.standing import Standing, standing
-from incidents.models import AuditCheckpoint, Campaign, CampaignState, Doubt, Incident, MessageState
+from incidents.models import Approval, AuditCheckpoint, Campaign, CampaignState, Doubt, Incident, MessageState
 from incidents.models.duties import Handling
 from incidents.models.letters import ApprovalKind
 from incidents.models.people import QueueStatus
@@ -55,9 +55,14 @@ class Overview:
         return found
 
     @cached_property
+    def running(self) -> Running:
+        """Every campaign, and the open amendment."""
+        return Running(incident=self.incident, user=self.user)
+
+    @property
     def campaign(self) -> Campaign | None:
         """The newest campaign."""
-        return self.incident.campaigns.order_by("-id").first()
+        return self.running.campaigns[-1] if self.running.campaigns else None
 
     @cached_property
     def people(self) -> int:
@@ -74,6 +79,7 @@ class Overview:
         """Every duty that stands, without its reasons."""
         names = (
             "pk",
+            "cohort_id",
             "jurisdiction",
             "addressee",
             "owed",
@@ -104,16 +110,15 @@ class Overview:
         """Where the stale marks are shown with what made them."""
         return self._url("law" if self.standing.duties.stale or not self.campaign else "campaigns") + "#stale"
 
-    @cached_property
+    @property
     def states(self) -> dict[str, int]:
-        """People of the campaign by state."""
-        return count_states(campaign=self.campaign) if self.campaign else {}
+        """People of the newest campaign by state."""
+        return self.running.states[self.campaign.pk] if self.campaign else {}
 
-    @cached_property
-    def signatures(self) -> dict[str, Any]:
-        """The campaign's signatures by kind."""
-        found = self.campaign.approvals.select_related("author") if self.campaign else []
-        return {approval.kind: approval for approval in found}
+    @property
+    def signatures(self) -> dict[str, Approval]:
+        """The newest campaign's signatures by kind."""
+        return self.running.signatures[self.campaign.pk] if self.campaign else {}
 
     @cached_property
     def doubts_open(self) -> int:
@@ -159,7 +164,7 @@ class Overview:
     def due(self) -> list[Item]:
         """What is due next, the earliest first: authorities not told yet, letters not sent yet, held people."""
         found = [*self._authorities_due(), *self._letters_due(), *self._held_due()]
-        return sorted(found, key=lambda item: item.moment.left_seconds if item.moment else inf)[:SHOWN_ITEMS]
+        return cut(sorted(found, key=_left), SHOWN_ITEMS, self._url("law"))
 
     def _authorities_due(self) -> Iterable[Item]:
         for duty in self.duties:
@@ -171,14 +176,14 @@ class Overview:
                 yield self._due_item({**duty, "due_at": stage[1]}, text, "desk")
 
     def _letters_due(self) -> Iterable[Item]:
-        if self.campaign and self.campaign.drained_at:
-            return
-        by_law: dict[str, dict[str, Any]] = {}
+        """A law's date stays for as long as it covers anybody of whom no letter arrived."""
+        untold, by_law = untold_cohorts(incident=self.incident), dict[str, Item]()
         for duty in self.duties:
-            if duty["handling"] == Handling.STATUTORY and duty["addressee"] == "person":
-                by_law.setdefault(duty["jurisdiction"], duty)
-        for name, duty in by_law.items():
-            yield self._due_item(duty, f"{name}: letters to people", "campaigns")
+            covers = untold is None or duty["cohort_id"] in untold
+            if covers and duty["handling"] == Handling.STATUTORY and duty["addressee"] == "person":
+                item = self._due_item(duty, f"{duty['jurisdiction']}: letters to people", "campaigns")
+                by_law[duty["jurisdiction"]] = min(by_law.get(duty["jurisdiction"], item), item, key=_left)
+        return by_law.values()
 
     def _due_item(self, duty: dict[str, Any], text: str, link: str) -> Item:
         at = duty["due_at"] or duty["internal_target_at"]
@@ -188,13 +193,13 @@ class Overview:
 
     def _held_due(self) -> Iterable[Item]:
         held = self.incident.queue.filter(status=QueueStatus.HELD)
-        for until, number in held.order_by("held_until").values_list("held_until").annotate(n=Count("id"))[:2]:
+        for until, number in held.order_by("held_until").values_list("held_until").annotate(n=Count("id")):
             yield Item(f"{count(number, 'held entry', 'held entries')}: look again on {until:%-d %B %Y}", self._url("queues"))
 
     @cached_property
     def stuck(self) -> list[Item]:
         """What does not move by itself."""
-        return [item for item in (self._stale(), self._blocked(), *self._stuck_campaign()) if item]
+        return [item for item in (self._stale(), self._blocked(), *self.running.stuck()) if item]
 
     def _stale(self) -> Item | None:
         return None if self.standing.sound else Item(f"Stale: {self.standing.counts}", self.stale_link)
@@ -203,33 +208,20 @@ class Overview:
         number = self.letters["blocked"]
         return Item(f"{count(number, 'letter')} with findings that block", self._url("letters")) if number else None
 
-    def _stuck_campaign(self) -> Iterable[Item]:
-        if self.campaign is None:
-            return
-        link = self._url("campaign", self.campaign.pk)
-        if self.campaign.state == CampaignState.PAUSED:
-            yield Item(f"Paused: {self.campaign.pause_reason or 'no reason given'}", link)
-        if self.doubts_open:
-            yield Item(f"{count(self.doubts_open, 'doubtful send')} not settled", link)
-        for state in EXCEPTIONS[1:3]:
-            if self.states.get(state):
-                yield Item(f"{count(self.states[state], 'person', 'people')}: {state.label}", link)
-        if self.campaign.state == CampaignState.DRAINED:
-            yield from (Item(f"Keeps it open: {line}", link) for line in closing_questions(campaign=self.campaign)[:4])
-
     @cached_property
     def decide(self) -> list[Item]:
         """What waits for a person: the reader, or (marked) somebody else."""
-        found = [*self._stale_due(), *self._findings_due(), *self._queue_due(), *self._signatures_due()]
+        found = [*self._stale_due(), *self._findings_due(), *self._queue_due(), *self.running.to_sign()]
         # What was proposed about somebody stops nothing else; only a proposed rejection keeps a register from its freeze.
         next_act = None if found or self.open_entries else self._next_act()
-        return [*found, *proposals(incident=self.incident, user=self.user), *([next_act] if next_act else [])]
+        proposed = proposals(incident=self.incident, user=self.user)
+        return [*found, *proposed, *(item for item in (next_act, self.running.to_freeze()) if item)]
 
     def _stale_due(self) -> Iterable[Item]:
         """What mends stale marks, while something does."""
         if self.standing.duties.stale:
             yield Item(f"Ask the law again: {self.standing.titles} changed", self._url("law"))
-        elif self.standing.letters and self.campaign is None:
+        elif self.standing.letters and (self.campaign is None or self.running.pending):
             yield Item(f"Make the letters again: {self.standing.titles} changed", self._url("letters"))
 
     def _next_act(self) -> Item | None:
@@ -257,16 +249,6 @@ class Overview:
         if number := self.queue.get(QueueStatus.OPEN, 0):
             yield Item(f"{count(number, 'queue entry', 'queue entries')} without a decision", self._url("queues"))
 
-    def _signatures_due(self) -> Iterable[Item]:
-        if self.campaign is None:
-            return
-        link, content = self._url("campaign", self.campaign.pk), self.signatures.get(ApprovalKind.CONTENT)
-        if self.campaign.state == CampaignState.FROZEN:
-            yield _signature("Sign the content", self.user.pk in self.campaign.author_ids, "one who wrote none of it", link)
-        elif self.campaign.state == CampaignState.CONTENT_APPROVED:
-            mine = content is not None and content.author_id == self.user.pk
-            yield _signature("Release the campaign", mine, "somebody else than the content's approver", link)
-
     # -- the way ---------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -276,7 +258,9 @@ class Overview:
 
     def _steps_before_freeze(self) -> list[Step]:
         asked, blocked = len(self.questions) + bool(self.choices_open), self.letters["blocked"]
-        made, frozen, stale = self.letters["all"], self.campaign is not None, len(self.standing.letters)
+        made, pending, stale = self.letters["all"], self.running.pending, len(self.standing.letters)
+        if pending:
+            made, blocked = self.running.letters
         return [
             self._step("Facts", "done", f"version {self.incident.facts.number}", "facts"),
             self._step("People", "done" if self.people else "now", f"{self.people:,} people", "people"),
@@ -290,10 +274,10 @@ class Overview:
             self._step(
                 "Letters",
                 "stuck" if blocked or stale else _state(bool(made), bool(self.duties) and not asked),
-                f"{count(made, 'letter')}" + (f", {blocked} blocked" if blocked else "") + (f", {stale} stale" if stale else ""),
+                f"{pending}: " * bool(pending) + _letters_line(made, blocked, stale),
                 "letters",
             ),
-            self._step("Freeze", _state(frozen, bool(made) and not self.open_entries), self._frozen_line(), "campaigns"),
+            self._freeze_step(bool(made) and not self.open_entries),
         ]
 
     def _law_step(self) -> Step:
@@ -301,27 +285,35 @@ class Overview:
         state = "stuck" if stale else _state(bool(all_of_them), bool(self.people))
         return self._step("Law", state, f"{all_of_them:,} obligations" + (f", {stale:,} stale" if stale else ""), "law")
 
-    def _frozen_line(self) -> str:
-        return self.campaign.reference if self.campaign else "register and letters"
+    def _freeze_step(self, now: bool) -> Step:
+        pending, campaign = self.running.pending, self.campaign
+        line = f"{pending} is not frozen" if pending else campaign.reference if campaign else "register and letters"
+        return self._step("Freeze", _state(campaign is not None and not pending, now), line, "campaigns")
 
     def _steps_of_campaign(self) -> list[Step]:
-        campaign, link = self.campaign, "campaigns"
-        state = campaign.state if campaign else ""
-        signed = {kind: self.signatures.get(kind) for kind in ApprovalKind}
-        sent = sum(number for name, number in self.states.items() if name in SENT)
+        live, pending = self.running.live, self.running.pending
+        states = {one.state for one in live}
+        people = [self.running.states[one.pk] for one in live]
+        sent = sum(number for counts in people for name, number in counts.items() if name in SENT)
+        line = f"{sent:,} of {sum(one.people for one in live):,} sent" + (f"; {pending} waits" if pending else "")
+        proof = bool(live) and states == {CampaignState.CLOSED} and not pending
         return [
-            self._signed_step("Content signature", signed[ApprovalKind.CONTENT], state == CampaignState.FROZEN),
-            self._signed_step("Release", signed[ApprovalKind.RELEASE], state == CampaignState.CONTENT_APPROVED),
-            self._step("Sending", _sending(state), f"{sent:,} of {campaign.people if campaign else 0:,} sent", link),
-            self._step("Proof", "done" if state == CampaignState.CLOSED else self._proof_state(state), self._proof(), "log"),
+            self._signed_step("Content signature", ApprovalKind.CONTENT, CampaignState.FROZEN),
+            self._signed_step("Release", ApprovalKind.RELEASE, CampaignState.CONTENT_APPROVED),
+            self._step("Sending", _sending(states, bool(pending)), line, "campaigns"),
+            self._step("Proof", _state(proof, CampaignState.DRAINED in states), self._proof(), "log"),
         ]
 
-    def _signed_step(self, name: str, signature: Any, now: bool) -> Step:
-        line = f"by {signature.author.username}" if signature else "not signed"
-        return self._step(name, _state(signature is not None, now), line, "campaigns")
-
-    def _proof_state(self, state: str) -> str:
-        return "now" if state == CampaignState.DRAINED else "todo"
+    def _signed_step(self, name: str, kind: ApprovalKind, waits_in: CampaignState) -> Step:
+        """Done when nothing waits for this signature: no campaign that is not over, and nobody who is still to be frozen."""
+        live, pending = self.running.live, self.running.pending
+        missing = [one for one in live if kind not in self.running.signatures[one.pk]]
+        state = _state(bool(live) and not missing and not pending, any(one.state == waits_in for one in missing))
+        if missing or not live:
+            line = self.running.named(missing[0], "not signed") if missing else "not signed"
+        else:
+            line = f"{pending}: not signed" if pending else f"by {self.signatures[kind].author.username}"
+        return self._step(name, state, line, "campaigns")
 
     def _proof(self) -> str:
         last = AuditCheckpoint.objects.filter(log__incident=self.incident).order_by("-id").first()
@@ -356,14 +348,19 @@ def _state(done: bool, now: bool) -> str:
     return "done" if done else "now" if now else "todo"
 
 
-def _sending(state: str) -> str:
-    stuck = {CampaignState.PAUSED, CampaignState.STOPPED}
-    done = {CampaignState.DRAINED, CampaignState.CLOSED}
-    return "stuck" if state in stuck else "done" if state in done else _state(False, state == CampaignState.DISPATCHING)
+def _letters_line(made: int, blocked: int, stale: int) -> str:
+    return count(made, "letter") + (f", {blocked} blocked" if blocked else "") + (f", {stale} stale" if stale else "")
 
 
-def _signature(text: str, barred: bool, who: str, link: str) -> Item:
-    return Item(f"{text}: waits for {who}", link, other=True) if barred else Item(text, link)
+def _sending(states: set[str], pending: bool) -> str:
+    if states & {CampaignState.PAUSED, CampaignState.STOPPED}:
+        return "stuck"
+    done = bool(states) and states <= {CampaignState.DRAINED, CampaignState.CLOSED}
+    return _state(done and not pending, CampaignState.DISPATCHING in states)
+
+
+def _left(item: Item) -> float:
+    return item.moment.left_seconds if item.moment else inf
 
 
 def _stage(duty: dict[str, Any]) -> tuple[str, Any] | None:

@@ -137,6 +137,13 @@ def closing_questions(*, campaign: Campaign) -> list[str]:
     A campaign closes when its people are final, and nobody whose letter a correction took back is in none. The last one that is
     not over closes the incident's questions with it.
     """
+    found = campaign_questions(campaign=campaign)
+    others = campaign.incident.campaigns.exclude(pk=campaign.pk).exclude(state__in=OVER)
+    return found if others.exists() else found + incident_questions(incident=campaign.incident)
+
+
+def campaign_questions(*, campaign: Campaign) -> list[str]:
+    """What is open about the people of this campaign alone."""
     states = count_states(campaign=campaign)
     found = [f"{n} people are '{S(state).label}'" for state, n in states.items() if state not in FINAL_STATES]
     twice = told_twice(campaign=campaign).count()
@@ -144,8 +151,7 @@ def closing_questions(*, campaign: Campaign) -> list[str]:
     untold = _unapplied(campaign)
     found += [f"events of its letters came and are not applied yet: {untold}; housekeeping does it"] if untold else []
     found += taken_back_lines(incident=campaign.incident)
-    others = campaign.incident.campaigns.exclude(pk=campaign.pk).exclude(state__in=OVER)
-    return found if others.exists() else found + incident_questions(incident=campaign.incident)
+    return found
 
 
 def _unapplied(campaign: Campaign) -> int:
