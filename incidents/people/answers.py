@@ -68,9 +68,9 @@ def read_answers(cells: Sequence[str]) -> tuple[tuple[str, ...], tuple[Problem, 
     return tuple(sorted({word for _, word in read if word})), asked
 
 
-def is_answer(text: str) -> bool:
+def is_answer(column: str, text: str) -> bool:
     """Whether a value is yes or no in any of the words that are read."""
-    return read_answer("minor", text) is not None
+    return read_answer(column, text) is not None
 
 
 def _is_day(text: str) -> bool:

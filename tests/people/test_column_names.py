@@ -86,7 +86,7 @@ def test_a_shortened_name_of_the_date_of_birth_is_known(name: str) -> None:
         ("DATE_OF_DEATH", "", "date_of_death"), ("Fecha de fallecimiento", "", "date_of_death"), ("Todesdatum", "", "date_of_death"),
         ("Minderjährig", "nein", "minor"), ("Menor de edad", "sí", "minor"), ("Under 18", "Biology", ""),
         ("CONFIDENTIAL_COMM_FLAG", "N", "safe_address"), ("Auskunftssperre", "ja", "safe_address"), ("Do Not Contact", "FALSE", "do_not_contact"),
-        ("Mitarbeiter", "nein", "employee"), ("Mitarbeiter", "Vera Berg", ""), ("Opt-out", "0", "opted_out"),
+        ("Mitarbeiter", "nein", "employee"), ("Mitarbeiter", "Vera Berg", ""), ("Is staff", "Employee", "employee"), ("Opt-out", "0", "opted_out"),
         ("GUARANTOR_NAME", "Vera Berg", ""), ("GUARANTOR_EMAIL", "vera@example.org", ""),
     ],
 )  # fmt: skip

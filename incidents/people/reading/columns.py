@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from incidents.people.answers import is_answer
 from incidents.people.date_forms import form_of
@@ -172,5 +173,5 @@ SHAPES: dict[str, Callable[[str], bool]] = {
     "city": _has_letter, "customer_number": _no_email, "stated_country": _has_letter, "billing_country": _has_letter,
     "shipping_country": _has_letter, "ip_country": _has_letter, "language": _has_letter, "region": _has_letter,
     # 'Employee' may be who sold it. Of who is dead or protected even a value that is no answer is read, and asked about.
-    "minor": is_answer, "employee": is_answer, "opted_out": is_answer,
+    **{name: partial(is_answer, name) for name in ("minor", "employee", "opted_out")},
 }  # fmt: skip
