@@ -1,4 +1,4 @@
-"""Every campaign of an incident at once, and the amendment whose people are on no register yet: a later one ends none before it."""
+"""Every campaign of an incident at once, and the amendment whose people are on no register yet: a later one ends no other."""
 
 from __future__ import annotations
 
