@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import islice
 from typing import Any
 
@@ -26,6 +25,8 @@ LOOKED_AT, OFFERED, PAGE = 3_000, 30, 1_000
 UNREADABLE = RESIDENCE_QUESTIONS["country_unreadable"][1]
 #: A word of fewer people may be somebody's own: it is decided with its entry.
 SHARED = 3
+#: No value by which people are matched is of this kind.
+KIND = "country_word"
 #: Anything else may be a telephone number, an address or a mail address that slipped into the column: its first letter is shown.
 WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|[ .,'’()&-]){0,39}")
 _OPENED = ("pk", "column", "person__subject", "person__sealed", "person__wrapped_key", "person__key_version")
@@ -46,21 +47,24 @@ class CountryWord:
 def shared_words(*, incident: Incident, entries: QuerySet[QueueEntry]) -> list[CountryWord]:
     """The words that several of the first of these entries are about, the most frequent first."""
     rows = list(_asked(entries)[:LOOKED_AT])
+    if not rows:
+        return []
+    vault = Vault(incident=incident)
     raw: dict[str, Counter[str]] = {}
     who: dict[str, list[int]] = {}
-    for pk, word in _read(Vault(incident=incident), rows) if rows else ():
+    for pk, word in _read(vault, rows):
         raw.setdefault(plain(word), Counter())[word] += 1
         who.setdefault(plain(word), []).append(pk)
     shared = sorted((word for word in who if word and len(who[word]) >= SHARED), key=lambda word: (-len(who[word]), word))
     more = len(rows) == LOOKED_AT
-    return [_word(word, raw[word].most_common(1)[0][0], who[word], more) for word in islice(shared, OFFERED)]
+    return [_word(_key(vault, word), raw[word].most_common(1)[0][0], who[word], more) for word in islice(shared, OFFERED)]
 
 
 def entries_of(*, incident: Incident, entries: QuerySet[QueueEntry], key: str) -> tuple[int, ...]:
     """All entries of one word, also of one that is not among the most frequent of all; none where too few ask about it now."""
     vault, asked, found, last = Vault(incident=incident), _asked(entries), list[int](), 0
     while rows := list(asked.filter(pk__gt=last)[:PAGE]):
-        found += [pk for pk, word in _read(vault, rows) if _key(plain(word)) == key]
+        found += [pk for pk, word in _read(vault, rows) if _key(vault, plain(word)) == key]
         last = rows[-1][0]
     return tuple(found) if len(found) >= SHARED else ()
 
@@ -78,10 +82,11 @@ def _read(vault: Vault, rows: list[tuple[Any, ...]]) -> Iterator[tuple[int, str]
             yield pk, word
 
 
-def _key(word: str) -> str:
-    return sha256(word.encode()).hexdigest()[:24]
+def _key(vault: Vault, word: str) -> str:
+    """What stands for a word in a form: under the incident's key, or whoever sees the page could try words until one fits."""
+    return vault.blind(kind=KIND, value=word).hex()[:24]
 
 
-def _word(word: str, written: str, entries: list[int], more: bool) -> CountryWord:
+def _word(key: str, written: str, entries: list[int], more: bool) -> CountryWord:
     shown = written if WORD.fullmatch(written) else f"{written[:1]}… (it may be personal)"
-    return CountryWord(_key(word), shown, may_mean(word=written), tuple(entries), more)
+    return CountryWord(key, shown, may_mean(word=written), tuple(entries), more)

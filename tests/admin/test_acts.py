@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import zipfile
@@ -315,3 +316,7 @@ def test_what_may_be_personal_in_the_column_of_the_country_is_not_shown(
     import_people(incident=opened, path=write_list(*rows), author=officer)
     page = desk.get(at("queue", opened.pk, "residence_unknown")).content.decode()
     assert "0… (it may be personal)" in page and "12 34" not in page and "Dubois" not in page
+    [scope] = re.findall(r'value="word:(\w+)"', page)
+    assert hashlib.sha256(b"06 12 34 56 78").hexdigest()[:24] != scope
+    given = {"status": "open", "scope": f"word:{scope}", "do": "residence", "residence": "FR", "reason": "the numbers are French"}
+    assert "3 entries: the residence is set" in posted(desk, "decide", opened.pk, "residence_unknown", **given)
