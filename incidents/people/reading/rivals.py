@@ -62,8 +62,7 @@ def winner(rivals: Sequence[str], ours: str, values: Values) -> str:
     if len(first) == 1:
         return first[0]
     if ours == "phone":
-        # Somebody may have several, and one of them is better than none: their own, else the first.
-        return next((name for name in first if names.known_key(name) in names.MOBILE), first[0])
+        return first[0]  # somebody may have several, and one of them is better than none
     codes = [name for name in first if names.known_key(name).endswith(names.CODES)]
     if len(first) == 2 and len(codes) == 1:
         (other,) = (name for name in first if name not in codes)
