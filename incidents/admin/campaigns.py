@@ -26,7 +26,7 @@ from incidents.dispatch.campaign import (
     resume,
     stop,
 )
-from incidents.dispatch.obstacles import campaign_questions, freeze_obstacles, incident_questions
+from incidents.dispatch.obstacles import campaign_questions, count_difference, freeze_obstacles, incident_questions
 from incidents.letters.approving import approve_content, content_obstacle
 from incidents.letters.signed_content import signed_content
 from incidents.letters.standing import OVER, standing, standing_of
@@ -62,7 +62,8 @@ def campaigns(request: HttpRequest, incident_id: int) -> HttpResponse:
     obstacles, now = freeze_obstacles(incident=incident), standing(incident=incident)
     return page(
         request, "freeze", title="Campaign", incident=incident, tab="campaigns", obstacles=obstacles, standing=now,
-        amendment=current_amendment(incident=incident), earlier=incident.campaigns.order_by("id"),
+        amendment=current_amendment(incident=incident), differs=count_difference(incident=incident),
+        earlier=incident.campaigns.order_by("id"),
     )  # fmt: skip
 
 

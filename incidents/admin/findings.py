@@ -15,6 +15,7 @@ from incidents.admin.overview import Overview
 from incidents.admin.questions import Asked, open_questions, special_cases
 from incidents.admin.severity import Panel, panel_of
 from incidents.admin.shell import attempt, incident_of, officer, page, posted
+from incidents.dispatch.obstacles import count_difference
 from incidents.law.severity import Suggestion
 from incidents.models import Finding, Incident
 from incidents.people.opening import newest_findings, record_finding
@@ -97,6 +98,9 @@ def _page(request: HttpRequest, view: Overview, panel: Panel) -> HttpResponse:
         history=history,
         panel=panel,
         typed=request.POST,
+        # Both numbers stand beside the question, also when it is answered.
+        numbers=count_difference(incident=incident, explained=True),
+        differs=view.difference is not None,
     )
 
 

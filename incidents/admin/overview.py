@@ -20,6 +20,7 @@ from incidents.admin.moments import shown
 from incidents.admin.running import Running
 from incidents.admin.shell import count
 from incidents.admin.two_people import proposals
+from incidents.dispatch.obstacles import Difference, count_difference
 from incidents.dispatch.untold import untold_cohorts
 from incidents.letters.standing import Standing, standing
 from incidents.models import Approval, AuditCheckpoint, Campaign, CampaignState, Doubt, Incident, MessageState
@@ -158,6 +159,11 @@ class Overview:
         }
         return sorted(waiting)
 
+    @cached_property
+    def difference(self) -> Difference | None:
+        """That the lists do not hold as many people as were expected, until somebody says why; only the first freeze asks."""
+        return None if self.campaign else count_difference(incident=self.incident)
+
     # -- the three boxes -------------------------------------------------------------------------------------------
 
     @cached_property
@@ -244,6 +250,9 @@ class Overview:
         if self.choices_open:
             text = f"Write to people to whom no law owes a letter? ({count(len(self.choices_open), 'law')})"
             yield Item(text, f"{link}#voluntary_notice")
+        if self.difference:
+            text = f"{self.difference.expected:,} people expected, {self.difference.imported:,} on the lists: why?"
+            yield Item(text, f"{link}#count_difference")
 
     def _queue_due(self) -> Iterable[Item]:
         if number := self.queue.get(QueueStatus.OPEN, 0):
@@ -258,6 +267,7 @@ class Overview:
 
     def _steps_before_freeze(self) -> list[Step]:
         asked, blocked = len(self.questions) + bool(self.choices_open), self.letters["blocked"]
+        decided = asked + bool(self.difference)
         made, pending, stale = self.letters["all"], self.running.pending, len(self.standing.letters)
         if pending:
             made, blocked = self.running.letters
@@ -267,8 +277,8 @@ class Overview:
             self._law_step(),
             self._step(
                 "Decisions",
-                _state(bool(self.duties) and not asked and not self.open_entries, bool(self.duties)),
-                f"{self.open_entries:,} in queues, {count(asked, 'question')}",
+                _state(bool(self.duties) and not decided and not self.open_entries, bool(self.duties)),
+                f"{self.open_entries:,} in queues, {count(decided, 'question')}",
                 "queues" if self.open_entries else "findings",
             ),
             self._step(
@@ -277,7 +287,7 @@ class Overview:
                 f"{pending}: " * bool(pending) + _letters_line(made, blocked, stale),
                 "letters",
             ),
-            self._freeze_step(bool(made) and not self.open_entries),
+            self._freeze_step(bool(made) and not self.open_entries and not self.difference),
         ]
 
     def _law_step(self) -> Step:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -36,7 +38,8 @@ def freeze_obstacles(*, incident: Incident) -> list[str]:
         found.append(f"The rows do not add up: {numbers.in_words}. Do not go on; look for the missing ones.")
     found += _about_law(incident, amendment, people)
     found += _stale(standing(incident=incident))
-    return found if amendment else found + _count_difference(incident, numbers.rows_in - numbers.merged)
+    differs = None if amendment else count_difference(incident=incident)
+    return [*found, differs.in_words] if differs else found
 
 
 def _about_people(incident: Incident, amendment: Amendment | None, people: QuerySet[AffectedPerson]) -> list[str]:
@@ -112,11 +115,31 @@ def _stale(now: Standing) -> list[str]:
     return found
 
 
-def _count_difference(incident: Incident, people: int) -> list[str]:
+@dataclass(frozen=True)
+class Difference:
+    """How many people the facts expect, and how many the lists hold."""
+
+    expected: int
+    imported: int
+
+    @property
+    def in_words(self) -> str:
+        """Both numbers, and where the answer is recorded."""
+        return (
+            f"The facts speak of {self.expected:,} people, the lists of {self.imported:,}: say why under Findings, "
+            "'The list differs from the number expected', or correct the number in the facts."
+        )
+
+
+def count_difference(*, incident: Incident, explained: bool = False) -> Difference | None:
+    """The difference between the people expected and those on the lists, while nobody has explained it; with `explained` also
+    one that was. None before the first list."""
     expected = incident.facts.facts.get("expected_people")
-    if not expected or expected == people or ("count_difference", "") in newest_findings(incident=incident):
-        return []
-    return [f"The facts speak of {expected} people, the lists of {people}: explain the difference (finding count_difference)."]
+    if not expected or (not explained and ("count_difference", "") in newest_findings(incident=incident)):
+        return None
+    numbers = account(incident=incident)
+    imported = numbers.rows_in - numbers.merged
+    return Difference(expected, imported) if numbers.rows_in and imported != expected else None
 
 
 # -- closing -----------------------------------------------------------------------------------------------------------

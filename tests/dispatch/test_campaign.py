@@ -109,7 +109,9 @@ def test_another_number_of_people_than_the_facts_say_must_be_explained(
     )
     assess_incident(incident=assessed, author=officer)
     make_letters(incident=assessed, author=officer)
-    assert any("speak of 40 people, the lists of 3" in line for line in freeze_obstacles(incident=assessed))
+    assert any(
+        "speak of 40 people, the lists of 3: say why under Findings" in line for line in freeze_obstacles(incident=assessed)
+    )
     record_finding(incident=assessed, key="count_difference", value="explained", reason="doubles", author=officer)
     assert not any("speak of" in line for line in freeze_obstacles(incident=assessed))
 
