@@ -38,6 +38,9 @@ MOVING = frozenset({BatchState.WAITING, BatchState.READING, BatchState.SETTLING}
 ENCODINGS = (("utf-8", IN_USE["utf-8"]), ("utf-16", "with its mark"), *list(IN_USE.items())[1:])
 DELIMITERS = ((",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar"))
 ASKED = ("encoding", "delimiter", "sheet")
+#: In the session, of the list whose columns were asked about last: what was chosen. By place, for the name of a column is
+#: somebody's data where a file has no header.
+CHOSEN = "columns"
 #: The reader's remedies name the options of the command line; here they are fields of the list's own form.
 OPTION = re.compile(r"--(encoding|delimiter|sheet) ('[^']*'|[\w-]+)")
 FIELDS = {"encoding": "Encoding", "delimiter": "Delimiter", "sheet": "Sheet of a workbook"}
@@ -123,8 +126,8 @@ def list_reveal(request: HttpRequest, incident_id: int, batch_id: int) -> HttpRe
         messages.error(request, str(refusal))
         return redirect("admin:list", incident_id, batch_id)
     # The rows are shown as they are read at this moment; nothing remembers that before the columns are confirmed.
-    asked = urlencode({name: said for name in ASKED if (said := posted_raw(request, name))})
-    return redirect(reverse("admin:list_open", args=(incident_id, batch_id, pass_)) + (f"?{asked}" if asked else ""))
+    asked = {name: posted_raw(request, name) for name in ASKED}
+    return redirect(reverse("admin:list_open", args=(incident_id, batch_id, pass_)) + _query(asked))
 
 
 def _list_page(request: HttpRequest, batch: ImportBatch, *, clear: bool) -> HttpResponse:
@@ -159,16 +162,36 @@ def _columns(request: HttpRequest, batch: ImportBatch, clear: bool) -> dict[str,
         choices = refusal.choices if isinstance(refusal, FileAsked) else ()
         return {**shown, "problem": on_the_page(" ".join(refusal.lines)), "choices": choices}
     samples = [(number, [_cell(cell, clear) for cell in cells]) for number, cells in seen.samples]
+    chosen, ticked = _chosen(request, batch, asked, len(seen.file.header))
+    ours = chosen or [seen.mapping.get(name, "") for name in seen.file.header]
     columns = [
         {
             "name": name,
-            "ours": seen.mapping.get(name, ""),
+            "ours": ours[at],
             "dates": dates,
             "cells": [cells[at] for _, cells in samples[:3] if at < len(cells)],
         }
         for at, (name, dates) in enumerate(zip(seen.file.header, seen.file.dates, strict=True))
     ]
-    return {**shown, "seen": seen, "columns": columns, "samples": samples}
+    return {**shown, "seen": seen, "columns": columns, "samples": samples, "chosen": bool(chosen), "ticked": ticked}
+
+
+def _chosen(request: HttpRequest, batch: ImportBatch, asked: dict[str, str | None], columns: int) -> tuple[list[str], list[str]]:
+    """What was chosen for these columns and ticked before, if they are read as then: by the reader, or for the comparison."""
+    kept: dict[str, Any] = request.session.get(CHOSEN) or {}
+    if kept.get("list") == batch.pk and kept["asked"] == asked and len(kept["ours"]) == columns:
+        return list(kept["ours"]), list(kept["elements"])
+    if batch.difference is not None and not any(asked.values()) and len(batch.columns) == columns:
+        return list(batch.columns), []
+    return [], []
+
+
+def _keep_choices(request: HttpRequest, batch: ImportBatch, said: dict[str, str | None]) -> None:
+    """Before anything is refused: the page shows what was posted, and never its own guess again."""
+    ours = [name if name in LABELS else "" for name in request.POST.getlist("ours")]
+    known = load_packs().vocabulary.elements
+    elements = [word for word in request.POST.getlist("elements") if word in known]
+    request.session[CHOSEN] = {"list": batch.pk, "asked": said, "ours": ours, "elements": elements}
 
 
 def _cell(text: str, clear: bool) -> str:
@@ -200,6 +223,7 @@ def list_confirm(request: HttpRequest, incident_id: int, batch_id: int) -> HttpR
     """Confirm the columns: from here on the importer works. A newer version of a list is compared first."""
     batch = list_of(incident_id, batch_id)
     said = {name: posted_raw(request, name) for name in ASKED}
+    _keep_choices(request, batch, said)
 
     def step() -> str:
         try:
@@ -208,7 +232,16 @@ def list_confirm(request: HttpRequest, incident_id: int, batch_id: int) -> HttpR
             raise Refused(*map(on_the_page, refusal.lines)) from None
 
     attempt(request, step)
-    return redirect("admin:list", incident_id, batch_id)
+    if batch.state != BatchState.UPLOADED:
+        request.session.pop(CHOSEN, None)
+        return redirect("admin:list", incident_id, batch_id)
+    return redirect(reverse("admin:list", args=(incident_id, batch_id)) + _query(said))
+
+
+def _query(said: dict[str, str | None]) -> str:
+    """How a list is read at this moment, for the address of its page."""
+    asked = urlencode({name: value for name, value in said.items() if value})
+    return f"?{asked}" if asked else ""
 
 
 def _to_compare(batch: ImportBatch) -> bool:

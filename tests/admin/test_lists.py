@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from incidents.people.importing import carry_on
 from incidents.people.reading.encodings import OFFERED
 from incidents.people.uploads import receive
 from incidents.vault.master import MasterKeyWrong
-from tests.admin.case import PERSONAL, at, posted, said
+from tests.admin.case import PERSONAL, at, posted, said, signed_in
 from tests.conftest import NOW
 from tests.people.workbooks import workbook
 
@@ -332,3 +333,53 @@ def test_a_wrong_master_key_is_told_in_words_on_every_page(desk: Client, case: I
     response = desk.get(at("people", case.pk))
     assert response.status_code == 503
     assert "The master key does not open this incident." in response.content.decode()
+
+
+def chosen_on(desk: Client, batch: ImportBatch, query: str = "") -> list[str]:
+    return [column["ours"] for column in desk.get(at("list", batch.incident_id, batch.pk) + query).context["columns"]]
+
+
+def test_columns_that_are_refused_are_shown_as_they_were_chosen_and_not_as_they_are_guessed(
+    desk: Client, opened: Incident
+) -> None:
+    content = "full_name;email;language;stated_country\nZoë Müller;zoe@example.org;de;DE\n"
+    sent(desk, opened, content.encode("cp1252"), source="shop")
+    batch, where = newest(opened), "?encoding=cp1252"
+    chosen = ["full_name", "email", "", "email"]
+    fields = {"column": ["full_name", "email", "language", "stated_country"], "ours": chosen, "elements": "username"}
+    refused = desk.post(at("list_confirm", opened.pk, batch.pk), {**fields, "encoding": "cp1252"})
+    assert refused["Location"] == at("list", opened.pk, batch.pk) + where
+    page = desk.get(refused["Location"])
+    assert 'role="alert"' in page.content.decode() and "<title>Refused: " in page.content.decode()
+    assert chosen_on(desk, batch, where) == chosen
+    shown = page.content.decode()
+    assert re.findall(r'value="(\w+)" checked', shown) == ["username"] and "as it was chosen before" in shown
+    batch.refresh_from_db()
+    assert batch.state == BatchState.UPLOADED
+    assert "import begins" in posted(
+        desk, "list_confirm", opened.pk, batch.pk, encoding="cp1252", **fields | {"ours": ["full_name", "email", "", ""]}
+    )
+    assert "columns" not in desk.session
+
+
+def test_choices_hold_for_their_own_list_only_and_name_no_column(desk: Client, opened: Incident) -> None:
+    for content in (b"full_name;email;Zoe Private\nZoe;zoe@example.org;1\n", b"full_name;email\nAda;ada@example.org\n"):
+        sent(desk, opened, content)
+    first, second = opened.imports.order_by("id")
+    fields = {"column": ["full_name", "email", "Zoe Private"], "ours": ["email", "email", "sql"], "elements": "no-such-word"}
+    posted(desk, "list_confirm", opened.pk, first.pk, **fields)
+    assert "Zoe" not in str(dict(desk.session))
+    assert chosen_on(desk, first) == ["email", "email", ""]
+    assert chosen_on(desk, second) == ["full_name", "email"]
+
+
+def test_after_the_comparison_the_columns_are_those_that_were_compared(desk: Client, opened: Incident, counsel: User) -> None:
+    sent(desk, opened, b"full_name;email;language\nAda;ada@example.org;en\n", source="shop")
+    confirmed(desk, newest(opened))
+    sent(desk, opened, b"full_name;email;language\nAda;ada@example.org;en\nBea;bea@example.org;en\n", source="shop")
+    batch, chosen = newest(opened), ["full_name", "email", ""]
+    fields = {"column": ["full_name", "email", "language"], "ours": chosen, "elements": ["username"]}
+    assert "found out" in posted(desk, "list_confirm", opened.pk, batch.pk, **fields)
+    for reader in (desk, signed_in(counsel)):
+        assert chosen_on(reader, batch) == chosen
+    assert "checked" in desk.get(at("list", opened.pk, batch.pk)).content.decode()

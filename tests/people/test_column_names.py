@@ -55,9 +55,7 @@ def test_columns_are_known_by_the_names_that_lists_give_them(names: str, ours: s
         ("Telefon, Mobil", "030 100, Samsung", "phone -"), ("phone, Mobil", "", "phone -"),
     ],
 )  # fmt: skip
-def test_of_several_telephone_numbers_one_is_read_in_the_lists_of_the_world(
-    names: str, row: str, ours: str
-) -> None:
+def test_of_several_telephone_numbers_one_is_read_in_the_lists_of_the_world(names: str, row: str, ours: str) -> None:
     assert guess(names, *([row] if row else [])) == [name.strip("-") for name in ours.split()]
 
 
