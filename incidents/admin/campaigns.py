@@ -159,7 +159,11 @@ def progress(request: HttpRequest, incident_id: int, campaign_id: int) -> HttpRe
     """The part of the page that moves, alone; the script asks for it every few seconds."""
     found = campaign_of(incident_id, campaign_id)
     zone = found.facts.facts["zone"]
-    return page_in_zone(request, "progress", zone=zone, title="Progress", progress=progress_of(found), incident=found.incident)
+    # What the page it is a part of still shows of before: its state, and the acts that do not fit any more.
+    gone = ["state", *(f"act-{name}" for name in ("pause", "resume") if name not in _moves(found))]
+    return page_in_zone(
+        request, "progress", zone=zone, title="Progress", progress=progress_of(found), incident=found.incident, gone=gone
+    )
 
 
 @require_GET

@@ -87,6 +87,10 @@ def _upload(request: HttpRequest, incident_id: int) -> HttpResponse:
 
 def _arrived(batch: ImportBatch) -> str:
     """What can be read in no way is refused now, by whoever brought it; what is only asked about, its page asks."""
+    if batch.state == BatchState.DONE:
+        return f"This very file is already imported, as list {batch.pk}. Nothing was changed."
+    if batch.state in MOVING:
+        return f"This very file is here already, as list {batch.pk}, and its import has begun. Nothing was changed."
     if batch.state == BatchState.UPLOADED and not batch.columns:
         try:
             look_and_keep(batch=batch)
@@ -131,16 +135,22 @@ def list_reveal(request: HttpRequest, incident_id: int, batch_id: int) -> HttpRe
 
 
 def _list_page(request: HttpRequest, batch: ImportBatch, *, clear: bool) -> HttpResponse:
-    incident, extra = batch.incident, {}
+    incident, extra, comparing = batch.incident, dict[str, Any](), _comparing(request, batch)
     if batch.state == BatchState.UPLOADED:
         extra = _columns(request, batch, clear)
     if batch.state == BatchState.REFUSED or batch.state in MOVING:
         extra = {"refusal": on_the_page(batch.refusal), "percent": percent_made(batch=batch)}
     return page(
-        request, "list", title=f"List {batch.pk}", incident=incident, tab="people", batch=batch, moving=batch.state in MOVING,
-        dates=dates_of(batch.columns), outcomes=_outcomes(batch) if batch.state == BatchState.DONE else [], clear=clear,
+        request, "list", title=f"List {batch.pk}", incident=incident, tab="people", batch=batch, comparing=comparing,
+        moving=comparing or batch.state in MOVING, dates=dates_of(batch.columns),
+        outcomes=_outcomes(batch) if batch.state == BatchState.DONE else [], clear=clear,
         again=rejected_again(batch=batch) if batch.state == BatchState.DONE else Again(), **extra,
     )  # fmt: skip
+
+
+def _comparing(request: HttpRequest, batch: ImportBatch) -> bool:
+    """Whether the page waits for what the list changes of an earlier one; nothing else says so while the importer works."""
+    return "comparing" in request.GET and _to_compare(batch)
 
 
 def on_the_page(text: str) -> str:
@@ -206,13 +216,16 @@ def _outcomes(batch: ImportBatch) -> list[tuple[str, int]]:
 def list_progress(request: HttpRequest, incident_id: int, batch_id: int) -> HttpResponse:
     """How far one list is: the part of the page that is asked for again."""
     batch = list_of(incident_id, batch_id)
+    comparing = _comparing(request, batch)
     return page(
         request,
         "list_progress",
         title="",
         incident=batch.incident,
         batch=batch,
-        moving=batch.state in MOVING,
+        moving=comparing or batch.state in MOVING,
+        comparing=comparing,
+        compared="comparing" in request.GET and not comparing,
         refusal=on_the_page(batch.refusal),
         percent=percent_made(batch=batch),
     )
@@ -231,11 +244,13 @@ def list_confirm(request: HttpRequest, incident_id: int, batch_id: int) -> HttpR
         except Refused as refusal:
             raise Refused(*map(on_the_page, refusal.lines)) from None
 
-    attempt(request, step)
+    compares = _to_compare(batch)
+    done = attempt(request, step)
     if batch.state != BatchState.UPLOADED:
         request.session.pop(CHOSEN, None)
         return redirect("admin:list", incident_id, batch_id)
-    return redirect(reverse("admin:list", args=(incident_id, batch_id)) + _query(said))
+    said_too = {"comparing": "1"} if done and compares else {}
+    return redirect(reverse("admin:list", args=(incident_id, batch_id)) + _query({**said, **said_too}))
 
 
 def _query(said: dict[str, str | None]) -> str:

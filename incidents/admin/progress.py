@@ -94,6 +94,13 @@ class Progress:
         return sum(number for name, number in self.states.items() if name in FINAL_STATES)
 
     @property
+    def said(self) -> str:
+        """How far it is, for those who listen to the page: in tenths, so that it is not said again every few seconds."""
+        return (
+            f"Campaign {self.campaign.get_state_display()}, {10 * (10 * self.final // max(self.total, 1))} % of the people final"
+        )
+
+    @property
     def named(self) -> list[tuple[str, str, int, bool]]:
         """Every state that holds somebody: name, label, people, final or not."""
         return [

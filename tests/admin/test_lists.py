@@ -383,3 +383,39 @@ def test_after_the_comparison_the_columns_are_those_that_were_compared(desk: Cli
     for reader in (desk, signed_in(counsel)):
         assert chosen_on(reader, batch) == chosen
     assert "checked" in desk.get(at("list", opened.pk, batch.pk)).content.decode()
+
+
+def test_a_file_that_is_already_imported_is_said_to_be_and_nothing_is_offered_for_it(
+    desk: Client, opened: Incident, list_file: Path
+) -> None:
+    sent(desk, opened, list_file.read_bytes())
+    batch = newest(opened)
+    assert 'id="give-up"' in desk.get(at("list", opened.pk, batch.pk)).content.decode()
+    confirmed(desk, batch)
+    again = sent(desk, opened, list_file.read_bytes())
+    assert again.splitlines()[-1] == f"This very file is already imported, as list {batch.pk}. Nothing was changed."
+    page = desk.get(at("list", opened.pk, batch.pk)).content.decode()
+    assert "Give this list up" not in page and "data-refresh" not in page
+    progress = desk.get(at("list_progress", opened.pk, batch.pk)).content.decode()
+    assert 'data-gone="give-up"' in progress and "data-settled" in progress, "a page left open takes both buttons away"
+
+
+def test_a_page_that_waits_for_a_comparison_asks_again_by_itself_and_goes_on_to_what_was_found(
+    desk: Client, opened: Incident, list_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent(desk, opened, list_file.read_bytes(), source="shop")
+    confirmed(desk, newest(opened))
+    sent(desk, opened, list_file.read_bytes() + b"\n", source="shop")
+    batch = newest(opened)
+    monkeypatch.setattr("incidents.admin.lists.wake_import", lambda *_, **__: True)
+    page = desk.get(at("list", opened.pk, batch.pk))
+    columns = {"column": [c["name"] for c in page.context["columns"]], "ours": [c["ours"] for c in page.context["columns"]]}
+    answer = desk.post(at("list_confirm", opened.pk, batch.pk), columns)
+    assert answer["Location"] == f"{at('list', opened.pk, batch.pk)}?comparing=1"
+    waits = desk.get(answer["Location"]).content.decode()
+    progress = f"{at('list_progress', opened.pk, batch.pk)}?comparing=1"
+    assert f'data-refresh="{progress}"' in waits and "being compared" in waits and "Confirm the columns and compare" not in waits
+    assert "data-next" not in desk.get(progress).content.decode()
+    tasks.import_difference(batch.pk)
+    assert f'data-next="{at("list", opened.pk, batch.pk)}"' in desk.get(progress).content.decode()
+    assert "What this newer version changes" in desk.get(answer["Location"]).content.decode()

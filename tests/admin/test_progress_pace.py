@@ -54,9 +54,23 @@ def test_the_page_shows_rate_letters_left_each_deadline_and_the_doubt_bound(desk
 
 def test_the_part_that_refreshes_has_the_pace_on_the_campaigns_page_only(desk: Client, sending: Campaign) -> None:
     address = at("progress", sending.incident_id, sending.pk)
-    assert f'data-refresh="{address}?pace=1"' in campaign_page(desk, sending)
+    assert f'data-refresh="{address}?pace=1&amp;was=dispatching"' in campaign_page(desk, sending)
     assert "Pace and deadlines" in desk.get(address, {"pace": "1"}).content.decode()
     assert "Pace and deadlines" not in desk.get(address).content.decode()
+
+
+def test_a_page_left_open_says_that_the_campaign_moved_on_and_takes_back_what_fits_no_longer(
+    desk: Client, sending: Campaign
+) -> None:
+    address, here = at("progress", sending.incident_id, sending.pk), {"pace": "1", "was": "dispatching"}
+    before = desk.get(address, here).content.decode()
+    assert "Reload the page" not in before and "data-settled" not in before and 'data-say="Campaign dispatching, 0 %' in before
+    page = campaign_page(desk, sending)
+    assert 'role="status" data-live="progress"' in page and 'id="act-pause"' in page and 'id="state"' in page
+    Campaign.objects.update(state="drained")
+    after = desk.get(address, here).content.decode()
+    assert "now drained</span>" in after and "Reload the page" in after and "data-settled" in after
+    assert all(f'data-gone="{part}"' in after for part in ("state", "act-pause"))
 
 
 def test_limits_that_are_set_and_a_quota_that_is_short_are_shown(desk: Client, sending: Campaign, settings: Settings) -> None:

@@ -37,10 +37,24 @@
       if (!on || document.hidden || box.contains(document.activeElement)) return;
       try {
         const answer = await fetch(box.dataset.refresh, { credentials: "same-origin" });
-        if (answer.ok && !answer.redirected) box.innerHTML = await answer.text();
-      } catch { /* the server rests; the next turn tries again */ }
+        if (!answer.ok || answer.redirected) return;
+        box.innerHTML = await answer.text();
+      } catch { return; /* the server rests; the next turn tries again */ }
+      follow();
     };
-    setInterval(refresh, 4000);
+    // What the answer says of the rest of the page: words for those who listen, forms that fit no longer, and the end.
+    const follow = () => {
+      const said = box.querySelector("[data-say]"), live = document.querySelector(`[data-live="${box.id}"]`);
+      if (said && live && live.textContent !== said.dataset.say) live.textContent = said.dataset.say;
+      for (const gone of box.querySelectorAll("[data-gone]")) document.getElementById(gone.dataset.gone)?.remove();
+      const next = box.querySelector("[data-next]");
+      if (next) location.replace(next.dataset.next);
+      if (next || box.querySelector("[data-settled]")) {
+        clearInterval(turns);
+        pause.remove();
+      }
+    };
+    const turns = setInterval(refresh, 4000);
   }
 
   for (const all of document.querySelectorAll("[data-all]")) {
