@@ -28,6 +28,7 @@ from incidents.people.deciding import (
     correct_residence,
     hold,
     propose_rejection,
+    refuse_rejection,
 )
 from incidents.people.decisions import AGAIN
 from incidents.people.importing import account
@@ -51,7 +52,10 @@ ANSWERS = {
     "propose": frozenset(QueueKind),
     "again": frozenset({QueueKind.DATA}),
     "confirm": frozenset(QueueKind),
+    "refuse": frozenset(QueueKind),
 }
+#: The answers to a rejection that waits for a second person.
+OF_PROPOSED = frozenset({"confirm", "refuse"})
 
 
 @require_GET
@@ -108,11 +112,11 @@ def _kind(kind: str) -> QueueKind:
 
 def _answers(kind: QueueKind, status: str) -> set[str]:
     if status == QueueStatus.REJECTION_PROPOSED:
-        return {"confirm"}
+        return set(OF_PROPOSED)
     if status not in {QueueStatus.OPEN, QueueStatus.HELD}:
         return set()
     late = {"hold"} if status == QueueStatus.HELD else set()
-    return {answer for answer, kinds in ANSWERS.items() if kind in kinds} - {"confirm"} - late
+    return {answer for answer, kinds in ANSWERS.items() if kind in kinds} - OF_PROPOSED - late
 
 
 def _shown(incident: Incident, entries: list[QueueEntry]) -> list[dict[str, Any]]:
@@ -269,6 +273,11 @@ def _confirm(incident: Incident, entries: QuerySet[QueueEntry], request: HttpReq
     return f"{count(done, 'rejection')} confirmed by you as the second person."
 
 
+def _refuse(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
+    done = refuse_rejection(incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request))
+    return f"{count(done, 'rejection')} refused or taken back: {'it waits' if done == 1 else 'they wait'} for a decision again."
+
+
 STEPS: dict[str, Callable[[Incident, QuerySet[QueueEntry], HttpRequest], str]] = {
     "hold": _hold,
     "accept": _accept,
@@ -282,4 +291,5 @@ STEPS: dict[str, Callable[[Incident, QuerySet[QueueEntry], HttpRequest], str]] =
     "propose": _propose,
     "again": _again,
     "confirm": _confirm,
+    "refuse": _refuse,
 }

@@ -23,6 +23,7 @@ class Action(StrEnum):
     PERSON_CORRECTED = "person.corrected"
     PERSON_HELD = "person.held"
     REJECTION_PROPOSED = "queue.rejection_proposed"
+    REJECTION_WITHDRAWN = "queue.rejection_withdrawn"
     QUEUE_REJECTED = "queue.rejected"
     PERSON_JOINED = "person.joined"
     EXCLUSION_PROPOSED = "exclusion.proposed"

@@ -53,7 +53,7 @@ from incidents.vault import Vault
 
 __all__ = [
     "RESIDENCE_KINDS", "UNDECIDED", "DecisionRefused", "accept", "confirm_rejection", "correct_address", "correct_fields",
-    "correct_record", "correct_residence", "hold", "propose_rejection", "undecided",
+    "correct_record", "correct_residence", "hold", "propose_rejection", "refuse_rejection", "undecided",
 ]  # fmt: skip
 
 ADDRESS_KINDS = (QueueKind.ADDRESS, QueueKind.NO_CHANNEL)
@@ -223,6 +223,29 @@ def confirm_rejection(*, incident: Incident, entries: QuerySet[QueueEntry], auth
     refresh_cohorts(incident=incident)
     record_many(incident=incident, actor=author.username, entries=[_rejected(entry) for entry in taken])
     return len(taken)
+
+
+@transaction.atomic
+def refuse_rejection(*, incident: Incident, entries: QuerySet[QueueEntry], reason: str, author: User) -> int:
+    """Refuse a proposed rejection, or take one's own back: the question is open again, as before it; returns how many.
+
+    Also of people on a register that was signed meanwhile: nobody is rejected by it.
+    """
+    why = reason_of(reason)
+    taken = take(incident, entries, QueueStatus.REJECTION_PROPOSED, as_signed=True)
+    ids = [entry.pk for entry in taken]
+    QueueEntry.objects.filter(pk__in=ids).update(
+        status=QueueStatus.OPEN, decision_reason="", decided_by=None, decided_at=None, held_until=None
+    )
+    follow(entry.person_id for entry in taken)
+    record_many(incident=incident, actor=author.username, entries=[_refused(entry, why) for entry in taken])
+    return len(taken)
+
+
+def _refused(entry: QueueEntry, reason: str) -> Entry:
+    proposer = entry.decided_by.username if entry.decided_by else ""
+    data = {"kind": entry.kind, "proposed_by": proposer, "reason": reason}
+    return Entry(Action.REJECTION_WITHDRAWN, data, entry.person.subject if entry.person else "")
 
 
 def _rejected(entry: QueueEntry) -> Entry:

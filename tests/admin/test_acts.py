@@ -134,6 +134,22 @@ def test_a_rejection_takes_two_people(desk: Client, case: Incident, counsel: Use
     assert case.queue.get(kind=kind).status == QueueStatus.REJECTED
 
 
+def test_a_rejection_is_refused_by_the_second_person_and_taken_back_by_the_first(
+    desk: Client, case: Incident, counsel: User
+) -> None:
+    kind, waits = QueueKind.ADDRESS, QueueStatus.REJECTION_PROPOSED
+    refuse = {"scope": "all", "do": "refuse", "status": waits}
+    for client in (signed_in(counsel), desk):
+        posted(desk, "decide", case.pk, kind, scope="all", do="propose", reason="a test row")
+        assert 'value="refuse"' in client.get(f"{at('queue', case.pk, kind)}?status={waits}").content.decode()
+        assert "reason" in posted(client, "decide", case.pk, kind, **refuse)
+        assert case.queue.get(kind=kind).status == waits
+        assert "1 rejection refused or taken back" in posted(
+            client, "decide", case.pk, kind, **refuse, reason="she is one of ours"
+        )
+        assert case.queue.get(kind=kind).status == QueueStatus.OPEN
+
+
 def test_a_finding_without_a_reason_is_refused_and_one_with_it_asks_the_law_again(desk: Client, case: Incident) -> None:
     before = case.findings.count()
     assert "reason" in posted(desk, "find", case.pk, key="misuse_likely", value="no", reason="")

@@ -226,6 +226,23 @@ def sign(incident: Incident, officer: User, state: str) -> None:
         Message.objects.create(entry=entry, campaign=campaign, message_ref=f"{person.pk:032}", state=state)
 
 
+def test_a_proposed_rejection_is_refused_or_taken_back_with_a_reason_and_asked_again(
+    asked: Incident, officer: User, counsel: User
+) -> None:
+    deciding.propose_rejection(incident=asked, entries=entries(asked, "next_of_kin", "row"), reason="test", author=officer)
+    with pytest.raises(DecisionRefused, match="needs its reason"):
+        deciding.refuse_rejection(incident=asked, entries=entries(asked), reason=" ", author=counsel)
+    refused = deciding.refuse_rejection(incident=asked, entries=entries(asked, "next_of_kin"), reason="she lives", author=counsel)
+    back = deciding.refuse_rejection(incident=asked, entries=entries(asked, "row"), reason="wrong row", author=officer)
+    assert (refused, back) == (1, 1) and status(asked, "dora") == "attention"
+    assert set(entries(asked).values_list("status", "decided_by", "decision_reason")) == {("open", None, "")}
+    lines = AuditEvent.objects.filter(action="queue.rejection_withdrawn").order_by("id").values_list("line", flat=True)
+    assert '"actor":"counsel"' in lines[0] and '"proposed_by":"officer"' in lines[0] and '"reason":"she lives"' in lines[0]
+    assert '"actor":"officer"' in lines[1] and len(lines) == 2
+    assert deciding.confirm_rejection(incident=asked, entries=entries(asked), author=counsel) == 0
+    assert deciding.accept(incident=asked, entries=entries(asked, "next_of_kin"), reason="her son reads it", author=officer) == 1
+
+
 @pytest.mark.parametrize("name", ["hold", "residence", "reject", "confirm"])
 def test_after_the_freeze_no_decision_changes_the_register(asked: Incident, officer: User, counsel: User, name: str) -> None:
     if name == "confirm":

@@ -25,6 +25,7 @@ STEPS: dict[str, tuple[Callable[..., int], str]] = {
     "two": (merging.keep_apart, ""),
     "safe": (representing.confirm_safe, ""),
     "reject": (deciding.propose_rejection, ""),
+    "refuse": (deciding.refuse_rejection, ""),
 }
 CONFIRM = "confirm"
 
