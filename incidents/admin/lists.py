@@ -273,7 +273,7 @@ def _compared(batch: ImportBatch, request: HttpRequest, said: dict[str, str | No
 def _confirmed(batch: ImportBatch, request: HttpRequest, said: dict[str, str | None]) -> str:
     confirm(
         batch=batch, mapping=_mapping(request), elements=request.POST.getlist("elements"), author=officer(request),
-        amendment=current_amendment(incident=batch.incident), **said,
+        amendment=current_amendment(incident=batch.incident), no_names="no_names" in request.POST, **said,
     )  # fmt: skip
     woken = wake_import(batch.pk)
     return "Confirmed. The import begins." if woken else "Confirmed. The import begins when the importer looks again."

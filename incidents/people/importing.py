@@ -79,8 +79,12 @@ def import_people(
     amendment: Amendment | None = None,
     progress: Progress | None = None,
     judge: Judge | None = None,
+    no_names: bool = False,
 ) -> ImportReport:
-    """Import one list, or go on with it. Raises FileRefused with row, column and remedy; then nothing was stored."""
+    """Import one list, or go on with it. Raises FileRefused with row, column and remedy; then nothing was stored.
+
+    `no_names`: somebody knows that nobody on the list has a name.
+    """
     with OpenFile(path=path) as opened, Reader(source=opened) as reader:
         origin = source_named(incident=incident, name=source, author=author)
         wanted = ImportBatch(incident=incident, source=origin, author=author, amendment=amendment, imported_at=database_now())
@@ -88,8 +92,10 @@ def import_people(
         file = looking.look_into(reader=reader, batch=wanted, mapping=mapping, **said).file
         looking.settle_elements(batch=wanted, elements=elements or (origin.elements if origin else ()))
         with _alone(incident):
-            batch = _begin(wanted, file)
+            batch = _begin(wanted, file, no_names)
             if batch.state == BatchState.DONE:
+                if mapping is not None:
+                    _refuse_other_columns(batch, file)
                 return ImportReport(True, 0, account(incident=incident))
             if judge and not judge(looking.difference(batch=batch, reader=reader)):
                 raise Refused("Nothing was imported. Look at the difference, and say that this newer version is to be imported.")
@@ -115,13 +121,33 @@ def preview(
         return looking.look_into(reader=reader, batch=wanted, mapping=mapping, **said)
 
 
-def _begin(wanted: ImportBatch, file: ListFile) -> ImportBatch:
+def _refuse_other_columns(batch: ImportBatch, file: ListFile) -> None:
+    """What is said of the columns of a list that is imported already is refused, not passed over in silence."""
+    pairs = list(zip(batch.columns, file.columns, strict=False))
+    other = [
+        f"column {at} was {was or 'not read'}, now {now or 'not read'}" for at, (was, now) in enumerate(pairs, 1) if was != now
+    ]
+    if other or len(batch.columns) != len(file.columns):
+        raise FileRefused(
+            f"This very file was imported before, as list {batch.pk}, with other columns; nothing was changed. "
+            f"{'; '.join(other).capitalize() or 'It had another number of columns'}. An imported list is not read anew: correct "
+            "single people (correct, or the reject file). Where everybody is wrong and nothing is frozen, open another incident "
+            "with the same facts and import the list there (docs/lists.md)."
+        )
+
+
+def _begin(wanted: ImportBatch, file: ListFile, no_names: bool) -> ImportBatch:
     """The batch of this file: a new one, or the one that was begun, read as is said now."""
     with transaction.atomic():
         Incident.objects.select_for_update(no_key=True).get(pk=wanted.incident_id)
         known = wanted.incident.imports.filter(sha256=file.sha256).exclude(state__in=GONE).first()
         if known and known.state == BatchState.DONE:
             return known
+        # Whoever goes on with a list that was begun has said it before.
+        if file.nameless and not no_names and (known is None or known.state == BatchState.UPLOADED):
+            raise FileRefused(
+                f"{file.nameless} Say which column it is with --map COLUMN=full_name; where the list has none, say --no-names."
+            )
         looking.may_join(batch=wanted)
         batch = known or wanted
         batch.sha256, batch.state = file.sha256, BatchState.UPLOADED

@@ -144,13 +144,21 @@ def confirm(
     encoding: str | None = None,
     delimiter: str | None = None,
     sheet: str | None = None,
+    no_names: bool = False,
 ) -> ImportBatch:
-    """Settle how an uploaded list is read; from here on the importer may begin. Raises Refused."""
+    """Settle how an uploaded list is read; from here on the importer may begin. Raises Refused.
+
+    `no_names`: somebody knows that nobody on it has a name.
+    """
     if batch.state != BatchState.UPLOADED:
         raise Refused(f"This list is {batch.get_state_display()}: its columns can no longer be confirmed.")
     seen = look_and_keep(batch=batch, encoding=encoding, delimiter=delimiter, sheet=sheet, mapping=mapping)
     if not any(seen.file.columns):
         raise FileRefused("No column is read. Say at least which one is the name and which the e-mail or postal address.")
+    if seen.file.nameless and not no_names:
+        raise FileRefused(
+            f"{seen.file.nameless} Say which column is the name; where the list has none, tick the box that says so."
+        )
     with transaction.atomic():
         Incident.objects.select_for_update(no_key=True).get(pk=batch.incident_id)
         settle_elements(batch=batch, elements=elements)

@@ -89,6 +89,19 @@ def test_the_page_shows_which_stands_first_in_dates_of_birth_and_lets_somebody_s
     assert "read with the day first" in desk.get(at("list", opened.pk, batch.pk)).content.decode()
 
 
+def test_a_list_without_a_name_is_imported_when_the_box_is_ticked(desk: Client, opened: Incident) -> None:
+    sent(desk, opened, b"Customer ID,Who,email,stated_country\nC1,Anna Berg,a@example.org,DE\n")
+    batch = newest(opened)
+    assert "nobody on this list will have a name" in desk.get(at("list", opened.pk, batch.pk)).content.decode()
+    assert "nobody on this list will have a name" in confirmed(desk, batch) and not opened.people.exists()
+    fields = {
+        "column": ["customer_id", "who", "email", "stated_country"],
+        "ours": ["customer_number", "", "email", "stated_country"],
+    }
+    assert "import begins" in posted(desk, "list_confirm", opened.pk, batch.pk, **fields, no_names="1")
+    assert opened.people.count() == 1
+
+
 def test_the_sample_rows_are_masked_until_somebody_says_why(desk: Client, opened: Incident, list_file: Path) -> None:
     sent(desk, opened, list_file.read_bytes())
     batch = newest(opened)

@@ -197,6 +197,8 @@ def test_a_name_that_is_not_sure_is_left_unread(name: str) -> None:
          "- customer_number stated_country full_name - city postcode region street phone - language email"),
         ("id, Description, Email, Name, Delinquent, Card Name, Card Address Line1, Card Address City, Card Address State, Card Address Country, Card Address Zip",
          "customer_number - email full_name - - street city region billing_country postcode"),
+        ("MRN, PATIENT_LAST_NAME, PATIENT_FIRST_NAME, MEMBER_ID, HOME_PHONE, CELL_PHONE, PREF_LANG",
+         "customer_number family_name given_name - - phone language"),
     ],
 )  # fmt: skip
 def test_the_headers_of_common_exporters_are_known_as_they_write_them(names: str, ours: str) -> None:
@@ -236,6 +238,11 @@ def test_no_street_of_one_address_is_read_beside_the_town_of_another() -> None:
 def test_the_name_of_a_company_is_no_part_of_somebodys_name() -> None:
     names = "Account Name, First Name, Last Name"
     assert guess(names, "Example Ltd, Ann, Green", "Example Ltd, Bob, Gray") == ["", "given_name", "family_name"]
+
+
+def test_two_letters_may_be_a_state_or_a_street() -> None:
+    assert guess("ST, City", "WA, Seattle", "TX, Austin") == ["region", "city"]
+    assert guess("ST, City", "1 High Street, Seattle") == ["", "city"] and guess("ST") == [""]
 
 
 def test_what_a_reject_file_says_of_a_row_is_not_read_as_a_person() -> None:

@@ -90,3 +90,35 @@ def test_what_cannot_be_is_refused_with_the_way_out(
 
 def test_with_nothing_begun_there_is_nothing_to_resume(incident: Incident) -> None:
     assert run(incident.reference, "--resume") == ""
+
+
+NAMELESS = "Number,Customer ID,Who,email,stated_country\n1,C1,Anna Muster,anna@example.org,DE\n"
+
+
+def test_a_list_without_a_name_is_imported_only_by_somebody_who_knows_it(incident: Incident, tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text(NAMELESS)
+    assert "nobody on this list will have a name" in run(incident.reference, path, "--dry-run")
+    said = run(incident.reference, path, code=2)
+    assert "nobody on this list will have a name" in said and "--no-names" in said and not incident.people.exists()
+    assert "people 0" in run(incident.reference, path, "--no-names")
+    assert incident.people.count() == 1
+    assert "imported before; nothing was changed" in run(incident.reference, path)
+
+
+def test_a_name_that_is_said_needs_no_more(incident: Incident, tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text(NAMELESS)
+    run(incident.reference, path, "--map", "who=full_name")
+    assert incident.people.get().name_index is not None
+
+
+def test_an_imported_file_with_other_columns_is_refused_and_the_columns_are_named(incident: Incident, tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text(NAMELESS)
+    run(incident.reference, path, "--no-names")
+    said = run(incident.reference, path, "--map", "who=full_name", "--map", "number=person_id", code=2)
+    assert "was imported before, as list" in said and "nothing was changed" in said
+    assert "Column 1 was not read, now person_id; column 3 was not read, now full_name" in said and "another incident" in said
+    assert "imported before; nothing was changed" in run(incident.reference, path, "--map", "who=")
+    assert incident.people.count() == 1 and "Anna" not in said

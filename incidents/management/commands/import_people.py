@@ -41,6 +41,7 @@ class Command(OperatorCommand):
         parser.add_argument("--dates", choices=[*DATES, "ask"], help="what stands first in the dates of birth; ask = of each row")
         parser.add_argument("--source", default="", help="where the list comes from: its columns are remembered under this name")
         parser.add_argument("--elements", default="", help="what leaked of everybody on this list, with commas between")
+        parser.add_argument("--no-names", action="store_true", help="import a list although nobody on it has a name")
         parser.add_argument("--amendment", type=int, help="the open amendment that late-found people join")
         parser.add_argument("--newer", action="store_true", help="import a newer version of a list, its difference being seen")
         parser.add_argument("--dry-run", action="store_true", help="show columns and masked sample rows, store nothing")
@@ -62,7 +63,8 @@ class Command(OperatorCommand):
         elements = [name.strip() for name in options["elements"].split(",") if name.strip()]
         report = import_people(
             incident=found, path=file, author=author, elements=elements, amendment=_amendment(found, options["amendment"]),
-            progress=self._progress, judge=lambda changes: self._judge(changes, options["newer"]), **seen,
+            progress=self._progress, judge=lambda changes: self._judge(changes, options["newer"]),
+            no_names=options["no_names"], **seen,
         )  # fmt: skip
         return self._report(report)
 
@@ -104,6 +106,8 @@ class Command(OperatorCommand):
     def _show(self, seen: Look) -> None:
         for name, ours in seen.mapping.items():
             self.say(f"{name} = {ours or '(not read)'}")
+        if seen.file.nameless:
+            self.say(seen.file.nameless)
         if seen.file.hidden:
             self.say(seen.file.hidden)
         for number, cells in seen.samples:

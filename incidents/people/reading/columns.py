@@ -116,6 +116,8 @@ def _claim(name: str, header: Sequence[str], values: Mapping[str, list[str]]) ->
         ours = "email" if _mostly(values[name], _is_email) else "street"
     elif key in names.EMAIL_IF_SO and _mostly(values[name], _is_email):
         ours = "email"
+    elif key in names.REGION_IF_CODES and _mostly(values[name], _is_code):
+        ours = "region"
     elif key in names.NAME_OR_PART:
         ours = _kind_of_name(name, header, values)
     shape = SHAPES.get(ours)
@@ -152,6 +154,10 @@ def _mostly(values: Sequence[str], shape: Callable[[str], bool]) -> bool:
 
 def _is_email(text: str) -> bool:
     return "@" in text
+
+
+def _is_code(text: str) -> bool:
+    return len(text) == 2 and text.isalpha() and text.isupper()
 
 
 def _no_email(text: str) -> bool:

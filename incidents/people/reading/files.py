@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from incidents.people.reading.names import lacking
+from incidents.people.reading.names import NAMES, lacking
 from incidents.refusal import Refused
 
 LARGEST_FILE = 2 * 1024**3
@@ -93,6 +93,13 @@ class ListFile:
             return ""
         sheets = "1 hidden sheet" if self.hidden_sheets == 1 else f"{self.hidden_sheets} hidden sheets"
         return f"The workbook has {sheets}: not read. Show what is hidden; people who stand there alone need a list of their own."
+
+    @property
+    def nameless(self) -> str:
+        """What is said where no name is read; empty where one is. The lines of a reject file have the names of its people."""
+        if not self.columns or {*NAMES, "correction_of"} & {*self.columns}:
+            return ""
+        return "No column of a name is read: nobody on this list will have a name, and no letter can be addressed to one."
 
     @property
     def lacking(self) -> str:

@@ -20,7 +20,8 @@ KNOWN_COLUMNS = (
 DATES = {"date_of_birth_day_first": "day", "date_of_birth_month_first": "month"}
 #: All that may be said of a column.
 SAYABLE = (*KNOWN_COLUMNS, *DATES)
-NAMING = ("full_name", "given_name", "family_name", "customer_number")
+NAMES = ("full_name", "given_name", "family_name")
+NAMING = (*NAMES, "customer_number")
 REACHING = ("email", "street")
 #: A list has a column of each group, or nobody on it could be known or reached.
 REQUIRED = (NAMING, REACHING)
@@ -116,5 +117,6 @@ SIGN_UP_BESIDE = frozenset(_names(_KNOWN["sign_up_beside"]))
 CODES = tuple(_names(_KNOWN["codes"]))
 EMAIL_OR_STREET = frozenset(_names(_KNOWN["email_or_street"]))
 EMAIL_IF_SO = frozenset(_names(_KNOWN["email_if_so"]))
+REGION_IF_CODES = frozenset(_names(_KNOWN["region_if_codes"]))
 NAME_OR_PART = frozenset(_names(_KNOWN["name_or_part"]))
 _KNOWN_BY_VALUES = dict(zip(ASKED_OF_VALUES, (EMAIL_OR_STREET, EMAIL_IF_SO, NAME_OR_PART), strict=True))
