@@ -30,7 +30,7 @@ from incidents.people.deciding import (
     propose_rejection,
     refuse_rejection,
 )
-from incidents.people.decisions import AGAIN
+from incidents.people.decisions import AGAIN, NOTHING_DECIDED
 from incidents.people.importing import account
 from incidents.people.merging import keep_apart, merge_people
 from incidents.people.possible_laws import alike, depends, possible_laws, waits
@@ -174,6 +174,13 @@ def _decide(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequ
     return step(incident, entries, request)
 
 
+def _told(done: int, *words: str) -> str:
+    """How many were decided, in words. Raises Refused where nothing was: that is no success."""
+    if not done:
+        raise Refused(NOTHING_DECIDED)
+    return count(done, *words)
+
+
 def _hold(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
     done = hold(
         incident=incident,
@@ -182,7 +189,7 @@ def _hold(incident: Incident, entries: QuerySet[QueueEntry], request: HttpReques
         reason=posted(request, "reason"),
         author=officer(request),
     )
-    return f"{count(done, 'entry', 'entries')} held until {posted(request, 'until')}. Their deadlines run on."
+    return f"{_told(done, 'entry', 'entries')} held until {posted(request, 'until')}. Their deadlines run on."
 
 
 def _day(text: str) -> date:
@@ -194,7 +201,7 @@ def _day(text: str) -> date:
 
 def _accept(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
     done = accept(incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request))
-    return f"{count(done, 'entry', 'entries')} accepted as they stand."
+    return f"{_told(done, 'entry', 'entries')} accepted as they stand."
 
 
 def _residence(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
@@ -205,7 +212,7 @@ def _residence(incident: Incident, entries: QuerySet[QueueEntry], request: HttpR
         reason=posted(request, "reason"),
         author=officer(request),
     )
-    return f"{count(done, 'entry', 'entries')}: the residence is set. Assess the law again."
+    return f"{_told(done, 'entry', 'entries')}: the residence is set. Assess the law again."
 
 
 def _only(entries: QuerySet[QueueEntry], what: str) -> QueueEntry:
@@ -229,12 +236,12 @@ def _address(incident: Incident, entries: QuerySet[QueueEntry], request: HttpReq
 
 def _one(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
     done = merge_people(incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request))
-    return f"{count(done, 'person', 'people')} merged. Each merge can be taken back."
+    return f"{_told(done, 'person', 'people')} merged. Each merge can be taken back."
 
 
 def _two(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
     done = keep_apart(incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request))
-    return f"{count(done, 'entry', 'entries')}: they are two people, and are not asked about again."
+    return f"{_told(done, 'entry', 'entries')}: they are two people, and are not asked about again."
 
 
 def _fields(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
@@ -255,22 +262,22 @@ def _representative(incident: Incident, entries: QuerySet[QueueEntry], request: 
 
 def _safe(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
     done = confirm_safe(incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request))
-    return f"{count(done, 'entry', 'entries')}: e-mail is safe, said by you; nothing goes by post."
+    return f"{_told(done, 'entry', 'entries')}: e-mail is safe, said by you; nothing goes by post."
 
 
 def _propose(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
     done = propose_rejection(incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request))
-    return f"{count(done, 'rejection')} proposed; a second person has to confirm."
+    return f"{_told(done, 'rejection')} proposed; a second person has to confirm."
 
 
 def _again(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
     done = propose_again(incident=incident, entries=entries, author=officer(request))
-    return f"{count(done, 'rejection')} proposed for the reason that was given before; a second person has to confirm."
+    return f"{_told(done, 'rejection')} proposed for the reason that was given before; a second person has to confirm."
 
 
 def _confirm(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
     done = confirm_rejection(incident=incident, entries=entries, author=officer(request))
-    return f"{count(done, 'rejection')} confirmed by you as the second person."
+    return f"{_told(done, 'rejection')} confirmed by you as the second person."
 
 
 def _refuse(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:

@@ -22,6 +22,9 @@ from incidents.people.taken_back import go_along
 from incidents.visible import visible
 
 UNDECIDED = (QueueStatus.OPEN, QueueStatus.REJECTION_PROPOSED)
+NOTHING_DECIDED = (
+    "Nothing was decided: of these entries none waits for this answer any more, or none can have it. Look at the queue again."
+)
 WAITING = (QueueStatus.OPEN, QueueStatus.HELD)
 #: Notes beside people of a frozen register, of what came too late for it; answering one changes nothing that was signed.
 LATER = "a later list says more, or otherwise, than the record that was signed"

@@ -347,6 +347,10 @@ def test_the_queues_are_shown_and_decided_from_the_command_line(
     call_command("decide", asked.reference, "state_unknown", "residence", "--to", "US-WA", *by)
     call_command("decide", asked.reference, "next_of_kin", "hold", "--until", LATER.isoformat(), "--person", "dora", *by)
     call_command("decide", asked.reference, "row", "reject", *by)
+    assert "Nothing was decided" not in capsys.readouterr().out
+    call_command("decide", asked.reference, "row", "reject", *by)
+    told = capsys.readouterr().out
+    assert "Nothing was decided" in told and "0 entries" not in told
     call_command("decide", asked.reference, "row", "confirm", "--as", "counsel")
     assert "1 still need a decision" in capsys.readouterr().out
     assert (status(asked, "anna"), status(asked, "dora"), account(incident=asked).rejected) == ("clear", "held", 1)

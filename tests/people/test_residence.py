@@ -217,7 +217,7 @@ def test_what_is_no_iso_code_becomes_a_question(text: str, column: str) -> None:
     ("word", "possible"),
     [
         ("UK", ("GB",)), ("England", ("GB",)), ("Schottland", ("GB",)), ("Écosse", ("GB",)), ("America", ("US",)), ("U.K.", ("GB",)),
-        ("PRC", ("CN",)), ("KSA", ("SA",)), ("Nippon", ("JP",)),
+        ("Nippon", ("JP",)), ("D", ("DE",)), ("A", ("AT",)), ("KKTC", ("CY",)),
         ("Georgia", ("US-GA", "GE")), ("GÉORGIE", ("US-GA", "GE")), ("EL", ("GR",)), ("Holland", ("NL",)), ("Korea", ("KR", "KP")),
         ("Congo", ("CG", "CD")), ("Jersey", ("JE", "US-NJ")), ("California", ("US-CA",)), ("NY", ("US-NY",)), ("wa", ("US-WA",)),
         ("Washington", ("US-WA", "US-DC")), ("Ontario", ("CA-ON",)), ("QC", ("CA-QC",)), ("Dubai", ("AE",)), ("DIFC", ("AE",)),
@@ -235,6 +235,8 @@ def test_a_word_that_is_not_sure_is_asked_with_what_it_may_mean(word: str, possi
 @pytest.mark.parametrize(
     ("word", "place"),
     [
+        ("UAE", "AE"), ("U.A.E.", "AE"), ("BAE", "AE"), ("VAE", "AE"), ("KSA", "SA"), ("PRC", "CN"), ("BRD", "DE"),
+        ("France métropolitaine", "FR"), ("FRANCE (Métropolitaine)", "FR"),
         ("USA", "US"), ("U.S.A.", "US"), ("u.s.a.", "US"), ("U.S.", "US"), ("FRA", "FR"), ("deu", "DE"), ("GBR", "GB"), ("CHE", "CH"),
         ("REU", "FR-974"), ("PRI", "US-PR"), ("Hong Kong SAR", "HK"), ("Viet Nam", "VN"), ("Republic of Korea", "KR"),
         ("Korea, Republic of", "KR"), ("Korea (Democratic People's Republic of)", "KP"), ("Iran (Islamic Republic of)", "IR"),

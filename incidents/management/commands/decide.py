@@ -15,6 +15,7 @@ from incidents.models import Incident, QueueEntry
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.models.refusal import Refused
 from incidents.people import deciding, merging, representing
+from incidents.people.decisions import NOTHING_DECIDED
 
 #: Step -> what it does, and the option that it needs beside the reason.
 STEPS: dict[str, tuple[Callable[..., int], str]] = {
@@ -54,7 +55,8 @@ class Command(OperatorCommand):
         if given["person"]:
             entries = entries.filter(person__reference=given["person"])
         done = _decide(found, entries, step, user_named(user), given)
-        self.say(f"{done} entries decided: {step}. {deciding.undecided(incident=found).count()} still need a decision.")
+        told = f"{done} entries decided: {step}." if done else NOTHING_DECIDED
+        self.say(f"{told} {deciding.undecided(incident=found).count()} still need a decision.")
 
     def _show(self, incident: Incident, kind: str | None) -> None:
         counts = incident.queue.values("kind", "status").annotate(n=Count("pk")).order_by("kind", "status")
