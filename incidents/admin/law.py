@@ -211,13 +211,16 @@ def risk_found(incident: Incident) -> tuple[str, Finding] | None:
 def law(request: HttpRequest, incident_id: int) -> HttpResponse:
     """Every jurisdiction of the incident."""
     incident = incident_of(incident_id)
+    found = laws(incident=incident, zone=incident.facts.facts["zone"])
     return page(
         request,
         "law",
         title="What the law asks",
         incident=incident,
         tab="law",
-        laws=grouped(laws(incident=incident, zone=incident.facts.facts["zone"])),
+        laws=grouped(found),
+        # Asked before anybody is on the list, the law answers about authorities alone.
+        without_people=[duty for law in found if not law.to_people for duty in law.duties],
         risk=risk_found(incident),
         standing=standing(incident=incident),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from math import inf
@@ -17,6 +17,7 @@ from django.utils.text import slugify
 
 from incidents.admin.items import Item, Step, cut
 from incidents.admin.moments import shown
+from incidents.admin.reports import ADDRESSEES, stage_of
 from incidents.admin.running import Running
 from incidents.admin.shell import count
 from incidents.admin.two_people import proposals
@@ -28,7 +29,7 @@ from incidents.models.duties import Handling
 from incidents.models.letters import ApprovalKind
 from incidents.models.people import QueueStatus
 
-SHOWN_ITEMS = 6
+SHOWN_ITEMS, LATE_SHOWN = 6, 4
 EXCEPTIONS = (
     MessageState.IN_DOUBT,
     MessageState.NEEDS_OTHER_CHANNEL,
@@ -169,16 +170,26 @@ class Overview:
     @cached_property
     def due(self) -> list[Item]:
         """What is due next, the earliest first: authorities not told yet, letters not sent yet, held people."""
-        found = [*self._authorities_due(), *self._letters_due(), *self._held_due()]
+        authorities = [item for item in self._authorities_due if not _is_late(item)]
+        found = [*authorities, *self._letters_due(), *self._held_due()]
         return cut(sorted(found, key=_left), SHOWN_ITEMS, self._url("law"))
 
-    def _authorities_due(self) -> Iterable[Item]:
+    @cached_property
+    def _authorities_due(self) -> list[Item]:
+        return list(self._reports_due())
+
+    @property
+    def overdue(self) -> list[Item]:
+        """Reports to authorities whose date is over and that are not filed, the longest first."""
+        return sorted((item for item in self._authorities_due if _is_late(item)), key=_left)
+
+    def _reports_due(self) -> Iterable[Item]:
         for duty in self.duties:
-            stage = _stage(duty)
+            stage = stage_of(duty)
             if duty["addressee"] != "person" and duty["owed"] != "no" and stage:
                 # The clock of a question runs too: the finding may come on the last day.
                 unsure = " (if the finding asks for it)" if duty["owed"] == "ask" else ""
-                text = f"{duty['jurisdiction']}: {stage[0]} the {_ADDRESSEES[duty['addressee']]}{unsure}"
+                text = f"{duty['jurisdiction']}: {stage[0]} the {ADDRESSEES[duty['addressee']]}{unsure}"
                 yield self._due_item({**duty, "due_at": stage[1]}, text, "desk")
 
     def _letters_due(self) -> Iterable[Item]:
@@ -205,7 +216,18 @@ class Overview:
     @cached_property
     def stuck(self) -> list[Item]:
         """What does not move by itself."""
-        return [item for item in (self._stale(), self._blocked(), *self.running.stuck()) if item]
+        late = [replace(item, text=f"Overdue, {item.text}") for item in self.overdue]
+        shown_late = cut(late, LATE_SHOWN, self._authorities_link)
+        return [item for item in (self._stale(), self._blocked(), *shown_late, *self.running.stuck()) if item]
+
+    @property
+    def _authorities_link(self) -> str:
+        return self._url("desk") + "#authorities-h"
+
+    def _overdue_due(self) -> Iterable[Item]:
+        if self.overdue:
+            number = count(len(self.overdue), "report to an authority is", "reports to authorities are")
+            yield Item(f"{number} overdue: hand in, and record the filing with the reasons for the delay", self._authorities_link)
 
     def _stale(self) -> Item | None:
         return None if self.standing.sound else Item(f"Stale: {self.standing.counts}", self.stale_link)
@@ -220,6 +242,7 @@ class Overview:
         found = [*self._stale_due(), *self._findings_due(), *self._queue_due(), *self.running.to_sign()]
         # What was proposed about somebody stops nothing else; only a proposed rejection keeps a register from its freeze.
         next_act = None if found or self.open_entries else self._next_act()
+        found = [*self._overdue_due(), *found]
         proposed = proposals(incident=self.incident, user=self.user)
         return [*found, *proposed, *(item for item in (next_act, self.running.to_freeze()) if item)]
 
@@ -333,13 +356,6 @@ class Overview:
         return Step(name, state, line, self._url(link))
 
 
-_ADDRESSEES = {
-    "regulator": "authority",
-    "bureaus": "consumer reporting agencies",
-    "media": "media",
-    "controller": "controller",
-    "clients": "clients",
-}
 QUESTIONS = {
     "risk": "How high is the risk?",
     "misuse_likely": "Is misuse likely?",
@@ -369,12 +385,9 @@ def _sending(states: set[str], pending: bool) -> str:
     return _state(done and not pending, CampaignState.DISPATCHING in states)
 
 
+def _is_late(item: Item) -> bool:
+    return item.moment is not None and item.moment.tone == "late"
+
+
 def _left(item: Item) -> float:
     return item.moment.left_seconds if item.moment else inf
-
-
-def _stage(duty: dict[str, Any]) -> tuple[str, Any] | None:
-    """Which report to an authority comes next: the first, then those further ones that have a date."""
-    later = (("second report to", duty["second_due_at"]), ("final report to", duty["final_due_at"]))
-    stages = [("tell", duty["due_at"]), *(stage for stage in later if stage[1])]
-    return stages[duty["filed"]] if duty["filed"] < len(stages) else None

@@ -1,0 +1,38 @@
+"""What an authority should have been told by now is overdue and must be done; a law asked without people was asked."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from incidents.admin.overview import Overview
+from incidents.models import Incident
+from incidents.people.assessing import assess_incident, record_filing
+from tests.admin.case import at
+from tests.changes import amend
+from tests.conftest import NOW
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_report_whose_date_is_over_is_overdue_and_to_be_done_until_it_is_filed(case: Incident, officer: User) -> None:
+    view = Overview(incident=case, user=officer)
+    assert any(item.text.startswith("Overdue, FR: tell the authority") for item in view.stuck)
+    assert not any("tell the authority" in item.text for item in view.due)
+    [line] = [item for item in view.decide if "overdue" in item.text]
+    assert line.text.startswith("2 reports to authorities are overdue") and line.link == at("desk", case.pk) + "#authorities-h"
+    told = case.obligations.get(jurisdiction="FR", addressee="regulator", superseded=False)
+    record_filing(obligation=told, filed_at=NOW, reference="CNIL-1", author=officer, reason_for_delay="found late")
+    view = Overview(incident=case, user=officer)
+    assert not any("FR" in item.text for item in view.stuck)
+    assert any(item.text.startswith("1 report to an authority is overdue") for item in view.decide)
+
+
+def test_the_law_page_says_what_the_law_answered_without_people(desk: Client, opened: Incident, officer: User) -> None:
+    assert "the law has not been asked" in desk.get(at("law", opened.pk)).content.decode()
+    amend(opened, officer, based_in="FR")
+    assess_incident(incident=opened, author=officer)
+    page = desk.get(at("law", opened.pk)).content.decode()
+    assert "has not been asked" not in page and "answered about authorities alone" in page
+    assert 'id="bare-h"' in page and at("jurisdiction", opened.pk, "FR") in page
