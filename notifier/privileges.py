@@ -33,10 +33,10 @@ django_content_type                   s     -      -         -        -
 django_session                        siud  -      -         -        -    # who is signed in
 django_admin_log                      si    -      -         -        -
 auth_user                             sc    -      -         o        o    # made by the owner only (`sign_in`); authors by name
-auth_group                            s     -      -         -        -
+auth_group                            s     -      -         s        -    # who only reads: nothing is done in their name
 auth_group_permissions                s     -      -         -        -
 auth_permission                       s     -      -         -        -
-auth_user_groups                      s     -      -         -        -
+auth_user_groups                      s     -      -         s        -
 auth_user_user_permissions            s     -      -         -        -
 
 incidents_incident                    siu   s      -         sl       o    # web re-wraps its key; the importer locks

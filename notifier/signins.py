@@ -9,9 +9,10 @@ import json
 import secrets
 from pathlib import Path
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 
 from incidents.acting import acting_as
+from incidents.only_reading import GROUP
 from notifier.embedded import write_private
 
 ROLES = ("officer", "counsel")
@@ -38,6 +39,12 @@ def ensure_users(passwords: dict[str, str]) -> dict[str, User]:
     """The users of the demo, with these passwords, made as the owner; staff who may use the desk."""
     with acting_as("owner"):
         return _ensure_users(passwords)
+
+
+def let_only_read(user: User) -> None:
+    """From now on this user may look and do nothing. There is no way back: what a name may do is what the log reads it as."""
+    with acting_as("owner"):
+        user.groups.add(Group.objects.get_or_create(name=GROUP)[0])
 
 
 def ensure_players() -> dict[str, User]:

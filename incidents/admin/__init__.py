@@ -53,8 +53,8 @@ class IncidentAdmin(IncidentModelAdmin):
         return self.has_view_permission(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """All staff may open an incident, by the desk's own form."""
-        return self.has_view_permission(request)
+        """All staff who may act may open an incident, by the desk's own form."""
+        return self.has_view_permission(request) and not getattr(request, "only_reads", False)
 
     def has_change_permission(self, request: HttpRequest, obj: Incident | None = None) -> bool:
         """Facts are amended in versions, never edited here."""

@@ -1,4 +1,4 @@
-"""No post ends on a blank page: whoever has no session, an old form or a wrong address is told so, with the way back.
+"""No post ends on a blank page: whoever has no session, no right, an old form or a wrong address is told so, with the way back.
 
 What was posted without a session, or from a form of before the last sign-in, is not done; nobody should have to guess that.
 """
@@ -13,9 +13,11 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from incidents.models import Incident
+from incidents.only_reading import REFUSED, only_reads
 
 Response = Callable[[HttpRequest], HttpResponse]
 #: In the address of the sign-in page: somebody posted without a session. It says nothing about who or what.
@@ -32,6 +34,8 @@ ONLY_SENT = (
     "This address takes what a form sends, and shows nothing by itself. Nothing was done.",
     "Go back to the page with the form, look whether what you wanted is done already, and send it from there if not.",
 )
+#: What somebody who only reads may send: the evidence bundle names nobody, and is what an auditor comes for.
+FOR_READERS = frozenset({"bundle"})
 ONLY_SHOWN = ("This address only shows a page; nothing can be sent to it. Nothing was done.",)
 
 
@@ -42,7 +46,8 @@ class WaysBack:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Fill the blank answer to a method that an address does not take."""
+        """Tell templates who only reads, and fill the blank answer to a method that an address does not take."""
+        request.only_reads = SimpleLazyObject(lambda: only_reads(request.user))  # type: ignore[attr-defined]
         response = self.get_response(request)
         if response.status_code != 405 or not request.path.startswith(reverse("admin:index")):
             return response
@@ -52,10 +57,12 @@ class WaysBack:
         return words
 
     def process_view(self, request: HttpRequest, *_: Any) -> HttpResponseBase | None:
-        """Django would lead back to the address of the post, which shows nothing, and would not say that nothing was done."""
-        if request.method != "POST" or not _of_the_desk(request) or admin.site.has_permission(request):
+        """Refuse a post by nobody who may act. Django would lead back to the act, and would not say that nothing was done."""
+        if request.method != "POST" or not _of_the_desk(request):
             return None
-        return _sign_in(request)
+        if not admin.site.has_permission(request):
+            return _sign_in(request)
+        return _only_reading(request) if only_reads(request.user) else None
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -133,3 +140,11 @@ def _sign_in(request: HttpRequest) -> HttpResponse:
     """The sign-in page, which says that nothing was done; a session that is not staff's has not ended."""
     asked = {"next": way_back(request)} | ({} if request.user.is_authenticated else {ENDED: "1"})
     return redirect(f"{reverse('admin:login')}?{urlencode(asked)}")
+
+
+def _only_reading(request: HttpRequest) -> HttpResponse | None:
+    """403 in words, whatever is posted, but for one's own password and what readers may take."""
+    match = request.resolver_match
+    if request.path == reverse("admin:password_change") or (match is not None and match.url_name in FOR_READERS):
+        return None
+    return in_words(request, REFUSED, "Nothing was done.", title="This was not done", status=403)

@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand
 from incidents.audit.log import TreeWentBack
 from incidents.models import Campaign, Incident, Message
 from incidents.models.refusal import Refused
+from incidents.only_reading import only_reads
 
 FAILED, BAD_INPUT = 1, 2
 #: Users as authors: most roles in the database may not read passwords.
@@ -82,10 +83,12 @@ def message_of(campaign: Campaign, person_ref: str) -> Message:
 
 
 def user_named(name: str) -> User:
-    """The active user of a name. Raises Refused."""
+    """The active user of a name, who may act. Raises Refused."""
     found = NAMES.filter(username=name, is_active=True).first()
     if found is None:
         raise Refused(f"There is no active user '{name}'. 'manage.py sign_in {name}' makes one.")
+    if only_reads(found):
+        raise Refused(f"'{name}' only reads (sign_in --read-only): nothing is done in this name. Name somebody who may act.")
     return found
 
 

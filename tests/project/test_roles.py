@@ -23,6 +23,8 @@ ACTIONS: dict[str, tuple[str, frozenset[str]]] = {
     "see which migrations are applied": ("SELECT name FROM django_migrations", EVERYBODY),
     "read passwords": ("SELECT password FROM auth_user", WEB),
     "read the names of authors": ("SELECT username FROM auth_user", WEB | IMPORTER | AUDITOR),
+    "see who only reads": ("SELECT group_id FROM auth_user_groups", WEB | IMPORTER),
+    "let somebody act who only reads": ("DELETE FROM auth_user_groups WHERE false", frozenset()),
     "make a user": ("INSERT INTO auth_user DEFAULT VALUES", frozenset()),
     "make somebody staff": ("UPDATE auth_user SET is_staff = true WHERE false", frozenset()),
     "let somebody in again": ("UPDATE auth_user SET is_active = true WHERE false", frozenset()),
