@@ -22,6 +22,8 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     # The admin's first page, with a card for each incident; its other pages follow.
     path("admin/", admin.site.admin_view(board), name="board"),
+    # The admin's page of one section would be the first page without its cards.
+    path("admin/incidents/", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/password_change/", admin.site.admin_view(own_password)),
     path("admin/", admin.site.urls),
 ]

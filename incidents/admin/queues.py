@@ -277,7 +277,9 @@ def _again(incident: Incident, entries: QuerySet[QueueEntry], request: HttpReque
 
 def _confirm(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
     done = confirm_rejection(incident=incident, entries=entries, author=officer(request))
-    return f"{_told(done, 'rejection')} confirmed by you as the second person."
+    if not done:  # the second of two clicks, which waited for the first
+        raise Refused("Nothing is left to confirm here: it was decided a moment ago, perhaps by your own first click.")
+    return f"{count(done, 'rejection')} confirmed by you as the second person."
 
 
 def _refuse(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:

@@ -150,6 +150,17 @@ def test_a_rejection_is_refused_by_the_second_person_and_taken_back_by_the_first
         assert case.queue.get(kind=kind).status == QueueStatus.OPEN
 
 
+def test_the_second_of_two_clicks_does_not_say_that_none_was_confirmed(
+    desk: Client, case: Incident, counsel: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = QueueKind.ADDRESS
+    posted(desk, "decide", case.pk, kind, scope="all", do="propose", reason="a test row")
+    monkeypatch.setattr("incidents.admin.queues.confirm_rejection", lambda **_: 0)  # it waited for the first, which took all
+    confirm = {"scope": "all", "do": "confirm", "status": QueueStatus.REJECTION_PROPOSED}
+    told = posted(signed_in(counsel), "decide", case.pk, kind, **confirm)
+    assert "decided a moment ago" in told and "0 rejections" not in told
+
+
 def test_a_finding_without_a_reason_is_refused_and_one_with_it_asks_the_law_again(desk: Client, case: Incident) -> None:
     before = case.findings.count()
     assert "reason" in posted(desk, "find", case.pk, key="misuse_likely", value="no", reason="")

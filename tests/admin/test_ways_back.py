@@ -133,3 +133,13 @@ def test_a_page_that_is_not_there_leads_back(desk: Client, officer: User, opened
     assert signed_in(officer).get("/admin/nowhere/").status_code == 404
     stranger = Client().get("/nowhere/")
     assert stranger.status_code == 404 and "Log out" not in words(stranger)
+
+
+def test_the_page_of_the_section_is_the_one_with_the_incidents(desk: Client, opened: Incident) -> None:
+    page = desk.get("/admin/incidents/", follow=True)
+    assert page.redirect_chain == [("/admin/", 302)] and "There is no incident yet" not in page.content.decode()
+
+
+def test_who_signs_out_reads_what_goes_on_without_them(desk: Client) -> None:
+    body = desk.post("/admin/logout/").content.decode()
+    assert "You are signed out" in body and "quality time" not in body
