@@ -21,8 +21,8 @@ from incidents.people.later import MARKED, MARKS
 IN_DANGER = f"""
 SELECT person_id AS person FROM incidents_queueentry
 WHERE incident_id = (SELECT incident_id FROM incidents_campaign WHERE id = %(campaign)s)
-  AND status IN ('open', 'rejection_proposed')
-  AND (reason LIKE '{MARKED.replace("'", "''")}%%' OR kind IN ({", ".join(f"'{kind}'" for kind in sorted(OF_FLAGS))}))
+  AND status IN ('open', 'rejection_proposed') AND kind IN ('data', {", ".join(f"'{kind}'" for kind in sorted(OF_FLAGS))})
+  AND (kind <> 'data' OR reason LIKE '{MARKED.replace("'", "''")}%%')
 UNION SELECT other_id FROM incidents_queueentry
 WHERE incident_id = (SELECT incident_id FROM incidents_campaign WHERE id = %(campaign)s)
   AND status IN ('open', 'rejection_proposed') AND kind = 'match_conflict' AND reason LIKE '%%{MARKS}%%'"""  # noqa: S608

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from incidents.law.pack import load_packs
 from incidents.models import Campaign, Message, MessageState, QueueEntry
@@ -101,8 +101,10 @@ def undecided_of(*, campaign: Campaign) -> QuerySet[QueueEntry]:
 
     Beside the notes: whether somebody of a list is one of them, and what a merge asks of them since.
     """
-    unsent = Message.objects.filter(campaign=campaign, phase__in=(WAITING, MessageState.HELD)).values("entry__person")
+    # Asked of each entry, which are few, and not the other way round: a register may have a million lines.
+    unsent = Message.objects.filter(campaign=campaign, phase__in=(WAITING, MessageState.HELD))
+    own, other = (Exists(unsent.filter(entry__person=OuterRef(name))) for name in ("person", "other"))
     doubt = Q(kind=QueueKind.MATCH_CONFLICT)
-    about = Q(person__in=unsent) & (Q(reason__startswith=LATER) | Q(kind__in=[*OF_FLAGS, *RESIDENCE_KINDS]) | doubt)
+    about = Q(reason__startswith=LATER) | Q(kind__in=[*OF_FLAGS, *RESIDENCE_KINDS]) | doubt
     entries = QueueEntry.objects.filter(incident=campaign.incident_id, status__in=UNDECIDED)
-    return entries.filter(about | (doubt & Q(other__in=unsent)))
+    return entries.filter((about & Q(own)) | (doubt & Q(other)))
