@@ -9,6 +9,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 
+from incidents.people.fillers import is_filler, is_filler_number, is_no_name
+from incidents.people.person_facts import birth_date
+from incidents.record import PersonFields
+
 #: Left out, for a space is as often missing as an apostrophe: those of keyboards, of printers, and letters that look like one.
 APOSTROPHES = "'`´‘’‛ʹʼʻ＇"
 #: As good as a space: hyphens, dashes, and the point behind an initial.
@@ -74,3 +78,26 @@ def as_indexed_before(address: str) -> str:
     """For finding people of lists that were imported when the case of a local part still counted; their index stays as it is."""
     local, _, domain = address.rpartition("@")
     return f"{local}@{domain.lower()}"
+
+
+def match_values(fields: PersonFields) -> dict[str, str]:
+    """The normalised values by which people are matched, by blind index; '' where one is missing. Of the addresses, the first.
+
+    A filler is no value: strangers of one name who were all 'born' on 1900-01-01 are not one person, nor those called 'N/A'.
+    """
+    name, day = normal_name(fields.full_name), birth_date(fields.date_of_birth) if fields.date_of_birth else None
+    # However a list writes the day, it is the same.
+    by_birth = f"{name}|{day}" if name and day and not is_no_name(fields.full_name) else ""
+    home = bool(by_birth and fields.street and fields.postcode) and not is_filler(fields.street)
+    return {
+        "customer": "" if is_filler_number(fields.customer_number) else fields.customer_number,
+        "email": normal_address(fields.emails[0]) if fields.emails else "",
+        "name": name,
+        "name_birth": by_birth,
+        "address": f"{name}|{normal_name(fields.street)}|{normal_name(fields.postcode).replace(' ', '')}|{day}" if home else "",
+    }
+
+
+def match_addresses(fields: PersonFields) -> tuple[str, ...]:
+    """All e-mail addresses of a person as they are matched."""
+    return tuple(dict.fromkeys(normal_address(address) for address in fields.emails))

@@ -13,11 +13,11 @@ from typing import Any
 
 from incidents.models import ImportBatch
 from incidents.people import joining
+from incidents.people.compared import match_addresses, match_values
 from incidents.people.decisions import AGAIN
 from incidents.people.knowing import tie_to_people
 from incidents.people.likeness import TIERS, link_rows
 from incidents.people.returned import replace_corrected, take_corrections
-from incidents.people.rows import match_addresses, match_values
 from incidents.people.staged import MINOR, OF_KIND, STAGED
 from incidents.people.staged_rows import STAGED_ROW, StagedRow, keep_rows, open_rows, pages, rows_of
 from incidents.record import PersonFields

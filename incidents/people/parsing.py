@@ -25,7 +25,8 @@ from typing import Any, BinaryIO
 from incidents.people import reading
 from incidents.people.blockwise import Blockwise, Ready, lines
 from incidents.people.come_back import ComeBack
-from incidents.people.rows import Expected, Prepared, Preparer, match_values
+from incidents.people.compared import match_values
+from incidents.people.rows import Expected, Prepared, Preparer
 
 #: Different kinds of people (residence, elements, flags ...) that are remembered before their numbers start anew.
 MOST_PROFILES = 20_000

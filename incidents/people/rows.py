@@ -17,15 +17,13 @@ from incidents.people import postal, residence
 from incidents.people.addresses import AddressProblem, check_address, placeholder_problem
 from incidents.people.answers import FLAG_OF, read_answers
 from incidents.people.asking import ask_place
-from incidents.people.compared import normal_address, normal_name
 from incidents.people.date_forms import in_form
-from incidents.people.fillers import is_filler, is_filler_number, is_no_name, is_no_number
+from incidents.people.fillers import is_no_name, is_no_number
 from incidents.people.inert import unprotected
 from incidents.people.person_facts import (
     ANSWERED_BY,
     Expected,
     Exposed,
-    birth_date,
     foreign_numbers,
     minor_by_age,
     read_birth,
@@ -383,26 +381,3 @@ def _stand_in(row: Row, problems: list[Problem]) -> tuple[str, str, str]:
     answered = ANSWERED_BY[found[0] if all(found) else ""]
     problems[:] = [*(problem for problem in problems if problem.kind not in answered), *doubts]
     return found
-
-
-def match_values(fields: PersonFields) -> dict[str, str]:
-    """The normalised values by which people are matched, by blind index; '' where one is missing. Of the addresses, the first.
-
-    A filler is no value: strangers of one name who were all 'born' on 1900-01-01 are not one person, nor those called 'N/A'.
-    """
-    name, day = normal_name(fields.full_name), birth_date(fields.date_of_birth) if fields.date_of_birth else None
-    # However a list writes the day, it is the same.
-    by_birth = f"{name}|{day}" if name and day and not is_no_name(fields.full_name) else ""
-    home = bool(by_birth and fields.street and fields.postcode) and not is_filler(fields.street)
-    return {
-        "customer": "" if is_filler_number(fields.customer_number) else fields.customer_number,
-        "email": normal_address(fields.emails[0]) if fields.emails else "",
-        "name": name,
-        "name_birth": by_birth,
-        "address": f"{name}|{normal_name(fields.street)}|{normal_name(fields.postcode).replace(' ', '')}|{day}" if home else "",
-    }
-
-
-def match_addresses(fields: PersonFields) -> tuple[str, ...]:
-    """All e-mail addresses of a person as they are matched."""
-    return tuple(dict.fromkeys(normal_address(address) for address in fields.emails))

@@ -20,9 +20,10 @@ import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
 from incidents.people import reading
+from incidents.people.compared import match_values
 from incidents.people.reading import FileAsked, FileRefused
 from incidents.people.reading.container import LARGEST_UNPACKED, MOST_MEMBERS
-from incidents.people.rows import Expected, Preparer, match_values
+from incidents.people.rows import Expected, Preparer
 from tests.people.reads import read, refusal, refused
 from tests.people.workbooks import (
     HEADER,

@@ -16,9 +16,10 @@ from incidents.letters.language import clean_value
 from incidents.letters.wording import choose_language
 from incidents.models import Incident
 from incidents.people.asking import told_by
+from incidents.people.compared import match_values
 from incidents.people.importing import account
 from incidents.people.questions import Problem
-from incidents.people.rows import Expected, Prepared, match_values, prepare
+from incidents.people.rows import Expected, Prepared, prepare
 from incidents.record import PersonFields
 from incidents.vault import Vault, mask
 from tests.conftest import CLAIRE
