@@ -49,7 +49,7 @@ from incidents.visible import has_unseen, visible
 
 __all__ = [
     "FLAGS", "FLAG_QUESTIONS", "RESIDENCE_QUESTIONS", "Expected", "Prepared", "Preparer", "Problem", "can_be_posted",
-    "match_addresses", "match_values", "prepare",
+    "prepare",
 ]  # fmt: skip
 
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85]")
