@@ -34,7 +34,8 @@ KNOWN = f"(p.status <> 'rejected' OR p.id IN ({EXCLUSIONS}))"
 ANYBODY = """
 SELECT EXISTS (SELECT FROM incidents_affectedperson WHERE incident_id = %(incident)s), (SELECT count(*) > 1000 FROM staging)"""
 TABLES = """
-DROP TABLE IF EXISTS pg_temp.tie, pg_temp.chosen, pg_temp.apart, pg_temp.namesake, pg_temp.common, pg_temp.question, pg_temp.back;
+DROP TABLE IF EXISTS pg_temp.tie, pg_temp.chosen, pg_temp.apart, pg_temp.namesake, pg_temp.common, pg_temp.question, pg_temp.back,
+  pg_temp.either;
 CREATE TEMP TABLE back (number int, person bigint) ON COMMIT DROP;
 CREATE TEMP TABLE tie (tier int, number int, person bigint) ON COMMIT DROP"""
 SAME_NAME = "coalesce(p.name_index, '') = coalesce(s.name_index, '')"

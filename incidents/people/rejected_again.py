@@ -1,7 +1,8 @@
 """People of a list who look like somebody whom two people rejected before: asked about, with what was decided then.
 
 Whoever was rejected as nobody of the incident is nobody's match: a later row that fits them is a person of its own, who waits
-until somebody says that they are one after all, or two people reject them again. For those excluded see `knowing`.
+until somebody says that they are one after all, or two people reject them again; also where it fits somebody living as well,
+by nothing that is theirs alone. For those excluded see `knowing`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from incidents.audit.actions import Action
 from incidents.models import ImportBatch, Incident, QueueEntry
 from incidents.models.people import QueueStatus
 from incidents.people.decisions import AGAIN, EXCLUSIONS, WAITING, DecisionRefused, log, take, write
-from incidents.people.likeness import FREE
+from incidents.people.likeness import FREE, PLACE
 from incidents.people.staged import STAGED
 
+#: Somebody who is known may be whom the row means, beside whoever was rejected.
+MAY_BE = "fits this person, and somebody whom two people rejected"
 #: How many are named.
 NAMED = 20
 #: SQL: whoever two people rejected as nobody of the incident. Few are ever rejected.
@@ -42,6 +45,18 @@ INSERT INTO back SELECT number, person FROM (SELECT number, person FROM tie UNIO
 JOIN ({REJECTED}) x ON x.id = t.person;
 DELETE FROM tie USING ({REJECTED}) x WHERE x.id = person;
 DELETE FROM doubt USING ({REJECTED}) x WHERE x.id = person"""  # noqa: S608
+#: A row that fits a living person as well, by less than that one's own number or reference, may be either: it goes to nobody. It
+#: does go to whoever was asked about for this very reason and accepted: a person after all.
+EITHER = f"""
+CREATE TEMP TABLE either ON COMMIT DROP AS
+WITH torn AS (SELECT DISTINCT coalesce(s.keeper, s.number) AS root, b.person FROM back b JOIN staging s USING (number)),
+  fits AS (SELECT s.number, g.root, g.person FROM torn g JOIN staging s ON coalesce(s.keeper, s.number) = g.root)
+SELECT DISTINCT t.number, t.person FROM fits f JOIN tie t ON t.number = f.number
+WHERE NOT EXISTS (SELECT FROM fits o JOIN tie u ON u.number = o.number WHERE o.root = f.root AND u.tier <= {PLACE["reference"]})
+  AND NOT EXISTS (SELECT FROM incidents_queueentry q WHERE q.reason = '{AGAIN}' AND q.status = 'corrected'
+    AND q.person_id = t.person AND q.other_id = f.person);
+INSERT INTO doubt SELECT number, NULL, person, '{MAY_BE}' FROM either;
+DELETE FROM tie t USING either e WHERE t.number = e.number AND t.person = e.person"""  # noqa: S608
 #: Of a group that became nobody who is known; each once, beside whoever was rejected first.
 ASK = f"""
 INSERT INTO question SELECT DISTINCT ON (k.number) k.number, NULL::int, b.person, '{AGAIN}' FROM back b
@@ -83,7 +98,7 @@ def anybody(cursor: Any, *, incident_id: int) -> bool:
 def set_aside(cursor: Any, ids: dict[str, int]) -> None:
     """Note, in the temporary table `back`, which rows fit somebody rejected; to those goes no row."""
     if anybody(cursor, incident_id=ids["incident"]):
-        for statement in (FOLLOWED, FIT):
+        for statement in (FOLLOWED, FIT, EITHER):
             cursor.execute(statement, ids)
 
 

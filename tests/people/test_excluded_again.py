@@ -16,8 +16,8 @@ from incidents.people import deciding
 from incidents.people.decisions import AGAIN, EXCLUDED
 from incidents.people.excluding import confirm_exclusion, propose_exclusion
 from incidents.people.importing import import_people
-from incidents.people.merging import merge_people
-from incidents.people.rejected_again import propose_again, rejected_again
+from incidents.people.merging import keep_apart, merge_people
+from incidents.people.rejected_again import MAY_BE, propose_again, rejected_again
 from tests.conftest import CARL, CLAIRE
 from tests.people.conftest import Importer, Row
 
@@ -137,6 +137,21 @@ def test_a_row_joined_to_another_that_fits_somebody_rejected_waits_with_it(
     bring(other, {**other, "person_id": "y", "email": "claire@example.org"})
     assert incident.queue.filter(reason=AGAIN, person__reference="x").count() == 1
     assert not incident.people.filter(status=PersonStatus.CLEAR).exists()
+
+
+def test_a_row_that_fits_somebody_living_and_somebody_rejected_joins_neither_unasked(
+    bring: Importer, incident: Incident, officer: User, counsel: User
+) -> None:
+    living = {**CLAIRE, "person_id": "c9", "customer_number": "C9"}
+    bring({**CLAIRE, "flags": "deceased"}, living)
+    keep_apart(incident=incident, entries=incident.queue.filter(kind="match_conflict"), reason="mother, daughter", author=officer)
+    reject(incident, officer, counsel)
+    bring({**living, "language": "de"})
+    assert incident.people.count() == 2, "her own number says who she is"
+    bring({**CLAIRE, "person_id": "", "customer_number": "", "language": "it"})
+    asked = list(incident.queue.filter(status="open").order_by("reason").values_list("reason", "other__reference"))
+    assert asked == [(MAY_BE, "c9"), (AGAIN, "claire")]
+    assert incident.people.get(reference="c9").status == PersonStatus.CLEAR
 
 
 def test_a_row_that_fits_somebody_merged_into_somebody_rejected_joins_nobody_unasked(
