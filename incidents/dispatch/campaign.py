@@ -330,7 +330,9 @@ def send_test(*, letter: Letter, author: User, to: str) -> str:
     address, problem = check_address(to)
     if not address:
         why = f" ({problem.reason})" if problem else ""
-        raise CampaignRefused(f"The test was not sent: this is no address that mail can be sent to{why}. Give your own.")
+        raise CampaignRefused(
+            f"The test was not sent: this is no address that mail can be sent to{why}. Give your own e-mail address."
+        )
     person = letter.cohort.people.filter(has_email=True, status=PersonStatus.CLEAR).order_by("id").first()
     if person is None:
         raise CampaignRefused("Nobody in this cohort has an address to preview with.")

@@ -17,6 +17,7 @@ from incidents.law.pack import load_packs
 from incidents.models.people import Confidence, QueueKind
 from incidents.people import questions as questions_module
 from incidents.people import residence
+from incidents.people.compared import match_values
 from incidents.people.person_facts import read_flags
 from incidents.people.rows import (
     FLAG_QUESTIONS,
@@ -27,7 +28,6 @@ from incidents.people.rows import (
     Row,
     _about_name,
     can_be_posted,
-    match_values,
     prepare,
 )
 

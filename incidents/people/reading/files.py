@@ -97,7 +97,7 @@ class ListFile:
     @property
     def nameless(self) -> str:
         """What is said where no name is read; empty where one is. The lines of a reject file have the names of its people."""
-        if not self.columns or {*NAMES, "correction_of"} & {*self.columns}:
+        if not self.columns or self.lacking or {*NAMES, "correction_of"} & {*self.columns}:
             return ""
         return "No column of a name is read: nobody on this list will have a name, and no letter can be addressed to one."
 
