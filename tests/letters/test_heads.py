@@ -11,7 +11,7 @@ from email.utils import parseaddr
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incidents.letters.heads import LONGEST_LINE, LONGEST_WORD, encoded_words
@@ -70,6 +70,7 @@ def test_every_letter_of_every_brand_has_its_subject_and_sender(brand: str, mark
         assert not any(line.strip() in (b"Subject:", b"From:") for line in heads_of(raw)), "no line is empty"
 
 
+@settings(deadline=None)
 @given(subject=WORDS, name=WORDS)
 def test_any_subject_and_any_name_arrive_whole_in_lines_of_seven_bits(subject: str, name: str) -> None:
     raw = sent(subject, name)
