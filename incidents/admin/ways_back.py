@@ -16,6 +16,8 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from incidents.admin.away import away, is_away
+from incidents.dispatch.owner import AWAY
 from incidents.models import Incident
 from incidents.only_reading import REFUSED, only_reads
 
@@ -60,9 +62,18 @@ class WaysBack:
         """Refuse a post by nobody who may act. Django would lead back to the act, and would not say that nothing was done."""
         if request.method != "POST" or not _of_the_desk(request):
             return None
-        if not admin.site.has_permission(request):
-            return _sign_in(request)
-        return _only_reading(request) if only_reads(request.user) else None
+        try:
+            return _refused(request)
+        except AWAY as error:  # What a view raises is answered elsewhere; this stands before every view.
+            if is_away(error):
+                return away(request, error)
+            raise
+
+
+def _refused(request: HttpRequest) -> HttpResponse | None:
+    if not admin.site.has_permission(request):
+        return _sign_in(request)
+    return _only_reading(request) if only_reads(request.user) else None
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

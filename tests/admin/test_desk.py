@@ -230,7 +230,7 @@ def test_while_the_database_restarts_the_desk_says_so_in_plain_words(
         assert "The database is not reachable" in page and "Nothing is lost" in page and "in a minute" in page
         assert "10.0.0.7" not in page and "Traceback" not in page and "OperationalError" not in page
     assert desk.get(at("desk", case.pk)).status_code == 200
-    told = [record.getMessage() for record in caplog.records if record.name == "incidents.admin.refusals"]
+    told = [record.getMessage() for record in caplog.records if record.name == "incidents.admin.away"]
     assert told == ["the database is away: OperationalError"] * 2, "for whoever watches the log, by its type only"
 
 
