@@ -133,12 +133,7 @@ def claim(
 
     def deed() -> list[Claim]:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(BY_INDEX)
-            cursor.execute(MAY_CLAIM, [campaign.pk])
-            if not cursor.fetchone():
-                return []
-            ids = pick_untried(cursor, campaign.pk, list(avoid)) if tries else []
-            ids = ids or pick(cursor, owner, campaign.pk, size, list(avoid), caps or {})
+            ids = _most_urgent(cursor, owner, campaign, size, list(avoid), caps or {}, tries=tries)
             if not ids:
                 return []
             taken = _take(cursor, ids)
@@ -154,6 +149,17 @@ def claim(
     if claims:
         failpoints.reach("after_intent_commit")
     return claims
+
+
+def _most_urgent(
+    cursor: Any, owner: Owner, campaign: Campaign, size: int, avoid: list[str], caps: Mapping[str, int], *, tries: bool
+) -> list[int]:
+    cursor.execute(BY_INDEX)
+    cursor.execute(MAY_CLAIM, [campaign.pk])
+    if not cursor.fetchone():
+        return []
+    untried = pick_untried(cursor, campaign.pk, avoid) if tries else []
+    return untried or pick(cursor, owner, campaign.pk, size, avoid, caps)
 
 
 def _take(cursor: Any, ids: list[int]) -> list[Taken]:
