@@ -17,6 +17,7 @@ from incidents.people.compared import match_addresses, match_values
 from incidents.people.decisions import AGAIN
 from incidents.people.knowing import tie_to_people
 from incidents.people.likeness import TIERS, link_rows
+from incidents.people.reading.names import NAMES
 from incidents.people.returned import replace_corrected, take_corrections
 from incidents.people.staged import MINOR, OF_KIND, STAGED
 from incidents.people.staged_rows import STAGED_ROW, StagedRow, keep_rows, open_rows, pages, rows_of
@@ -28,6 +29,10 @@ INDEXES = ("customer", "email", "name", "name_birth", "address")
 REASONS = f"""
 UPDATE staging s SET merge_reason = CASE s.merge_tier {" ".join(f"WHEN '{tier.name}' THEN '{tier.reason}'" for tier in TIERS)}
   ELSE s.merge_reason END WHERE s.merge_tier IS NOT NULL"""  # noqa: S608
+#: Of a list on which nobody has a name.
+NAMELESS = """
+UPDATE staging SET merge_reason = replace(merge_reason, ' and name', '; the list has no names')
+WHERE merge_tier IS NOT NULL AND merge_tier <> 'correction'"""
 GROUPS = f"""
 SELECT g.root, {STAGED_ROW} FROM (
   SELECT number, keeper AS root FROM staging WHERE keeper IS NOT NULL
@@ -85,6 +90,8 @@ def mark_merges(cursor: Any, *, batch: ImportBatch) -> None:
     link_rows(cursor, ids)
     tie_to_people(cursor, ids)
     cursor.execute(REASONS)
+    if set(NAMES).isdisjoint(batch.columns):
+        cursor.execute(NAMELESS)
 
 
 def join_details(cursor: Any, vault: Vault, *, batch: ImportBatch) -> None:

@@ -42,7 +42,7 @@ from incidents.people.questions import (
     ROW,
     Problem,
 )
-from incidents.people.reading.names import dates_of, plain_columns
+from incidents.people.reading.names import NAMES, dates_of, plain_columns
 from incidents.people.whole_names import corrected_name, family_of, whole_name
 from incidents.record import PersonFields
 from incidents.visible import has_unseen, visible
@@ -177,6 +177,8 @@ class Preparer:
         self._take = itemgetter(*(at.get(name, -1) for name in Row._fields))
         # What comes back in a reject file is the record itself, and somebody may have corrected its name.
         self._whole = corrected_name if "correction_of" in at else whole_name
+        # Whoever imports a list without names has said so of everybody; it is not asked of each row again.
+        self._named = not at.keys().isdisjoint((*NAMES, "correction_of"))
         everybody = Exposed(expected.without_column)
         read = lru_cache(maxsize=4096)(lambda text: read_elements(text=text, expected=expected))
         self._exposed = read if "elements" in at else lambda _: everybody
@@ -190,7 +192,7 @@ class Preparer:
         if rejected or (about and about.refused):
             return _nobody(number, rejected, about)
         full = self._whole(row.full_name, row.given_name, row.family_name)
-        if not full or len(full) > LONGEST_NAME or not full.isprintable() or is_no_name(full):
+        if (full or self._named) and (not full or len(full) > LONGEST_NAME or not full.isprintable() or is_no_name(full)):
             problems += _about_name(full)
         street = row.street if row.street.isprintable() else _lines(row.street, problems)
         place = self._place(row, ready, problems)

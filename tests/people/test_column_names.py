@@ -276,10 +276,10 @@ def test_what_is_said_of_the_columns_is_what_is_read() -> None:
     [
         ({"a": "email", "b": "email", "c": "full_name"}, "the columns 1 and 2 are both to be read as 'email'. Choose one"),
         ({"a": "full_name"}, "no column for an e-mail or a street. Name one of: email, street"),
-        ({"b": "email"}, "no column for a name or a customer number. Name one of: full_name"),
+        ({"b": "street"}, "no column for a name, a customer number or an e-mail. Name one of: full_name"),
         ({"a": "full_name", "d": "email"}, "no column has the name that is to be read as 'email'"),
         ({"a": "name", "b": "email"}, "'name', which is not known. Use: person_id"),
-        ({}, "no column for a name or a customer number"),
+        ({}, "no column for a name, a customer number or an e-mail"),
     ],
 )
 def test_columns_that_cannot_be_so_are_refused_with_the_remedy(mapping: dict[str, str], said: str) -> None:

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 
 from incidents.models import ImportBatch, Incident
+from incidents.people.accounting import account
 from tests.conftest import CARL, CAST, CLAIRE
 
 
@@ -101,9 +102,43 @@ def test_a_list_without_a_name_is_imported_only_by_somebody_who_knows_it(inciden
     assert "nobody on this list will have a name" in run(incident.reference, path, "--dry-run")
     said = run(incident.reference, path, code=2)
     assert "nobody on this list will have a name" in said and "--no-names" in said and not incident.people.exists()
-    assert "people 0" in run(incident.reference, path, "--no-names")
+    assert "people 1" in run(incident.reference, path, "--no-names")
     assert incident.people.count() == 1
     assert "imported before; nothing was changed" in run(incident.reference, path)
+
+
+NEWSLETTER = (
+    "Email Address,Country\nanna@example.org,DE\nbert@example.org,FR\nAnna@example.org,DE\nnot an address,FR\ncleo@example.org,\n"
+)
+
+
+def test_a_list_of_e_mail_addresses_alone_is_imported_and_asks_nobody_for_a_name(incident: Incident, tmp_path: Path) -> None:
+    path = tmp_path / "newsletter.csv"
+    path.write_text(NEWSLETTER)
+    said = run(incident.reference, path, code=2)
+    assert "nobody on this list will have a name" in said and "An e-mail address will be all that tells one from another" in said
+    run(incident.reference, path, "--no-names")
+    counted = account(incident=incident)
+    assert (counted.rows_in, counted.people, counted.merged, counted.needs_attention, counted.rejection_pending) == (
+        5,
+        2,
+        1,
+        2,
+        0,
+    )
+    assert sorted(incident.people.values_list("residence", "status")) == [
+        ("DE", "clear"), ("FR", "attention"), ("FR", "clear"), ("ZZ", "attention"),
+    ]  # fmt: skip
+    merged = incident.merges.get()
+    assert merged.reason == "same e-mail address (capitals apart); the list has no names"
+    assert not incident.queue.filter(reason="no name").exists()
+
+
+def test_one_row_without_a_name_among_names_is_asked(incident: Incident, tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("Name,Email,Country\nAnna Muster,anna@example.org,DE\n,bert@example.org,FR\n")
+    run(incident.reference, path)
+    assert incident.queue.get().reason == "no name"
 
 
 def test_a_name_that_is_said_needs_no_more(incident: Incident, tmp_path: Path) -> None:

@@ -99,7 +99,8 @@ class ListFile:
         """What is said where no name is read; empty where one is. The lines of a reject file have the names of its people."""
         if not self.columns or self.lacking or {*NAMES, "correction_of"} & {*self.columns}:
             return ""
-        return "No column of a name is read: nobody on this list will have a name, and no letter can be addressed to one."
+        only = "" if "customer_number" in self.columns else " An e-mail address will be all that tells one from another."
+        return f"No column of a name is read: nobody on this list will have a name, and no letter can be addressed to one.{only}"
 
     @property
     def lacking(self) -> str:

@@ -21,7 +21,7 @@ DATES = {"date_of_birth_day_first": "day", "date_of_birth_month_first": "month"}
 #: All that may be said of a column.
 SAYABLE = (*KNOWN_COLUMNS, *DATES)
 NAMES = ("full_name", "given_name", "family_name")
-NAMING = (*NAMES, "customer_number")
+NAMING = (*NAMES, "customer_number", "email")
 REACHING = ("email", "street")
 #: A list has a column of each group, or nobody on it could be known or reached.
 REQUIRED = (NAMING, REACHING)
@@ -55,7 +55,8 @@ def dates_of(columns: Sequence[str]) -> str:
 def lacking(columns: Collection[str]) -> str:
     """What these columns lack, in words with the remedy; empty when they are enough."""
     if not set(columns) & set(NAMING):
-        return f"Row 1: no column for a name or a customer number. Name one of: {', '.join(NAMING)}, or say which column it is."
+        either = ", ".join(NAMING)
+        return f"Row 1: no column for a name, a customer number or an e-mail. Name one of: {either}, or say which column it is."
     if not set(columns) & set(REACHING):
         return f"Row 1: no column for an e-mail or a street. Name one of: {', '.join(REACHING)}, or say which column it is."
     return ""
