@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
 
@@ -42,6 +42,8 @@ class IncidentAdmin(IncidentModelAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """There is no form for a row: the desk is the page of an incident."""
+        if not object_id.isdecimal():
+            raise Http404("no incident has such a number")
         return redirect("admin:desk", object_id)
 
     def has_view_permission(self, request: HttpRequest, obj: Incident | None = None) -> bool:

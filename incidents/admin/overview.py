@@ -24,7 +24,7 @@ from incidents.admin.two_people import proposals
 from incidents.dispatch.obstacles import Difference, count_difference
 from incidents.dispatch.untold import untold_cohorts
 from incidents.letters.standing import Standing, standing
-from incidents.models import Approval, AuditCheckpoint, Campaign, CampaignState, Doubt, Incident, MessageState
+from incidents.models import Approval, AuditCheckpoint, BatchState, Campaign, CampaignState, Doubt, Incident, MessageState
 from incidents.models.duties import Handling
 from incidents.models.letters import ApprovalKind
 from incidents.models.people import QueueStatus
@@ -72,6 +72,11 @@ class Overview:
         return self.incident.cohorts.aggregate(n=Sum("count"))["n"] or 0
 
     @cached_property
+    def uploaded(self) -> int:
+        """Lists that wait for somebody to confirm their columns."""
+        return self.incident.imports.filter(state=BatchState.UPLOADED).count()
+
+    @cached_property
     def queue(self) -> dict[str, int]:
         """Queue entries by status."""
         return dict(self.incident.queue.order_by().values_list("status").annotate(n=Count("id")))
@@ -80,19 +85,9 @@ class Overview:
     def duties(self) -> list[dict[str, Any]]:
         """Every duty that stands, without its reasons."""
         names = (
-            "pk",
-            "cohort_id",
-            "jurisdiction",
-            "addressee",
-            "owed",
-            "handling",
-            "due_at",
-            "second_due_at",
-            "final_due_at",
-            "internal_target_at",
-            "duty__questions",
-            "duty__deadline__zone",
-        )
+            "pk", "cohort_id", "jurisdiction", "addressee", "owed", "handling", "due_at", "second_due_at", "final_due_at",
+            "internal_target_at", "duty__questions", "duty__deadline__zone",
+        )  # fmt: skip
         standing = self.incident.obligations.filter(superseded=False).exclude(cohort__count=0)
         return list(standing.annotate(filed=Count("filings")).values(*names, "filed"))
 
@@ -278,6 +273,9 @@ class Overview:
             yield Item(text, f"{link}#count_difference")
 
     def _queue_due(self) -> Iterable[Item]:
+        if self.uploaded:
+            text = f"{count(self.uploaded, 'list')} uploaded: confirm the columns, then import"
+            yield Item(text, self._url("people") + "#import-h")
         if number := self.queue.get(QueueStatus.OPEN, 0):
             yield Item(f"{count(number, 'queue entry', 'queue entries')} without a decision", self._url("queues"))
 

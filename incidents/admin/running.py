@@ -17,6 +17,7 @@ from incidents.letters.standing import OVER
 from incidents.models import Amendment, Approval, Campaign, CampaignState, Doubt, Incident, MessageState
 from incidents.models.letters import ApprovalKind
 from incidents.people.amending import current_amendment, people_of
+from incidents.people.taken_back import taken_back_lines
 
 REASONS_SHOWN = 4
 #: Of these each has a page of its own where it is decided.
@@ -92,6 +93,9 @@ class Running:
                 for item in self._stuck(campaign):
                     yield Item(self.named(campaign, item.text), item.link)
         drained = [one for one in self.campaigns if one.state == CampaignState.DRAINED]
+        if self.campaigns and not drained:
+            page = reverse("admin:amendments", args=[self.incident.pk])
+            yield from (Item(line, page) for line in taken_back_lines(incident=self.incident))
         if drained:
             what = "the incident" if len(self.campaigns) > 1 else "it"
             link = self._page(drained[-1])

@@ -18,7 +18,7 @@ from incidents.models.messages import FINAL_STATES, IN_FLIGHT, in_states
 from incidents.models.people import QueueStatus
 from incidents.people.amending import current_amendment, is_frozen, living, on_standing_register, people_of, waiting_counts
 from incidents.people.deciding import undecided
-from incidents.people.importing import account
+from incidents.people.importing import account, not_imported
 from incidents.people.opening import newest_findings
 from incidents.people.staleness import ASK_AGAIN, stale_duties
 from incidents.people.taken_back import taken_back, taken_back_lines
@@ -33,7 +33,8 @@ def freeze_obstacles(*, incident: Incident) -> list[str]:
         return ["The register of this incident is frozen already. Who comes later goes with an amendment: open one."]
     amendment, numbers = current_amendment(incident=incident), account(incident=incident)
     people = people_of(incident=incident, amendment=amendment)
-    found = _about_people(incident, amendment, people)
+    found = [f"{line.capitalize()}." for line in not_imported(incident=incident)]
+    found += _about_people(incident, amendment, people)
     if not numbers.adds_up:
         found.append(f"The rows do not add up: {numbers.in_words}. Do not go on; look for the missing ones.")
     found += _about_law(incident, amendment, people)
@@ -198,7 +199,7 @@ def incident_questions(*, incident: Incident) -> list[str]:
 
 
 def _people_questions(incident: Incident) -> list[str]:
-    found, current = [], current_amendment(incident=incident)
+    found, current = not_imported(incident=incident), current_amendment(incident=incident)
     inside = people_of(incident=incident, amendment=current).count() if current else 0
     if inside:
         found.append(f"an amendment is open: {inside} people of amendment {current} wait for its freeze")

@@ -227,6 +227,22 @@ def unfinished() -> QuerySet[ImportBatch]:
     return ImportBatch.objects.filter(Q(kept) | Q(state=BatchState.SETTLING), state__in=OPEN).order_by("pk")
 
 
+def not_imported(*, incident: Incident) -> list[str]:
+    """The lists that arrived and whose people are nobody yet, in words with the remedy; empty when all are in or given up."""
+    found = list(incident.imports.filter(state__in=[BatchState.UPLOADED, *OPEN]).order_by("pk").values_list("pk", "state"))
+    asked, going = ([pk for pk, state in found if (state == BatchState.UPLOADED) is wanted] for wanted in (True, False))
+    words = []
+    if asked:
+        words.append(f"uploaded and not imported: {_lists(asked)}; confirm the columns there, or give up what is not wanted")
+    if going:
+        words.append(f"being imported: {_lists(going)}; wait for it (interrupted, it goes on with import_people --resume)")
+    return words
+
+
+def _lists(keys: list[int]) -> str:
+    return f"list{'s' * (len(keys) > 1)} {', '.join(map(str, keys))}"
+
+
 @contextmanager
 def _alone(incident: Incident, *, wait: bool = True) -> Iterator[None]:
     """One import at a time for each incident; the lock goes with the connection, however the process ends."""

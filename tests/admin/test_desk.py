@@ -280,5 +280,6 @@ def test_what_fails_outside_a_view_is_told_likewise(cause: Exception, status: in
     try:
         raise OperationalError("gone") from cause
     except OperationalError:
-        assert fault(request).status_code == status
+        page = fault(request)
+        assert page.status_code == status and b"either saved whole or not at all" in page.content
     assert get_resolver().resolve_error_handler(500) is fault

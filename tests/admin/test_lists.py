@@ -63,6 +63,7 @@ def test_a_list_is_uploaded_looked_at_confirmed_and_imported(
     assert "sealed" in sent(desk, opened, list_file.read_bytes(), source="shop")
     batch = newest(opened)
     assert (batch.state, opened.people.count()) == (BatchState.UPLOADED, 0)
+    assert "1 list uploaded: confirm the columns, then import" in desk.get(at("desk", opened.pk)).content.decode()
     assert "import begins" in confirmed(desk, batch)
     batch.refresh_from_db()
     assert (batch.state, batch.rows, importer) == (BatchState.DONE, 5, [batch.pk])

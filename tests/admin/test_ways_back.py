@@ -131,6 +131,8 @@ def test_a_page_that_is_not_there_leads_back(desk: Client, officer: User, opened
         page = desk.get(url)
         assert page.status_code == 404 and "Page not found" in words(page) and f'href="{back}"' in page.content.decode(), url
     assert signed_in(officer).get("/admin/nowhere/").status_code == 404
+    half = desk.get(f"/admin/incidents/incident/{opened.pk}/campaign/", follow=True)
+    assert half.status_code == 404 and "Page not found" in words(half), "Django's own pages of a row are none of ours"
     stranger = Client().get("/nowhere/")
     assert stranger.status_code == 404 and "Log out" not in words(stranger)
 

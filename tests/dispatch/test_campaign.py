@@ -39,8 +39,10 @@ from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Chun
 from incidents.models import MessageState as S
 from incidents.people.assessing import assess_incident, record_filing
 from incidents.people.deadlines import earliest_deadlines, renew_deadlines
-from incidents.people.importing import import_people
+from incidents.people.importing import cancel, import_people
+from incidents.people.looking import confirm
 from incidents.people.opening import amend_facts, check_facts, record_finding
+from incidents.people.uploads import receive
 from tests.changes import ANNA, LATER, amend
 from tests.conftest import CAST, CLAIRE, NOW
 from tests.dispatch.campaigns import let_go, states, taken, together
@@ -66,6 +68,16 @@ def test_a_queue_entry_without_a_decision_stops_the_freeze(
 ) -> None:
     import_people(incident=incident, path=write_list(*CAST, NORA), author=officer)
     assert any(line.startswith("1 queue entries have no decision") for line in freeze_obstacles(incident=incident))
+
+
+def test_a_list_that_arrived_and_is_not_imported_stops_the_freeze_until_it_is_given_up(assessed: Incident, officer: User) -> None:
+    later = receive(incident=assessed, chunks=[b"full_name,email,country\nLate,late@example.org,FR\n"], author=officer)
+    said = f"Uploaded and not imported: list {later.pk}; confirm the columns there, or give up what is not wanted."
+    assert said in freeze_obstacles(incident=assessed)
+    confirm(batch=later, author=officer, mapping={"full_name": "full_name", "email": "email", "country": "stated_country"})
+    assert any(f"Being imported: list {later.pk}; wait for it" in line for line in freeze_obstacles(incident=assessed))
+    cancel(batch=later, author=officer)
+    assert not any("mported: list" in line for line in freeze_obstacles(incident=assessed))
 
 
 def test_open_questions_of_the_law_stop_the_freeze(imported: Incident, officer: User) -> None:

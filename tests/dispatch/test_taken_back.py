@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 
+from incidents.admin.running import Running
 from incidents.audit.log import database_now
 from incidents.dispatch.campaign import CampaignRefused
 from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
@@ -36,6 +37,7 @@ def test_whoever_is_asked_about_joins_the_open_amendment_with_the_decision(
     bring_late(amendment, officer, write_list, found_late(1))
     correct(incident, officer, flags="deceased")
     assert any(line.startswith(f"1 {TAKEN_BACK}: decide") for line in freeze_obstacles(incident=incident))
+    assert any(line.text.startswith(f"1 {TAKEN_BACK}") for line in Running(incident=incident, user=officer).stuck())
     with pytest.raises(CampaignRefused, match=TAKEN_BACK):
         freeze_next(incident, officer)
     deciding.accept(incident=incident, entries=incident.queue.filter(status="open"), reason="her sister reads it", author=officer)
