@@ -14,11 +14,12 @@ from django.views.decorators.http import require_http_methods
 from incidents.admin.facts_form import FactsForm, in_words, place_of
 from incidents.admin.facts_newer import Newer, newer_than
 from incidents.admin.moments import local_text, shown
-from incidents.admin.shell import incident_of, officer, page, posted, whole
+from incidents.admin.shell import attempt, count, incident_of, officer, page, posted, whole
 from incidents.letters.standing import standing
 from incidents.models import Incident
 from incidents.models.refusal import Refused
 from incidents.people.anchors import odd_moments
+from incidents.people.assessing import assess_incident
 from incidents.people.opening import FactsMoved, amend_facts, open_incident
 
 
@@ -33,9 +34,16 @@ def new_incident(request: HttpRequest) -> HttpResponse:
             errors = _lines(refusal)
         else:
             messages.success(request, f"The incident {incident.reference} is open. Import the list of people next.")
+            # The clocks of authorities run from the first moment, whoever is on the list.
+            attempt(request, lambda: _asked(incident, request))
             _point_out(request, incident.facts.facts)
             return redirect("admin:desk", incident.pk)
     return page(request, "facts", title="New incident", form=form, errors=errors, tab="new")
+
+
+def _asked(incident: Incident, request: HttpRequest) -> str:
+    report = assess_incident(incident=incident, author=officer(request))
+    return f"The law was asked: {count(report.obligations, 'obligation')} before anybody is on the list."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

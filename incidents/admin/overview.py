@@ -236,7 +236,7 @@ class Overview:
         """What waits for a person: the reader, or (marked) somebody else."""
         found = [*self._stale_due(), *self._findings_due(), *self._queue_due(), *self.running.to_sign()]
         # What was proposed about somebody stops nothing else; only a proposed rejection keeps a register from its freeze.
-        next_act = None if found or self.open_entries else self._next_act()
+        next_act = self._next_act() if not self.people or not (found or self.open_entries) else None
         found = [*self._overdue_due(), *found]
         proposed = proposals(incident=self.incident, user=self.user)
         return [*found, *proposed, *(item for item in (next_act, self.running.to_freeze()) if item)]
@@ -253,7 +253,7 @@ class Overview:
         if self.campaign:
             return None
         if not self.people:
-            return Item("Import the list of people", self._url("lists"))
+            return None if self.uploaded else Item("Import the list of people", self._url("lists"))
         if not self.duties:
             return Item("Ask what the law wants", self._url("law"))
         if not self.letters["all"]:
@@ -288,7 +288,7 @@ class Overview:
 
     def _steps_before_freeze(self) -> list[Step]:
         asked, blocked = len(self.questions) + bool(self.choices_open), self.letters["blocked"]
-        decided = asked + bool(self.difference)
+        decided, law = asked + bool(self.difference), bool(self.duties and self.people)
         made, pending, stale = self.letters["all"], self.running.pending, len(self.standing.letters)
         if pending:
             made, blocked = self.running.letters
@@ -298,13 +298,13 @@ class Overview:
             self._law_step(),
             self._step(
                 "Decisions",
-                _state(bool(self.duties) and not decided and not self.open_entries, bool(self.duties)),
+                _state(law and not decided and not self.open_entries, law),
                 f"{self.open_entries:,} in queues, {count(decided, 'question')}",
                 "queues" if self.open_entries else "findings",
             ),
             self._step(
                 "Letters",
-                "stuck" if blocked or stale else _state(bool(made), bool(self.duties) and not asked),
+                "stuck" if blocked or stale else _state(bool(made), law and not asked),
                 f"{pending}: " * bool(pending) + _letters_line(made, blocked, stale),
                 "letters",
             ),
@@ -313,7 +313,7 @@ class Overview:
 
     def _law_step(self) -> Step:
         stale, all_of_them = len(self.standing.duties.stale), len(self.duties)
-        state = "stuck" if stale else _state(bool(all_of_them), bool(self.people))
+        state = "stuck" if stale else _state(bool(all_of_them and self.people), bool(self.people))
         return self._step("Law", state, f"{all_of_them:,} obligations" + (f", {stale:,} stale" if stale else ""), "law")
 
     def _freeze_step(self, now: bool) -> Step:

@@ -7,7 +7,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from incidents.admin.facts_form import FactsForm
+from incidents.admin.overview import Overview
 from incidents.dispatch.campaign import release
 from incidents.letters.approving import approve_content
 from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Incident, Letter
@@ -49,6 +50,17 @@ def test_an_incident_is_opened_by_the_form(desk: Client, opened: Incident) -> No
     incident = Incident.objects.get(reference="sole-2026")
     assert response["Location"] == at("desk", incident.pk) and incident.is_drill
     assert incident.facts.facts["anchors"]["aware_at"] == "2025-05-30T11:00:00+02:00"
+
+
+def test_the_clocks_of_authorities_stand_on_the_desk_before_anybody_is_on_the_list(
+    desk: Client, opened: Incident, officer: User
+) -> None:
+    aware = (datetime.now(UTC) - timedelta(hours=10)).strftime("%Y-%m-%dT%H:%M")
+    desk.post(at("incidents_incident_add"), form_of(opened, reference="sole-2026", anchors_aware_at=aware, zone="UTC"))
+    view = Overview(incident=Incident.objects.get(reference="sole-2026"), user=officer)
+    assert view.due[0].text.startswith("FR: ") and view.due[0].moment
+    assert view.decide[-1].text == "Import the list of people"
+    assert [(step.name, step.state) for step in view.steps[:3]] == [("Facts", "done"), ("People", "now"), ("Law", "todo")]
 
 
 def test_an_untouched_form_makes_no_new_version(desk: Client, opened: Incident) -> None:
