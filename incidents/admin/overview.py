@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from math import inf
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -15,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
 
-from incidents.admin.items import Item, Step, cut
+from incidents.admin.items import Item, Step, cut, is_late, time_left
 from incidents.admin.moments import shown
 from incidents.admin.reports import ADDRESSEES, stage_of
 from incidents.admin.running import Running
@@ -103,6 +102,16 @@ class Overview:
         return standing(incident=self.incident)
 
     @property
+    def first_asked(self) -> bool:
+        """Whether there are people of whom the law was never asked: what it said of authorities before is not stale for that."""
+        return bool(self.people) and not any(duty["addressee"] == "person" for duty in self.duties)
+
+    @property
+    def stale(self) -> bool:
+        """Whether something that was said or made no longer follows from what is known."""
+        return not self.standing.sound and not self.first_asked
+
+    @property
     def stale_link(self) -> str:
         """Where the stale marks are shown with what made them."""
         return self._url("law" if self.standing.duties.stale or not self.campaign else "campaigns") + "#stale"
@@ -165,9 +174,9 @@ class Overview:
     @cached_property
     def due(self) -> list[Item]:
         """What is due next, the earliest first: authorities not told yet, letters not sent yet, held people."""
-        authorities = [item for item in self._authorities_due if not _is_late(item)]
+        authorities = [item for item in self._authorities_due if not is_late(item)]
         found = [*authorities, *self._letters_due(), *self._held_due()]
-        return cut(sorted(found, key=_left), SHOWN_ITEMS, self._url("law"))
+        return cut(sorted(found, key=time_left), SHOWN_ITEMS, self._url("law"))
 
     @cached_property
     def _authorities_due(self) -> list[Item]:
@@ -176,7 +185,7 @@ class Overview:
     @property
     def overdue(self) -> list[Item]:
         """Reports to authorities whose date is over and that are not filed, the longest first."""
-        return sorted((item for item in self._authorities_due if _is_late(item)), key=_left)
+        return sorted((item for item in self._authorities_due if is_late(item)), key=time_left)
 
     def _reports_due(self) -> Iterable[Item]:
         for duty in self.duties:
@@ -194,7 +203,7 @@ class Overview:
             covers = untold is None or duty["cohort_id"] in untold
             if covers and duty["handling"] == Handling.STATUTORY and duty["addressee"] == "person":
                 item = self._due_item(duty, f"{duty['jurisdiction']}: letters to people", "campaigns")
-                by_law[duty["jurisdiction"]] = min(by_law.get(duty["jurisdiction"], item), item, key=_left)
+                by_law[duty["jurisdiction"]] = min(by_law.get(duty["jurisdiction"], item), item, key=time_left)
         return by_law.values()
 
     def _due_item(self, duty: dict[str, Any], text: str, link: str) -> Item:
@@ -225,7 +234,7 @@ class Overview:
             yield Item(f"{number} overdue: hand in, and record the filing with the reasons for the delay", self._authorities_link)
 
     def _stale(self) -> Item | None:
-        return None if self.standing.sound else Item(f"Stale: {self.standing.counts}", self.stale_link)
+        return None if not self.stale else Item(f"Stale: {self.standing.counts}", self.stale_link)
 
     def _blocked(self) -> Item | None:
         number = self.letters["blocked"]
@@ -243,7 +252,9 @@ class Overview:
 
     def _stale_due(self) -> Iterable[Item]:
         """What mends stale marks, while something does."""
-        if self.standing.duties.stale:
+        if self.first_asked and self.duties:
+            yield Item("Ask what the law wants of the people", self._url("law"))
+        elif self.standing.duties.stale:
             yield Item(f"Ask the law again: {self.standing.titles} changed", self._url("law"))
         elif self.standing.letters and (self.campaign is None or self.running.pending):
             yield Item(f"Make the letters again: {self.standing.titles} changed", self._url("letters"))
@@ -288,7 +299,7 @@ class Overview:
 
     def _steps_before_freeze(self) -> list[Step]:
         asked, blocked = len(self.questions) + bool(self.choices_open), self.letters["blocked"]
-        decided, law = asked + bool(self.difference), bool(self.duties and self.people)
+        decided, law = asked + bool(self.difference), bool(self.duties and self.people) and not self.first_asked
         made, pending, stale = self.letters["all"], self.running.pending, len(self.standing.letters)
         if pending:
             made, blocked = self.running.letters
@@ -312,8 +323,8 @@ class Overview:
         ]
 
     def _law_step(self) -> Step:
-        stale, all_of_them = len(self.standing.duties.stale), len(self.duties)
-        state = "stuck" if stale else _state(bool(all_of_them and self.people), bool(self.people))
+        stale, all_of_them = len(self.standing.duties.stale) * self.stale, len(self.duties)
+        state = "stuck" if stale else _state(bool(all_of_them and self.people) and not self.first_asked, bool(self.people))
         return self._step("Law", state, f"{all_of_them:,} obligations" + (f", {stale:,} stale" if stale else ""), "law")
 
     def _freeze_step(self, now: bool) -> Step:
@@ -381,11 +392,3 @@ def _sending(states: set[str], pending: bool) -> str:
         return "stuck"
     done = bool(states) and states <= {CampaignState.DRAINED, CampaignState.CLOSED}
     return _state(done and not pending, CampaignState.DISPATCHING in states)
-
-
-def _is_late(item: Item) -> bool:
-    return item.moment is not None and item.moment.tone == "late"
-
-
-def _left(item: Item) -> float:
-    return item.moment.left_seconds if item.moment else inf

@@ -23,6 +23,7 @@ from incidents.models.people import QueueKind, QueueStatus
 from incidents.people import country_words
 from incidents.people.importing import import_people
 from tests.admin.case import FRAME_POLICY, at, posted, signed_in
+from tests.conftest import CLAIRE
 
 pytestmark = pytest.mark.django_db
 
@@ -53,7 +54,7 @@ def test_an_incident_is_opened_by_the_form(desk: Client, opened: Incident) -> No
 
 
 def test_the_clocks_of_authorities_stand_on_the_desk_before_anybody_is_on_the_list(
-    desk: Client, opened: Incident, officer: User
+    desk: Client, opened: Incident, officer: User, write_list: Callable[..., Path]
 ) -> None:
     aware = (datetime.now(UTC) - timedelta(hours=10)).strftime("%Y-%m-%dT%H:%M")
     desk.post(at("incidents_incident_add"), form_of(opened, reference="sole-2026", anchors_aware_at=aware, zone="UTC"))
@@ -61,6 +62,10 @@ def test_the_clocks_of_authorities_stand_on_the_desk_before_anybody_is_on_the_li
     assert view.due[0].text.startswith("FR: ") and view.due[0].moment
     assert view.decide[-1].text == "Import the list of people"
     assert [(step.name, step.state) for step in view.steps[:3]] == [("Facts", "done"), ("People", "now"), ("Law", "todo")]
+    import_people(incident=view.incident, path=write_list(CLAIRE), author=officer)
+    view = Overview(incident=view.incident, user=officer)
+    assert "Ask what the law wants of the people" in [item.text for item in view.decide]
+    assert not view.stuck and view.steps[2].state == "now", "what was never asked is not stale"
 
 
 def test_an_untouched_form_makes_no_new_version(desk: Client, opened: Incident) -> None:
