@@ -13,6 +13,7 @@ from incidents.admin.items import Item, cut
 from incidents.admin.shell import count
 from incidents.dispatch.conservation import count_states
 from incidents.dispatch.obstacles import campaign_questions, incident_questions
+from incidents.dispatch.witnessing import witness_missing
 from incidents.letters.standing import OVER
 from incidents.models import Amendment, Approval, Campaign, CampaignState, Doubt, Incident, MessageState
 from incidents.models.letters import ApprovalKind
@@ -112,6 +113,8 @@ class Running:
                 said.add(f"{number} people are '{state.label}'")
                 where = reverse("admin:waiting_letters", args=[self.incident.pk, campaign.pk, page])
                 yield Item(f"{count(number, 'person', 'people')}: {state.label}", where)
+        if missing := witness_missing(campaign=campaign):
+            yield Item(missing.partition(";")[0].capitalize(), reverse("admin:log", args=[self.incident.pk]))
         if campaign.state == CampaignState.DRAINED:
             reasons = [line for line in campaign_questions(campaign=campaign) if line not in said]
             yield from self._open("it", reasons, link, "#q-h")

@@ -19,14 +19,13 @@ from incidents.dispatch.channels.contract import SendError
 from incidents.dispatch.conservation import changed_since_freeze, count_states
 from incidents.dispatch.events import against_us
 from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
-from incidents.dispatch.owner import AWAY
 from incidents.dispatch.plan import write_register
 from incidents.dispatch.preflight import gate_obstacle
 from incidents.dispatch.prepare import campaign_headers, person_mail
 from incidents.dispatch.staff import plan_wave
 from incidents.dispatch.sweeping import cancel_unsent, end_silent, make_ready
+from incidents.dispatch.witnessing import anchor
 from incidents.letters.approving import ApprovalRefused, refuse, sign
-from incidents.letters.in_their_place import DRILL_MARK
 from incidents.letters.mail import OutgoingMail
 from incidents.letters.standing import signing_obstacle
 from incidents.models import (
@@ -266,52 +265,6 @@ def _unfinished(campaign: Campaign) -> bool:
         or InboxMessage.objects.filter(incident=campaign.incident).exclude(pending_event="").exists()
         or ProviderEvent.objects.filter(applied_at__isnull=True, message_ref__in=refs).exists()
     )
-
-
-def anchor_the_drained() -> int:
-    """Make up for the heads whose mail was lost with the process that drained the campaign; returns how many."""
-    over = Campaign.objects.filter(drained_at__isnull=False, witnessed_at=None).select_related("incident").order_by("id")
-    for campaign in over:
-        anchor(campaign=campaign)
-    return len(over)
-
-
-def anchor(*, campaign: Campaign) -> None:
-    """Mail the signed checkpoint to the DPO: the outside witness of the log so far. A failure is logged, not hidden."""
-    incident = campaign.incident
-    try:
-        head = log.checkpoint(incident=incident)
-    except log.NobodySigns as error:
-        _witnessed(campaign, size=0, root="", answer=f"not sent: {error}")
-        return
-    controller = incident.facts.facts["controller"]
-    mail = OutgoingMail(
-        message_ref=secrets.token_hex(16), to=controller["dpo_email"], sender=controller["sender_email"],
-        sender_name=controller["sender_name"], reply_to="", language="en",
-        subject=f"{DRILL_MARK if incident.is_drill else ''}Checkpoint of the log of {incident.reference}: {head.size} entries",
-        text="Keep this mail: it witnesses the log up to this point.\n\n" + head.note
-        + f"\nKey fingerprint (SHA-256): {log.fingerprint_of_key()}\n",
-        html=f"<p>Keep this mail: it witnesses the log up to this point.</p><pre>{head.note}</pre>"
-        f"<p>Key fingerprint (SHA-256): {log.fingerprint_of_key()}</p>",
-    )  # fmt: skip
-    try:
-        answer = provider_for().send(mail=mail, incident=incident, test=True)
-    except SendError as error:
-        answer = f"not sent: {error.detail}"
-    except AWAY:
-        raise
-    except Exception as error:
-        # Whatever it is, housekeeping goes on with what is due beside it; its words could hold the address.
-        logger.error("the head of %s could not be mailed: %s", campaign, type(error).__name__)
-        answer = f"not sent: {type(error).__name__}"
-    _witnessed(campaign, size=head.size, root=head.root, answer=answer)
-
-
-@transaction.atomic
-def _witnessed(campaign: Campaign, **told: Any) -> None:
-    action = Action.CHECK_FAILED if str(told["answer"]).startswith("not sent") else Action.ANCHOR_SENT
-    record(incident=campaign.incident, action=action, actor="system", data={"kind": "mail to the DPO", **told})
-    Campaign.objects.filter(pk=campaign.pk).update(witnessed_at=database_now())
 
 
 @transaction.atomic

@@ -16,7 +16,7 @@ from incidents.audit.actions import Action
 from incidents.audit.log import record
 from incidents.dispatch import canary, pacing, receive
 from incidents.dispatch.aside import switch_channel
-from incidents.dispatch.campaign import CampaignRefused, anchor_the_drained, drain_if_done, end_unheard, pause
+from incidents.dispatch.campaign import CampaignRefused, drain_if_done, end_unheard, pause
 from incidents.dispatch.channels.choose import provider_for, provider_named, providers
 from incidents.dispatch.channels.contract import Provider
 from incidents.dispatch.channels.inbox import simulated_events
@@ -31,6 +31,7 @@ from incidents.dispatch.recovering import DatabaseOlder, pause_older, refuse_old
 from incidents.dispatch.refusing_us import another_may_take
 from incidents.dispatch.shift import Shift, Slice
 from incidents.dispatch.sweeping import cancel_unsent, end_quiet, make_ready
+from incidents.dispatch.witnessing import anchor_the_ended
 from incidents.models import Campaign, CampaignState, Message
 from incidents.models import MessageState as S
 from incidents.models.messages import in_states
@@ -145,7 +146,7 @@ def _tidy() -> None:
     pause_older()
     for step in (
         take_over, forget_the_dead, _hear_events, settle_doubts, _end_the_stopped, canary.end_stopped, _make_ready, _end_quiet,
-        _look_after_running, anchor_the_drained,
+        _look_after_running, anchor_the_ended,
     ):  # fmt: skip
         try:
             step()

@@ -13,11 +13,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from incidents.audit.log import database_now
-from incidents.dispatch import campaign as campaign_module
-from incidents.dispatch import sweeping
+from incidents.dispatch import sweeping, witnessing
 from incidents.dispatch.campaign import (
     CampaignRefused,
-    anchor,
     close,
     freeze,
     pause,
@@ -32,6 +30,7 @@ from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
 from incidents.dispatch.outbox import finish
 from incidents.dispatch.outcomes import Outcome
 from incidents.dispatch.owner import Owner
+from incidents.dispatch.witnessing import anchor
 from incidents.dispatch.work import dispatch, keep_house
 from incidents.letters.approving import ApprovalRefused, approve_content
 from incidents.letters.render import make_letters
@@ -422,14 +421,14 @@ def test_a_letter_that_is_being_sent_follows_a_new_deadline_and_comes_back_with_
 def test_a_mail_to_the_witness_that_fails_in_any_way_is_logged_and_holds_up_nothing(
     five: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaks() -> None:
+    def breaks(_: str) -> None:
         raise RuntimeError("with dpo@cartier.example in its words")
 
-    monkeypatch.setattr(campaign_module, "provider_for", breaks)
+    monkeypatch.setattr(witnessing, "provider_named", breaks)
     anchor(campaign=five)
     five.refresh_from_db()
     entry = AuditEvent.objects.get(action="check.failed")
-    assert five.witnessed_at and "not sent: RuntimeError" in entry.line and "dpo@" not in entry.line
+    assert not five.witnessed_at and "not sent: RuntimeError" in entry.line and "dpo@" not in entry.line
 
 
 def test_a_person_whom_no_two_people_rejected_stops_the_freeze(

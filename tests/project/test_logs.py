@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis.strategies import text
 
 import manage
-from incidents.dispatch import campaign as campaigns
-from incidents.dispatch.campaign import anchor
+from incidents.dispatch import witnessing
+from incidents.dispatch.witnessing import anchor
 from incidents.models import Campaign
 from notifier.logs import LONGEST, WithoutWords
 
@@ -124,10 +124,10 @@ def test_what_another_handler_wrote_down_first_is_not_repeated(written: io.Strin
 def test_a_head_that_cannot_be_mailed_is_logged_without_the_address(
     released: Campaign, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fails() -> None:
+    def fails(_: str) -> None:
         raise ValueError(WORDS)
 
-    monkeypatch.setattr(campaigns, "provider_for", fails)
+    monkeypatch.setattr(witnessing, "provider_named", fails)
     anchor(campaign=released)
     assert "could not be mailed: ValueError" in caplog.text and "claire" not in caplog.text.lower()
 

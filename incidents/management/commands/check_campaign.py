@@ -11,6 +11,7 @@ from incidents.dispatch.channels.choose import providers
 from incidents.dispatch.conservation import check_with_law
 from incidents.dispatch.forecast import forecast
 from incidents.dispatch.pace_shown import aside_in_words
+from incidents.dispatch.witnessing import witness_missing
 from incidents.management.operator import FAILED, OperatorCommand, campaign_named
 from incidents.models import CampaignState
 
@@ -50,4 +51,6 @@ class Command(OperatorCommand):
                 self.say(f"  {line}")
             if aside := aside_in_words(campaign=found, providers=providers()):
                 self.say(f"  warning: {aside}")
+            if missing := witness_missing(campaign=found):
+                self.say(f"  warning: {missing}")
         return None if check.holds and not check.rests_on_stale else FAILED
