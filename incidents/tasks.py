@@ -12,6 +12,7 @@ from celery import shared_task
 from celery.signals import worker_process_init
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -26,10 +27,13 @@ from incidents.people import retention
 from incidents.people.importing import Busy, carry_on, difference, unfinished
 from incidents.refusal import Refused
 from incidents.vault import KeyAway
+from incidents.wakeups import is_needed
 
 logger = logging.getLogger(__name__)
 #: Short: a worker that is asked to end does so after its slice; and the most urgent campaign is looked for anew.
 SLICE_SECONDS = 10
+#: By so much this machine's clock may differ from the database's before somebody is told.
+MOST_SKEW_SECONDS = 5
 
 
 @lru_cache(maxsize=1)
@@ -52,7 +56,7 @@ def leave_what_stays_alone(**_: Any) -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-@shared_task(ignore_result=True, expires=60)
+@shared_task(ignore_result=True)
 def wake(campaign_id: int) -> None:
     """Somebody found something to send in this campaign: send what is most urgent, of whichever, for one slice of time."""
     try:
@@ -60,6 +64,7 @@ def wake(campaign_id: int) -> None:
         if not owner.alive():
             owner.stand()  # the database was restarted, or this is the first time
             pause_older()  # it may be another one
+            _compare_clocks()
         done = work.send_due(owner=owner, seconds=SLICE_SECONDS)
     except AWAY as error:
         # What was known is written by now or will be taken over; the next tick that reaches the database wakes us again.
@@ -70,20 +75,27 @@ def wake(campaign_id: int) -> None:
         wake_campaign(campaign_id)
 
 
-@shared_task(ignore_result=True, expires=10)
+def _compare_clocks() -> None:
+    """Leases and deadlines go by the database's clock and suffer nothing; what this machine writes into logs and mails does."""
+    ahead = (timezone.now() - log.database_now()).total_seconds()
+    if abs(ahead) > MOST_SKEW_SECONDS:
+        logger.warning("this machine's clock is %+.0f s off the database's: let it follow a time server", ahead)
+
+
+@shared_task(ignore_result=True)
 def tick() -> None:
     """Keep house, then wake workers for every campaign that has something to send."""
     for campaign_id in work.keep_house():
         wake_campaign(campaign_id)
 
 
-@shared_task(ignore_result=True, expires=10)
+@shared_task(ignore_result=True)
 def seal() -> None:
     """Order the log and sign its heads; only the sequencer's process may."""
     log.seal()
 
 
-@shared_task(ignore_result=True, expires=60)
+@shared_task(ignore_result=True)
 def check_campaigns() -> None:
     """The minute's conservation check, and whether what providers tell is heard."""
     if work.check_running_campaigns():
@@ -92,7 +104,7 @@ def check_campaigns() -> None:
         logger.error("%s", line)
 
 
-@shared_task(ignore_result=True, expires=3600)
+@shared_task(ignore_result=True)
 def keep_retention() -> None:
     """Erase what is due, and whoever asked and need not be told any more."""
     for applied in retention.run():
@@ -104,7 +116,7 @@ def keep_retention() -> None:
         logger.warning("retention: %s events of unknown letters were given up", number)
 
 
-@shared_task(ignore_result=True, expires=3600)
+@shared_task(ignore_result=True)
 def import_list(batch_id: int) -> None:
     """Carry on one confirmed list to its end; the importer's process only."""
     batch = ImportBatch.objects.select_related("incident").get(pk=batch_id)
@@ -129,7 +141,7 @@ def import_list(batch_id: int) -> None:
         ImportBatch.objects.filter(pk=batch_id).exclude(state=BatchState.DONE).update(refusal=words)
 
 
-@shared_task(ignore_result=True, expires=3600)
+@shared_task(ignore_result=True)
 def import_difference(batch_id: int) -> None:
     """Find out what a newer version of a list changes, before anybody confirms it; the importer's process only."""
     batch = ImportBatch.objects.select_related("incident", "source").get(pk=batch_id)
@@ -140,7 +152,7 @@ def import_difference(batch_id: int) -> None:
         logger.warning("list %s was not compared; its page says why", batch_id)
 
 
-@shared_task(ignore_result=True, expires=10)
+@shared_task(ignore_result=True)
 def import_waiting() -> None:
     """Go on with every confirmed list that nobody carries on: a lost wake-up, or an importer that died."""
     for batch in unfinished():
@@ -166,7 +178,8 @@ def _sent(task: Any, key: int) -> bool:
     brief = {**usual, "socket_timeout": PATIENCE_SECONDS, "socket_connect_timeout": PATIENCE_SECONDS}
     try:
         with task.app.connection_for_write(transport_options=brief) as own:
-            task.apply_async((key,), retry=False, connection=own)
+            if is_needed(task, channel=own.default_channel):
+                task.apply_async((key,), retry=False, connection=own)
     except (OperationalError, OSError, RedisError):
         logger.warning("no broker: a wake-up was not sent; 'dispatch' sends and 'import_people --resume' imports without one")
         return False

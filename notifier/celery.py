@@ -31,12 +31,12 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_default_queue = "wake"
 app.conf.beat_schedule = {
     # Everything that is due is found in the database; a lost or doubled tick changes nothing but latency.
-    "tick": {"task": "incidents.tasks.tick", "schedule": 2.0, "options": {"expires": 10}},
-    "seal": {"task": "incidents.tasks.seal", "schedule": 2.0, "options": {"expires": 10}},
-    "lists": {"task": "incidents.tasks.import_waiting", "schedule": 5.0, "options": {"expires": 10}},
+    "tick": {"task": "incidents.tasks.tick", "schedule": 2.0},
+    "seal": {"task": "incidents.tasks.seal", "schedule": 2.0},
+    "lists": {"task": "incidents.tasks.import_waiting", "schedule": 5.0},
     # Daily is enough; four times, so that a machine that is off at night does it too.
-    "retention": {"task": "incidents.tasks.keep_retention", "schedule": 21_600.0, "options": {"expires": 3600}},
-    "check": {"task": "incidents.tasks.check_campaigns", "schedule": 60.0, "options": {"expires": 60}},
+    "retention": {"task": "incidents.tasks.keep_retention", "schedule": 21_600.0},
+    "check": {"task": "incidents.tasks.check_campaigns", "schedule": 60.0},
 }
 app.autodiscover_tasks()
 

@@ -319,6 +319,8 @@ REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = REDIS_URL
 #: Wake-ups carry no data; losing, repeating or reordering them changes only how soon work starts.
 CELERY_TASK_IGNORE_RESULT = True
+#: No results, so none that are cleared away.
+CELERY_RESULT_EXPIRES = None
 #: A queue for each role that works: `wake` and `house` are the worker's, `seal` the sequencer's, `import` the importer's; `keep`
 #: (erasing what is due) is the desk's.
 CELERY_TASK_ROUTES = {
@@ -341,6 +343,9 @@ CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60.0
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "notifier.beat:Beat"
+#: Seconds after which the beat looks anew, whatever it waits for: so late it sees that its clock was set back.
+CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 
 LOGGING = {
     "version": 1,

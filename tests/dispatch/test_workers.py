@@ -18,7 +18,7 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
-from incidents import tasks
+from incidents import tasks, wakeups
 from incidents.dispatch.conservation import check_campaign
 from incidents.dispatch.doubts import settle_doubts
 from incidents.dispatch.outbox import take_over
@@ -86,7 +86,14 @@ def test_a_wake_up_holds_a_campaigns_number_and_nothing_else(five: Campaign, que
     arguments, keywords, _ = json.loads(base64.b64decode(message["body"]))
     assert (arguments, keywords) == ([five.pk], {})
     assert message["headers"]["task"] == "incidents.tasks.wake"
-    assert message["headers"]["expires"] is not None
+    assert message["headers"]["expires"] is None, "a machine whose clock is ahead would throw it away"
+
+
+def test_wake_ups_that_nobody_hears_do_not_pile_up(five: Campaign, queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wakeups, "MOST_WAITING", 3)
+    assert all(wake_campaign(five.pk) for _ in range(5))
+    with broker() as server:
+        assert server.llen(queue) == 3
 
 
 def test_a_lost_broker_loses_no_wake_up_that_matters(five: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
