@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from babel import Locale
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
@@ -20,16 +21,19 @@ from incidents.admin.shell import attempt, incident_of, officer, page, posted
 from incidents.admin.spool import SealingHandler
 from incidents.admin.viewing import expired, grant, granted
 from incidents.law.pack import load_packs
+from incidents.law.places import plain
 from incidents.models import BatchState, ImportBatch, RowOutcome
 from incidents.models.refusal import Refused
 from incidents.people import uploads
 from incidents.people.amending import current_amendment
 from incidents.people.comparing import earlier_version
 from incidents.people.importing import account, cancel, confirm, look, look_and_keep
+from incidents.people.looking import CORRECTION_OF, said_before, settle_country
 from incidents.people.milestones import percent_made
 from incidents.people.reading import FileAsked, FileRefused, dates_of
 from incidents.people.reading.encodings import IN_USE
 from incidents.people.rejected_again import Again, rejected_again
+from incidents.people.residence import PART_UNKNOWN, is_residence
 from incidents.tasks import wake_import
 from incidents.vault import mask
 
@@ -102,7 +106,9 @@ def _arrived(batch: ImportBatch) -> str:
 
 def list_of(incident_id: int, batch_id: int) -> ImportBatch:
     """A list of this incident, or 404."""
-    related = ImportBatch.objects.select_related("incident", "source", "author", "amendment", "corrects", "replaces")
+    related = ImportBatch.objects.select_related(
+        "incident", "source", "author", "amendment", "corrects", "replaces", "country_by"
+    )
     return get_object_or_404(related, pk=batch_id, incident_id=incident_id)
 
 
@@ -144,7 +150,8 @@ def _list_page(request: HttpRequest, batch: ImportBatch, *, clear: bool) -> Http
         request, "list", title=f"List {batch.pk}", incident=incident, tab="people", batch=batch, comparing=comparing,
         moving=comparing or batch.state in MOVING, dates=dates_of(batch.columns),
         outcomes=_outcomes(batch) if batch.state == BatchState.DONE else [], clear=clear,
-        again=rejected_again(batch=batch) if batch.state == BatchState.DONE else Again(), **extra,
+        again=rejected_again(batch=batch) if batch.state == BatchState.DONE else Again(),
+        country=country_name(batch.list_country) if batch.list_country else "", **extra,
     )  # fmt: skip
 
 
@@ -164,7 +171,7 @@ def _columns(request: HttpRequest, batch: ImportBatch, clear: bool) -> dict[str,
     shown = {
         "asked": asked, "encodings": ENCODINGS, "delimiters": DELIMITERS, "labels": LABELS.items(), "problem": "",
         "amendment": current_amendment(incident=batch.incident), "vocabulary": sorted(load_packs().vocabulary.elements),
-        "earlier": earlier_version(batch=batch),
+        "earlier": earlier_version(batch=batch), **_countries(request, batch),
     }  # fmt: skip
     try:
         seen = look(batch=batch, mapping=None, **asked)
@@ -183,7 +190,8 @@ def _columns(request: HttpRequest, batch: ImportBatch, clear: bool) -> dict[str,
         }
         for at, (name, dates) in enumerate(zip(seen.file.header, seen.file.dates, strict=True))
     ]
-    return {**shown, "seen": seen, "columns": columns, "samples": samples, "chosen": bool(chosen), "ticked": ticked}
+    found = {"chosen": bool(chosen), "ticked": ticked, "comes_back": CORRECTION_OF in ours}
+    return {**shown, "seen": seen, "columns": columns, "samples": samples, **found}
 
 
 def _chosen(request: HttpRequest, batch: ImportBatch, asked: dict[str, str | None], columns: int) -> tuple[list[str], list[str]]:
@@ -201,7 +209,25 @@ def _keep_choices(request: HttpRequest, batch: ImportBatch, said: dict[str, str 
     ours = [name if name in LABELS else "" for name in request.POST.getlist("ours")]
     known = load_packs().vocabulary.elements
     elements = [word for word in request.POST.getlist("elements") if word in known]
-    request.session[CHOSEN] = {"list": batch.pk, "asked": said, "ours": ours, "elements": elements}
+    country = _country(request) or ""
+    known_country = country if is_residence(country) else ""
+    request.session[CHOSEN] = {"list": batch.pk, "asked": said, "ours": ours, "elements": elements, "country": known_country}
+
+
+def _countries(request: HttpRequest, batch: ImportBatch) -> dict[str, Any]:
+    """The countries that can be said of the whole list, with what was chosen before, or said of the earlier version of it."""
+    kept, earlier = request.session.get(CHOSEN) or {}, None if batch.country_by_id else said_before(batch=batch)
+    said = earlier.list_country if earlier else batch.list_country
+    chosen = kept.get("country", "") if kept.get("list") == batch.pk else said
+    codes = {pack.id for pack in load_packs() if pack.kind == "country"} | {*PART_UNKNOWN} | ({chosen} if chosen else set())
+    countries = sorted(((code, country_name(code)) for code in codes), key=lambda pair: plain(pair[1]))
+    return {"countries": countries, "everybody": chosen, "everybody_earlier": earlier if chosen == said else None}
+
+
+def country_name(code: str) -> str:
+    """A country by name, a part of one by the name of its pack."""
+    pack = load_packs().packs.get(code)
+    return str(Locale("en").territories.get(code) or (pack.name if pack else code))
 
 
 def _cell(text: str, clear: bool) -> str:
@@ -265,6 +291,8 @@ def _to_compare(batch: ImportBatch) -> bool:
 
 def _compared(batch: ImportBatch, request: HttpRequest, said: dict[str, str | None]) -> str:
     look_and_keep(batch=batch, mapping=_mapping(request), **said)
+    settle_country(batch=batch, country=_country(request), author=officer(request))
+    batch.save(update_fields=["list_country", "country_by"])
     if not wake_import(batch.pk, compare=True):
         raise Refused("The importer cannot be woken: the broker does not answer. Try again when it does.")
     return "A list of this source was imported before. What this one changes is being found out; confirm it then."
@@ -273,7 +301,8 @@ def _compared(batch: ImportBatch, request: HttpRequest, said: dict[str, str | No
 def _confirmed(batch: ImportBatch, request: HttpRequest, said: dict[str, str | None]) -> str:
     confirm(
         batch=batch, mapping=_mapping(request), elements=request.POST.getlist("elements"), author=officer(request),
-        amendment=current_amendment(incident=batch.incident), no_names="no_names" in request.POST, **said,
+        amendment=current_amendment(incident=batch.incident), no_names="no_names" in request.POST, country=_country(request),
+        **said,
     )  # fmt: skip
     woken = wake_import(batch.pk)
     return "Confirmed. The import begins." if woken else "Confirmed. The import begins when the importer looks again."
@@ -282,6 +311,12 @@ def _confirmed(batch: ImportBatch, request: HttpRequest, said: dict[str, str | N
 def posted_raw(request: HttpRequest, name: str) -> str | None:
     """A field of the post as it is (a tab is a delimiter); None when it is empty."""
     return request.POST.get(name) or None
+
+
+def _country(request: HttpRequest) -> str | None:
+    """The country of everybody on the list as the form has it: empty where nobody says one, None without the field."""
+    said = request.POST.get("country")
+    return None if said is None else said[:8]
 
 
 def _mapping(request: HttpRequest) -> dict[str, str]:

@@ -35,6 +35,7 @@ from incidents.people.importing import account
 from incidents.people.kept import open_row
 from incidents.people.reading import plain_columns
 from incidents.people.reviewing import list_row
+from incidents.people.said_of_all import country_behind, evidence_in_words
 from incidents.vault import CannotOpen, PersonFields, Vault, mask
 
 FIELD_LABELS = {
@@ -65,7 +66,7 @@ class Masked:
     @property
     def decided_by(self) -> str:
         """The evidence that decided the residence."""
-        return _words(self.person.residence_from)
+        return evidence_in_words(self.person.residence_from)
 
 
 def masked(*, incident: Incident, people: Iterable[AffectedPerson]) -> list[Masked]:
@@ -79,14 +80,15 @@ def _masked(vault: Vault, person: AffectedPerson) -> Masked:
         fields = vault.open(person=person)
     except CannotOpen:
         return Masked(person, "(erased)", "")
-    evidence = _evidence(list_row(person=person, fields=fields))
+    of_list = country_behind(person.residence_from, person.residence)
+    evidence = _evidence(list_row(person=person, fields=fields), of_list)
     return Masked(person, mask(fields.full_name), mask(fields.emails[0]) if fields.emails else "", evidence)
 
 
-def _evidence(row: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def _evidence(row: Mapping[str, str], of_list: str) -> tuple[tuple[str, str], ...]:
     told: dict[str, list[str]] = {}
-    for column, places in told_by(row):
-        told.setdefault(" or ".join(places) or "no place we know", []).append(LABELS[column])
+    for column, places in told_by(row, of_list=of_list):
+        told.setdefault(" or ".join(places) or "no place we know", []).append(LABELS.get(column) or evidence_in_words(column))
     return tuple((places, ", ".join(columns)) for places, columns in told.items())
 
 
@@ -196,7 +198,7 @@ def _readable(why: dict[str, Any], zone: str) -> dict[str, Any]:
         message["accepted_at"] = _moment_or_day(message["accepted_at"], "UTC")
     for event in why["log"]:
         event["at"] = _moment_or_day(event["at"], "UTC")
-    why["person"]["decided_by"] = _words(why["person"]["decided_by"])
+    why["person"]["decided_by"] = evidence_in_words(why["person"]["decided_by"])
     return why
 
 
@@ -215,10 +217,6 @@ def _moment_or_day(text: str | None, zone: str) -> str:
     if not text or "T" not in text:
         return f"{date.fromisoformat(text):%a %-d %b %Y}, end of the day there" if text else ""
     return local_text(datetime.fromisoformat(text), zone)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _why(found: AffectedPerson) -> dict[str, Any]:

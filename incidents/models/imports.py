@@ -65,6 +65,12 @@ class ImportBatch(models.Model):
     #: Our name of each column of the file, in its order; "" = not read.
     columns = ArrayField(models.CharField(max_length=60))
     elements = ArrayField(models.CharField(max_length=40), default=list)
+    #: Where everybody on the list lives, as somebody said of all rows that say nothing of it; "" = nobody said.
+    list_country = models.CharField(max_length=8, blank=True, default="")
+    #: Who said so, or said that no country holds for all; nobody = it was not asked.
+    country_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    #: How many of its rows were of people who live by that alone, when it was imported: counting a million anew takes seconds.
+    country_rows = models.PositiveIntegerField(default=0)
     #: The rows of a reject file that was corrected belong to this list.
     corrects = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="corrections")
     #: The list of which this is a newer version.

@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 
 from django.db import connection
 
-from incidents.models import Incident
+from incidents.models import ImportBatch, Incident
+from incidents.people.residence import OF_LIST
 
 #: In the order of `import_balance` (a function of the database, see the migrations).
 COUNTS = "rows_in, people, merged, needs_attention, rejection_pending, rejected, held, corrected"
@@ -38,6 +39,14 @@ class Accounting:
     def in_words(self) -> str:
         """Every number by its name."""
         return ", ".join(f"{getattr(self, one.name)} {one.name.replace('_', ' ')}" for one in fields(self))
+
+
+def living_by(*, batch: ImportBatch) -> int:
+    """How many rows of a list are of people who live where somebody said it of the whole list, and nothing says it better."""
+    if not batch.list_country:
+        return 0
+    by_it = {"person__residence_from__startswith": OF_LIST, "person__residence__startswith": batch.list_country}
+    return batch.import_rows.filter(**by_it).count()
 
 
 def account(*, incident: Incident) -> Accounting:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from incidents.law.places import residence_of
 from incidents.people.questions import DATA, RESIDENCE_CONFLICT, RESIDENCE_QUESTIONS, Problem
-from incidents.people.residence import UNKNOWN, Residence, is_residence, said_by
+from incidents.people.residence import OF_LIST, UNKNOWN, Residence, is_residence, said_by
 
 #: `Residence.postcode_problem` -> reason, remedy.
 POSTCODE_QUESTIONS = {
@@ -73,7 +73,13 @@ def of_domain(email: str) -> tuple[str, ...]:
     return _domain_place(email.rpartition(".")[2].lower()) if email else ()
 
 
-def told_by(row: Mapping[str, str]) -> list[tuple[str, tuple[str, ...]]]:
-    """All that says where somebody lives, for whoever decides: column, and the place or what it may mean; the e-mail last."""
-    by_domain = of_domain(row.get("email", "").strip())
-    return [*said_by(row), *([("email", by_domain)] if by_domain else [])]
+def told_by(row: Mapping[str, str], *, of_list: str = "") -> list[tuple[str, tuple[str, ...]]]:
+    """All that says where somebody lives, for whoever decides: column, and the place or what it may mean; the e-mail last.
+
+    `of_list`: the country that was said of the whole list, where the row is read beside it.
+    """
+    said, by_domain = said_by(row), of_domain(row.get("email", "").strip())
+    if of_list:
+        beside = said_by({**row, "stated_country": of_list})
+        said = [*(one for one in beside if one[0] != "stated_country"), (OF_LIST, (of_list,))]
+    return [*said, *([("email", by_domain)] if by_domain else [])]

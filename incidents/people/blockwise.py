@@ -22,7 +22,7 @@ from incidents.people.compared import normal_name, normal_names
 from incidents.people.date_forms import in_form
 from incidents.people.fillers import NO_NAMES, is_filler, is_filler_number, is_no_name, is_no_number
 from incidents.people.inert import unprotected
-from incidents.people.person_facts import birth_date, read_birth, read_language
+from incidents.people.person_facts import Expected, birth_date, read_birth, read_language
 from incidents.people.reading.names import dates_of, plain_columns
 from incidents.people.reading.tables import Block
 from incidents.people.reading.tables import Row as Line
@@ -77,7 +77,7 @@ class Blockwise:
     """Reads the ordinary rows of one file. `number_of` gives the number of a row's profile; none where it is not ordinary."""
 
     def __init__(
-        self, *, preparer: Preparer, columns: Sequence[str], today: date, aware_on: date | None,
+        self, *, preparer: Preparer, columns: Sequence[str], today: date, expected: Expected,
         number_of: Callable[[Prepared], int | None],
     ) -> None:  # fmt: skip
         self._prepare, self._width, self._number_of = preparer.prepare, len(columns), number_of
@@ -85,16 +85,18 @@ class Blockwise:
         self._dates, self._dated = dates_of(columns), _Memo(lambda text: in_form(text, self._dates))
         self._at = {name: at[name] for name in Row._fields if name in at}
         self._answered = [name for name in FLAG_OF if name in at]
-        self._minors = _Memo(lambda text: _minor(text, today, aware_on))
+        self._minors = _Memo(lambda text: _minor(text, today, expected.aware_on))
         self._births = _Memo(lambda text: str(birth_date(text) or ""))
-        self._domains, self._codes = _Memo(_ending), _Memo(_code)
+        # Beside no country of its own a row is read beside that of the whole list.
+        beside = expected.country[:2]
+        self._domains, self._codes = _Memo(_ending), _Memo(lambda told: _code(told, beside))
         self._stores = _Memo(lambda text: repr(residence.read_store(text)) if text else "")
         self._evidence = _Memo(_evidence)
         #: Cells that say the same have one number, so that rows are told apart by few numbers instead of many words.
         self._ids = dict[Any, int]()
         self._named = _Memo(lambda texts: self._id(_countries(*texts)))
         self._points = _Memo(lambda texts: self._id((from_prefix(texts[0]), self._stores[texts[1]])))
-        self._towns = _Memo(lambda told: self._id(residence.read_town(*told)))
+        self._towns = _Memo(lambda told: self._id((residence.read_town(*told), residence.read_town(told[0] or beside, told[1]))))
         self._words = _Memo(self._id)
         self._kinds, self._samples = dict[tuple[Any, ...], int](), list[Prepared]()
         self._numbers = _Memo(self._number)
@@ -358,12 +360,17 @@ def _minor(text: str, today: date, aware_on: date | None) -> str:
     return ODD if doubt else minor
 
 
-def _code(told: tuple[str, str, str]) -> str:
-    """What a postcode says beside its country, or beside no country with its region, in words that can be compared quickly."""
+def _code(told: tuple[str, str, str], of_list: str) -> str:
+    """What a postcode says beside its country, or beside no country with its region, in words that can be compared quickly.
+
+    Beside no country also what it says beside the country of the whole list.
+    """
     country, postcode, region = told
     if not postcode:
         return ""
-    return repr(postal.read_postcode(country, postcode) if country else without_country(region, postcode))
+    if country:
+        return repr(postal.read_postcode(country, postcode))
+    return repr((without_country(region, postcode), postal.read_postcode(of_list, postcode) if of_list else None))
 
 
 def _evidence(texts: tuple[str, ...]) -> str:

@@ -38,11 +38,8 @@ class ComeBack:
         self._mark = file.header.index(MARK) if MARK in file.header else -1
         self._corrects = file.columns.index("correction_of")
         self._elements = file.columns.index(ELEMENTS) if ELEMENTS in file.columns else -1
-        self._own = Preparer(columns=file.columns, expected=expected, today=today)
-        unread = tuple("" if name == ELEMENTS else name for name in file.columns)
-        kinds = {said: replace(expected, elements=said) for said in expected.without.values()}
-        readers = {said: Preparer(columns=unread, expected=kind, today=today) for said, kind in kinds.items()}
-        self._without = {key: readers[said] for key, said in expected.without.items()}
+        self._read, self._expected, self._today = file.columns, expected, today
+        self._readers = dict[tuple[bool, tuple[str, ...] | None, str], Preparer]()
 
     def changed(self, rows: Iterable[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
         """The lines that were changed, without the marks that kept their cells quiet in a spreadsheet."""
@@ -58,8 +55,19 @@ class ComeBack:
         return own and cells[self._mark].strip() == mark_of(cells=said)
 
     def reader_of(self, cells: list[str]) -> Preparer:
-        """Who reads this line: an empty cell of elements says nothing where the list had no such column."""
-        if 0 <= self._elements < len(cells) and not cells[self._elements].strip() and self._corrects < len(cells):
-            place = cells[self._corrects].strip()
-            return self._without.get(place) or self._without.get(place.partition("-")[0], self._own)
-        return self._own
+        """Who reads this line: as its list was read, an empty cell of elements saying nothing where that had no such column."""
+        expected = self._expected
+        row = cells[self._corrects].strip() if self._corrects < len(cells) else ""
+        places = (row, row.partition("-")[0])
+        country = next((expected.countries[place] for place in places if place in expected.countries), "")
+        empty = 0 <= self._elements < len(cells) and not cells[self._elements].strip()
+        place = next((place for place in places if empty and place in expected.without), None)
+        kind = (place is not None, expected.elements if place is None else expected.without[place], country)
+        if kind not in self._readers:
+            self._readers[kind] = self._reader(*kind)
+        return self._readers[kind]
+
+    def _reader(self, unread: bool, elements: tuple[str, ...] | None, country: str) -> Preparer:
+        columns = tuple("" if unread and name == ELEMENTS else name for name in self._read)
+        expected = replace(self._expected, elements=elements, country=country)
+        return Preparer(columns=columns, expected=expected, today=self._today)

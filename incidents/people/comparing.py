@@ -6,7 +6,7 @@ from django.db import connection, transaction
 
 from incidents.models import BatchState, ImportBatch
 from incidents.people.decisions import AGAIN, EXCLUDED
-from incidents.people.residence import UNKNOWN
+from incidents.people.residence import OF_LIST, UNKNOWN
 from incidents.people.settling import match
 from incidents.people.staged import NEW, STAGED
 
@@ -25,7 +25,9 @@ CHANGED = (
     "OR p.name_index IS DISTINCT FROM s.name_index AND s.name_index IS NOT NULL "
     "OR p.address_index IS DISTINCT FROM s.address_index AND s.address_index IS NOT NULL "
     "OR p.customer_index IS DISTINCT FROM s.customer_index AND s.customer_index IS NOT NULL "
-    f"OR p.residence <> s.residence AND s.residence <> '{UNKNOWN}' "
+    # What was said of the whole list changes nobody of whom more is known (`joining`).
+    f"OR p.residence <> s.residence AND s.residence <> '{UNKNOWN}' AND (s.residence_from NOT LIKE '{OF_LIST}%%' "
+    f"OR p.residence_from LIKE '{OF_LIST}%%' OR p.residence = '{UNKNOWN}' OR s.residence LIKE p.residence || '-%%') "
     "OR NOT p.elements::text[] @> s.elements OR NOT p.flags::text[] @> s.flags OR p.language = '' AND s.language <> ''"
 )
 #: Where somebody has a language, a list does not change it: that is counted by itself.
@@ -46,11 +48,12 @@ AND NOT EXISTS (SELECT 1 FROM staging s WHERE s.known_person = r.person_id)"""
 ASKED = "SELECT count(*) FILTER (WHERE reason = %s), count(*) FILTER (WHERE reason = %s) FROM question"
 
 
-def earlier_version(*, batch: ImportBatch) -> ImportBatch | None:
-    """The list of the same source that was imported last."""
+def earlier_version(*, batch: ImportBatch, but_for: str = "") -> ImportBatch | None:
+    """The list of the same source that was imported last; `but_for`: a column that it does not have."""
     if batch.source_id is None:
         return None
     known = ImportBatch.objects.filter(incident=batch.incident_id, source=batch.source_id, state=BatchState.DONE)
+    known = known.exclude(columns__contains=[but_for]) if but_for else known
     return known.exclude(pk=batch.pk).order_by("-id").first()
 
 

@@ -12,6 +12,7 @@ from incidents.models import AffectedPerson, AuditLeaf, Incident, Message, Oblig
 from incidents.models.refusal import Refused
 from incidents.people.duty_details import PARTS, duty_details
 from incidents.people.possible_laws import in_doubt, law_name, possible_in_words
+from incidents.people.said_of_all import country_behind
 from incidents.people.staleness import ASK_AGAIN, DutyMark, Level, StaleDuties, stale_duties
 
 VERDICTS: Mapping[bool | None, str] = {True: "met", False: "not met", None: "not known"}
@@ -36,17 +37,7 @@ def explain(*, incident: Incident, reference: str, letter_marks: Mapping[int, Se
     marks = stale_duties(incident=incident)
     return {
         "incident": incident.reference,
-        "person": {
-            "reference": person.reference,
-            "residence": person.residence,
-            "decided_by": person.residence_from,
-            "possible_residences": person.possible_residences,
-            "elements": person.elements,
-            "flags": person.flags,
-            "status": person.status,
-            "language": person.language,
-            "erased_at": person.erased_at.isoformat() if person.erased_at else "",
-        },
+        "person": _person(person),
         "rows": [
             {"row": row.number, "outcome": row.outcome, "reason": row.reason} for row in person.import_rows.order_by("number")
         ],
@@ -60,6 +51,32 @@ def explain(*, incident: Incident, reference: str, letter_marks: Mapping[int, Se
         **_letter_and_messages(person, letter_marks or {}),
         "log": _log(incident, person),
     }
+
+
+def _person(person: AffectedPerson) -> dict[str, Any]:
+    """What is known of the person beside the sealed record."""
+    return {
+        "reference": person.reference,
+        "residence": person.residence,
+        "decided_by": person.residence_from,
+        "said_of_list": _said_of_list(person),
+        "possible_residences": person.possible_residences,
+        "elements": person.elements,
+        "flags": person.flags,
+        "status": person.status,
+        "language": person.language,
+        "erased_at": person.erased_at.isoformat() if person.erased_at else "",
+    }
+
+
+def _said_of_list(person: AffectedPerson) -> list[dict[str, Any]]:
+    """The lists of which was said where everybody lives, and who said so, where that is what this person's residence rests on."""
+    country = country_behind(person.residence_from, person.residence)
+    if not country:
+        return []
+    lists = person.incident.imports.filter(import_rows__person=person, list_country=country).order_by("pk").distinct()
+    told = lists.values_list("pk", "list_country", "country_by__username", "imported_at")
+    return [{"list": pk, "country": said, "by": by, "at": at.isoformat()} for pk, said, by, at in told]
 
 
 def _asked(q: QueueEntry) -> dict[str, Any]:
@@ -203,6 +220,8 @@ def in_words(found: Mapping[str, Any]) -> Iterator[str]:
     if person["erased_at"]:
         yield f"  erased on {person['erased_at'][:10]}: name, addresses and rows are gone; this is what the proof keeps"
     yield f"  lives in {person['residence']} (decided by {person['decided_by'] or 'nothing'})"
+    for said in person["said_of_list"]:
+        yield f"  {said['country']} was said of the whole list {said['list']} by {said['by']}: their own row does not say it"
     yield f"  exposed: {', '.join(person['elements'])}"
     for row in found["rows"]:
         yield f"  row {row['row']}: {row['outcome']}{' (' + row['reason'] + ')' if row['reason'] else ''}"

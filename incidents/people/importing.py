@@ -29,7 +29,7 @@ from incidents.people.reading import FileRefused, ListFile, dates_of
 from incidents.people.rejected_again import NOBODY, Again, rejected_again
 from incidents.people.settling import settle
 from incidents.people.staging import Progress, TakenOver, forget_staged, read_with, stage_list
-from incidents.people.uploads import GONE, SealedParts, author_of, give_up_parts, source_named
+from incidents.people.uploads import GONE, SealedParts, author_of, give_up_parts, name_of, source_named
 
 __all__ = [
     "Accounting", "Busy", "ImportReport", "Look", "account", "cancel", "carry_on", "confirm", "difference", "import_people",
@@ -63,6 +63,10 @@ class ImportReport:
     hidden: str = ""
     #: Who of the list looks like somebody whom two people rejected before.
     again: Again = NOBODY
+    #: What was said of where everybody lives, by whom, and how many of its rows live by that.
+    country: str = ""
+    country_by: str = ""
+    living_by: int = 0
 
 
 def import_people(
@@ -80,10 +84,11 @@ def import_people(
     progress: Progress | None = None,
     judge: Judge | None = None,
     no_names: bool = False,
+    country: str | None = None,
 ) -> ImportReport:
     """Import one list, or go on with it. Raises FileRefused with row, column and remedy; then nothing was stored.
 
-    `no_names`: somebody knows that nobody on the list has a name.
+    `no_names`: somebody knows that nobody on the list has a name. `country`: where everybody on it lives (`settle_country`).
     """
     with OpenFile(path=path) as opened, Reader(source=opened) as reader:
         origin = source_named(incident=incident, name=source, author=author)
@@ -92,10 +97,12 @@ def import_people(
         file = looking.look_into(reader=reader, batch=wanted, mapping=mapping, **said).file
         looking.settle_elements(batch=wanted, elements=elements or (origin.elements if origin else ()))
         with _alone(incident):
-            batch = _begin(wanted, file, no_names)
+            batch = _begin(wanted, file, no_names, country)
             if batch.state == BatchState.DONE:
                 if mapping is not None:
                     _refuse_other_columns(batch, file)
+                if country is not None:
+                    looking.refuse_other_country(batch=batch, country=country)
                 return ImportReport(True, 0, account(incident=incident))
             if judge and not judge(looking.difference(batch=batch, reader=reader)):
                 raise Refused("Nothing was imported. Look at the difference, and say that this newer version is to be imported.")
@@ -136,7 +143,7 @@ def _refuse_other_columns(batch: ImportBatch, file: ListFile) -> None:
         )
 
 
-def _begin(wanted: ImportBatch, file: ListFile, no_names: bool) -> ImportBatch:
+def _begin(wanted: ImportBatch, file: ListFile, no_names: bool, country: str | None) -> ImportBatch:
     """The batch of this file: a new one, or the one that was begun, read as is said now."""
     with transaction.atomic():
         Incident.objects.select_for_update(no_key=True).get(pk=wanted.incident_id)
@@ -153,6 +160,7 @@ def _begin(wanted: ImportBatch, file: ListFile, no_names: bool) -> ImportBatch:
         batch.sha256, batch.state = file.sha256, BatchState.UPLOADED
         batch.elements, batch.amendment, batch.source = wanted.elements, wanted.amendment, wanted.source
         batch.columns = list(file.columns)
+        looking.settle_country(batch=batch, country=country, author=wanted.author)
         batch.save()
         looking.remember(batch=batch, file=file)
         looking.remember_source(batch=batch, file=file, author=wanted.author)
@@ -193,7 +201,9 @@ def _carry(batch: ImportBatch, reader: Reader | None, file: ListFile | None, pro
     unread, hidden = (file.unread, file.hidden) if file else ((), "")
     dates = dates_of(batch.columns)
     numbers, again = counted or account(incident=batch.incident), rejected_again(batch=batch)
-    return ImportReport(False, batch.rows, numbers, batch.difference, unread, dates, hidden, again)
+    by = name_of(user=batch.country_by_id) if batch.list_country and batch.country_by_id else ""
+    said = (batch.list_country, by, batch.country_rows)
+    return ImportReport(False, batch.rows, numbers, batch.difference, unread, dates, hidden, again, *said)
 
 
 def _settle(batch: ImportBatch, progress: Progress | None) -> Accounting | None:

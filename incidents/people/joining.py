@@ -16,6 +16,7 @@ from incidents.people.person_facts import ANSWERED_BY
 from incidents.people.questions import DATA, RESIDENCE_QUESTIONS, Problem
 from incidents.people.residence import PART_UNKNOWN, UNKNOWN
 from incidents.people.rows import NO_ADDRESS, ONLY_POST, can_be_posted
+from incidents.people.said_of_all import rests_on_it
 from incidents.record import PersonFields
 
 #: Fields that stand for themselves; the parts of a postal address are taken together or not at all.
@@ -55,10 +56,10 @@ class Whole(Seen):
 
 def join(rows: Sequence[KeptRow], *, decided: bool = False) -> Whole:
     """All rows of one person as one; the first is the person who stays. `decided`: a person has set the residence."""
-    first = rows[0]
-    places = [] if decided else homes([row.residence for row in rows])
+    first, known = rows[0], _better_known(rows)
+    places = [] if decided else homes([row.residence for row in known])
     # One better-known home answers an unknown one; several are asked about.
-    best = next((row for row in rows if len(places) == 1 and row.residence == places[0]), first)
+    best = next((row for row in known if len(places) == 1 and row.residence == places[0]), first)
     home = best.fields if best.residence != first.residence else None
     fields = join_fields([row.fields for row in rows if row.fields], home=home)
     conflict, flags = len(places) > 1, sorted({flag for row in rows for flag in row.flags})
@@ -81,6 +82,16 @@ def join(rows: Sequence[KeptRow], *, decided: bool = False) -> Whole:
             *([TWO_READERS] if _several_readers(rows) and TWO_READERS not in problems else []),
         ],
     )
+
+
+def _better_known(rows: Sequence[KeptRow]) -> Sequence[KeptRow]:
+    """Without rows that rest on what was said of their whole list, where another row tells by itself no less of the home."""
+    own = homes([row.residence for row in rows if not rests_on_it(row.residence_from)])
+    return [
+        row
+        for row in rows
+        if not (own and rests_on_it(row.residence_from)) or any(row.residence.startswith(f"{home}-") for home in own)
+    ]
 
 
 def posted_anew(whole: Whole) -> Whole:

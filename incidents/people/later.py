@@ -16,6 +16,7 @@ from incidents.people.kept import KeptRow
 from incidents.people.person_facts import birth_date
 from incidents.people.questions import FLAG_QUESTIONS
 from incidents.people.residence import UNKNOWN
+from incidents.people.said_of_all import rests_on_it
 
 #: The fields of a record in the officer's words; several stand for one.
 NAMED = {
@@ -75,7 +76,9 @@ def _born_otherwise(before: KeptRow, rows: Sequence[KeptRow]) -> bool:
 
 def _places(before: KeptRow, whole: Whole, rows: Sequence[KeptRow]) -> list[str]:
     """Places where nobody had looked for the person, beside the signed one, with the laws of them all by code."""
-    named = [whole.residence, *(place for row in rows for place in (row.residence, *row.possible))]
+    # What was said of the whole list tells nothing of somebody of whom more is known.
+    by_itself = rows if before.residence == UNKNOWN else [row for row in rows if not rests_on_it(row.residence_from)]
+    named = [whole.residence, *(place for row in by_itself for place in (row.residence, *row.possible))]
     new = [place for place in homes([before.residence, *named]) if place not in {before.residence, *before.possible}]
     if not new:
         return []

@@ -21,11 +21,14 @@ from incidents.people.comparing import compare, earlier_version
 from incidents.people.confined import ListSource, Reader
 from incidents.people.parsing import list_file
 from incidents.people.reading import FileRefused, ListFile
+from incidents.people.said_of_all import country_said
 from incidents.people.staging import forget_staged, stage_list
 from incidents.people.uploads import SealedParts, author_of, give_up_parts
 from incidents.vault import CannotOpen, Vault
 
 SAMPLES = 20
+#: The column that only a reject file has.
+CORRECTION_OF = "correction_of"
 #: The one key of a source's mapping: what is remembered is sealed.
 SEALED = "sealed"
 
@@ -145,33 +148,38 @@ def confirm(
     delimiter: str | None = None,
     sheet: str | None = None,
     no_names: bool = False,
+    country: str | None = None,
 ) -> ImportBatch:
     """Settle how an uploaded list is read; from here on the importer may begin. Raises Refused.
 
-    `no_names`: somebody knows that nobody on it has a name.
+    `no_names`: somebody knows that nobody on it has a name. `country`: where everybody on it lives (`settle_country`).
     """
     if batch.state != BatchState.UPLOADED:
         raise Refused(f"This list is {batch.get_state_display()}: its columns can no longer be confirmed.")
     seen = look_and_keep(batch=batch, encoding=encoding, delimiter=delimiter, sheet=sheet, mapping=mapping)
-    if not any(seen.file.columns):
-        raise FileRefused("No column is read. Say at least which one is the name and which the e-mail or postal address.")
-    if seen.file.nameless and not no_names:
-        raise FileRefused(
-            f"{seen.file.nameless} Say which column is the name; where the list has none, tick the box that says so."
-        )
+    _refuse_unread(seen.file, no_names)
     with transaction.atomic():
         Incident.objects.select_for_update(no_key=True).get(pk=batch.incident_id)
         settle_elements(batch=batch, elements=elements)
+        settle_country(batch=batch, country=country, author=author)
         batch.amendment = amendment
         may_join(batch=batch)
         if not ImportBatch.objects.filter(pk=batch.pk, state=BatchState.UPLOADED).update(state=BatchState.WAITING):
             raise Refused("This list was confirmed or cancelled by somebody else meanwhile.")
         batch.state = BatchState.WAITING
-        batch.save(update_fields=["amendment", "elements"])
+        batch.save(update_fields=["amendment", "elements", "list_country", "country_by"])
         remember_source(batch=batch, file=seen.file, author=author)
         data: dict[str, Any] = {"file_sha256": batch.sha256, "columns": [name for name in batch.columns if name]}
+        data |= {"list_country": batch.list_country} if batch.list_country else {}
         record(incident=batch.incident, action=Action.SOURCE_CONFIRMED, actor=author.username, data=data)
     return batch
+
+
+def _refuse_unread(file: ListFile, no_names: bool) -> None:
+    if not any(file.columns):
+        raise FileRefused("No column is read. Say at least which one is the name and which the e-mail or postal address.")
+    if file.nameless and not no_names:
+        raise FileRefused(f"{file.nameless} Say which column is the name; where the list has none, tick the box that says so.")
 
 
 def settle_elements(*, batch: ImportBatch, elements: Sequence[str]) -> None:
@@ -180,6 +188,43 @@ def settle_elements(*, batch: ImportBatch, elements: Sequence[str]) -> None:
     if unknown:
         raise FileRefused(f"'{unknown[0]}' is no element of the vocabulary. Use its words, for example name, email, password.")
     batch.elements = sorted(set(elements))
+
+
+def settle_country(*, batch: ImportBatch, country: str | None, author: User) -> None:
+    """Where everybody on the list lives, as is said now: a code, or nothing. Raises FileRefused.
+
+    None: nobody says anything now. What was said of this list before holds, else what was said of the earlier version of it.
+    """
+    if CORRECTION_OF in batch.columns:
+        # Each of its lines is read as its own list was.
+        if country:
+            raise FileRefused(
+                "A reject file that comes back keeps what was said of the list of each of its lines: leave the country out. What "
+                "is wrong with single lines is corrected in their column stated_country."
+            )
+        batch.list_country, batch.country_by = "", None
+    elif country is not None:
+        batch.list_country, batch.country_by = country_said(country) if country else "", author
+    elif batch.country_by_id is None and (earlier := said_before(batch=batch)):
+        batch.list_country, batch.country_by_id = earlier.list_country, earlier.country_by_id
+
+
+def said_before(*, batch: ImportBatch) -> ImportBatch | None:
+    """The earlier version of a list of which a country was said, if there is one; a reject file is no version of a list."""
+    earlier = earlier_version(batch=batch, but_for=CORRECTION_OF)
+    return earlier if earlier and earlier.list_country else None
+
+
+def refuse_other_country(*, batch: ImportBatch, country: str) -> None:
+    """What is said of a list that is imported already is refused where it is another country, not passed over in silence."""
+    said = country_said(country) if country else ""
+    if said != batch.list_country:
+        raise FileRefused(
+            f"This very file was imported before, as list {batch.pk}, with {batch.list_country or 'no country'} said of "
+            f"everybody on it, now {said or 'none'}; nothing was changed. An imported list is not read anew: set the residence "
+            "of its people in the queue or on their page. Where everybody is wrong and nothing is frozen, open another incident "
+            "with the same facts and import the list there (docs/lists.md)."
+        )
 
 
 def remember_source(*, batch: ImportBatch, file: ListFile, author: User) -> None:

@@ -146,6 +146,7 @@ def _expected(told: Message) -> Expected:
         aware_on=date.fromisoformat(aware_on) if aware_on else None, seat=told["seat"],
         lists=frozenset(told["lists"]),
         without={key: None if said is None else tuple(said) for key, said in told["without"].items()},
+        country=told["country"], countries=told["countries"],
     )  # fmt: skip
 
 
@@ -209,7 +210,7 @@ def messages(*, raw: BinaryIO, file: reading.ListFile, expected: Expected, today
         _Writer(reading.plain_columns(file.columns)),
     )
     blockwise = Blockwise(
-        preparer=preparer, columns=file.columns, today=today, aware_on=expected.aware_on, number_of=writer.number_of
+        preparer=preparer, columns=file.columns, today=today, expected=expected, number_of=writer.number_of
     )  # fmt: skip
     came_back = ComeBack(file=file, expected=expected, today=today) if "correction_of" in file.columns else None
     for block in (found.after(after) for found in reading.blocks(raw=raw, file=file)):

@@ -69,6 +69,9 @@ class Expected:
     without: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     #: The day on which the incident became known: ages are counted on it.
     aware_on: date | None = None
+    #: The country that was said of everybody on the list, and for a reject file of the lists and corrected rows that it is of.
+    country: str = ""
+    countries: Mapping[str, str] = field(default_factory=dict)
     #: Where the sender has its seat: the default that is suggested for somebody without any evidence of residence.
     seat: str = ""
 

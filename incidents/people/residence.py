@@ -31,6 +31,8 @@ PART_UNKNOWN = {"US": "state_unknown", "CA": "province_unknown"}
 EVIDENCE = (
     "stated_country", "region", "city", "postcode", "billing_country", "shipping_country", "phone_prefix", "loyalty_home_store",
 )  # fmt: skip
+#: What was said of a whole list, which is no column of it; what made it finer is named behind it.
+OF_LIST = "list_country"
 COUNTRY_COLUMNS = ("stated_country", "billing_country", "shipping_country")
 #: Evidence that points to a place without saying that somebody lives there counts half.
 INDIRECT = frozenset({"phone_prefix", "loyalty_home_store"})
@@ -71,10 +73,14 @@ class Residence:
     unclear: tuple[str, ...] = ()
     #: What is wrong with the postcode: "", unfit, zero_lost.
     postcode_problem: str = ""
+    #: It rests on what was said of the whole list (`said_of_all`).
+    of_list: bool = False
 
     @property
     def recorded(self) -> str:
         """The evidence that decided, as it is kept beside the residence."""
+        if self.of_list:
+            return f"{OF_LIST}+{self.decided_by}" if self.decided_by in ("region", "city", "postcode") else OF_LIST
         return f"{self.decided_by} (name)" if self.by_name else self.decided_by
 
 

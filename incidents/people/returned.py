@@ -6,7 +6,7 @@ a correction that went to the wrong person would be worse than none.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection
 
@@ -15,6 +15,7 @@ from incidents.models import ImportBatch
 from incidents.people.decisions import on_signed_register
 from incidents.people.reading import FileRefused
 
+Said = TypeVar("Said")
 CORRECTION, REASON = "correction", "corrected row of the reject file"
 #: Lines of a refusal; the rest are counted.
 MOST = 20
@@ -66,11 +67,23 @@ def lists_of(*, batch: ImportBatch) -> frozenset[str]:
 def without_elements(*, batch: ImportBatch) -> dict[str, tuple[str, ...] | None]:
     """For a reject file: the lists and corrected rows of the incident that had no column of elements; see `Expected.without`."""
     lists = batch.incident.imports.values_list("pk", "columns", "elements")
-    said = {pk: tuple(elements) or None for pk, columns, elements in lists if "elements" not in columns}
+    return _with_corrected(batch, {pk: tuple(elements) or None for pk, columns, elements in lists if "elements" not in columns})
+
+
+def countries_of(*, batch: ImportBatch) -> dict[str, str]:
+    """For a reject file: the lists and corrected rows of the incident of which a country was said, with that country."""
+    lists = batch.incident.imports.exclude(list_country="").values_list("pk", "list_country")
+    return _with_corrected(batch, dict(lists))
+
+
+def _with_corrected(batch: ImportBatch, said: dict[int, Said]) -> dict[str, Said]:
+    """What was said of lists, by their numbers, and the same of rows that correct theirs, as a reject file writes both."""
+    if not said:
+        return {}
     with connection.cursor() as cursor:
         cursor.execute(FIRST_OF, {"incident": batch.incident_id})
         again = {f"{place}-{row}": said[first] for place, row, first in cursor.fetchall() if first in said}
-    return {str(pk): elements for pk, elements in said.items()} | again
+    return {str(pk): one for pk, one in said.items()} | again
 
 
 def take_corrections(cursor: Any, *, batch: ImportBatch) -> None:

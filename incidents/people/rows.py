@@ -43,6 +43,7 @@ from incidents.people.questions import (
     Problem,
 )
 from incidents.people.reading.names import NAMES, dates_of, plain_columns
+from incidents.people.said_of_all import weigh_beside
 from incidents.people.whole_names import corrected_name, family_of, whole_name
 from incidents.record import PersonFields
 from incidents.visible import has_unseen, visible
@@ -231,11 +232,11 @@ class Preparer:
         return row, unsafe or (None if named else NAMES_NOBODY)
 
     def _place(self, row: Row, email: str, problems: list[Problem]) -> residence.Residence:
-        evidence = residence.gather(
+        cells = (
             row.stated_country, row.billing_country, row.shipping_country, row.region, row.postcode, row.city, row.street,
             row.phone_prefix or row.phone, row.loyalty_home_store, row.ip_country,
         )  # fmt: skip
-        place = residence.weigh(evidence)
+        place = weigh_beside(cells, self._expected.country)
         if place.question or place.unreadable or place.postcode_problem:
             return ask_place(place=place, email=email, seat=self._expected.seat, problems=problems)
         return place

@@ -16,7 +16,7 @@ from incidents.audit.actions import Action
 from incidents.audit.log import Hole, database_now, record, record_set
 from incidents.models import BatchState, ImportBatch
 from incidents.people import matching
-from incidents.people.accounting import Accounting, account
+from incidents.people.accounting import Accounting, account, living_by
 from incidents.people.adding import add_to_known
 from incidents.people.cohorts import SAME, create_cohorts, refresh_cohorts
 from incidents.people.doubted import say_what_differs
@@ -26,7 +26,7 @@ from incidents.people.reading import dates_of
 from incidents.people.returned import REASON as CORRECTED
 from incidents.people.staged import NEW, lay_out
 from incidents.people.staging import forget_staged
-from incidents.people.uploads import author_of
+from incidents.people.uploads import author_of, name_of
 from incidents.vault import Vault
 
 #: While people and their entries are written: whole pages are read and hashed, no row is looked up by itself. What was made a
@@ -127,7 +127,7 @@ def settle(*, batch: ImportBatch, told: Callable[[int], None] | None = None) -> 
     forget_staged(batch=batch)
     batch.parts.all().delete()
     batch.state, batch.finished_at, batch.refusal = BatchState.DONE, database_now(), ""
-    batch.save(update_fields=["state", "finished_at", "rows", "refusal"])
+    batch.save(update_fields=["state", "finished_at", "rows", "refusal", "country_rows"])
     return counted
 
 
@@ -163,6 +163,10 @@ def _tell(cursor: Any, batch: ImportBatch, parts: Iterable[dict[str, int]]) -> A
     data = {"file_sha256": batch.sha256, "rows": batch.rows, "list_after": asdict(counted)}
     if form := dates_of(batch.columns):
         data["dates_of_birth"] = f"{form} first"
+    if batch.list_country and batch.country_by_id:
+        batch.country_rows = living_by(batch=batch)
+        said_by = name_of(user=batch.country_by_id)
+        data["list_country"] = {"country": batch.list_country, "said_by": said_by, "rows": batch.country_rows}
     record(incident=incident, action=Action.SOURCE_IMPORTED, actor=author, data=data)
     cursor.execute(BY_PAGES)
     for part in parts:

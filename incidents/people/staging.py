@@ -26,7 +26,7 @@ from incidents.people import copying
 from incidents.people.confined import Reader, ReaderBroken
 from incidents.people.parsing import TEXTS
 from incidents.people.reading import FileRefused, ListFile
-from incidents.people.returned import lists_of, without_elements
+from incidents.people.returned import countries_of, lists_of, without_elements
 from incidents.people.rows import Expected
 from incidents.vault import Vault
 
@@ -55,6 +55,7 @@ def expected_of(*, batch: ImportBatch) -> Expected:
         vocabulary=vocabulary, states=facts["elements"], elements=tuple(batch.elements) or None,
         lists=lists_of(batch=batch) if came_back else frozenset(), without=without_elements(batch=batch) if came_back else {},
         aware_on=datetime.fromisoformat(aware_at).date() if aware_at else None, seat=facts.get("based_in") or "",
+        country=batch.list_country, countries=countries_of(batch=batch) if came_back else {},
     )  # fmt: skip
 
 
@@ -69,6 +70,7 @@ def _told(expected: Expected) -> dict[str, Any]:
     aware_on = expected.aware_on.isoformat() if expected.aware_on else None
     lists = {"vocabulary": sorted(expected.vocabulary), "elements": expected.elements, "lists": sorted(expected.lists)}
     states = {"states": dict(expected.states), "without": dict(expected.without)}
+    states |= {"country": expected.country, "countries": dict(expected.countries)}
     return {**lists, **states, "aware_on": aware_on, "seat": expected.seat}
 
 

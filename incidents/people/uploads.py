@@ -100,7 +100,12 @@ def source_named(*, incident: Incident, name: str, author: User) -> ImportSource
 
 def author_of(*, batch: ImportBatch) -> str:
     """The name of who brought the list; of users the importer's role may read no more."""
-    name: str = User.objects.values_list("username", flat=True).get(pk=batch.author_id)
+    return name_of(user=batch.author_id)
+
+
+def name_of(*, user: int) -> str:
+    """The name of a user by number."""
+    name: str = User.objects.values_list("username", flat=True).get(pk=user)
     return name
 
 

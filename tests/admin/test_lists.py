@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
 from django.test import Client
 
 from incidents import tasks
@@ -433,3 +434,75 @@ def test_a_page_that_waits_for_a_comparison_asks_again_by_itself_and_goes_on_to_
     tasks.import_difference(batch.pk)
     assert f'data-next="{at("list", opened.pk, batch.pk)}"' in desk.get(progress).content.decode()
     assert "What this newer version changes" in desk.get(answer["Location"]).content.decode()
+
+
+def words(page: HttpResponse) -> str:
+    """What a page says, without its tags."""
+    return " ".join(re.sub(r"<[^>]+>", "", page.content.decode()).split())
+
+
+def selected(page: str) -> list[str]:
+    """What is chosen in the field of the country that holds for everybody."""
+    field = re.search(r'<select id="country".*?</select>', page, re.DOTALL)
+    return re.findall(r'value="([^"]*)" selected', field[0]) if field else ["no field"]
+
+
+NOWHERE = b"full_name;email\nAda;ada@example.org\nBea;bea@example.org\n"
+
+
+def test_where_everybody_lives_is_said_on_the_page_and_shown_with_who_said_it(desk: Client, opened: Incident) -> None:
+    sent(desk, opened, NOWHERE)
+    batch = newest(opened)
+    page = desk.get(at("list", opened.pk, batch.pk)).content.decode()
+    assert selected(page) == [] and "an assumption about all rows" in page and '<option value="DE">Germany' in page
+    assert '<option value="US">United States' in page and '<option value="EU"' not in page and '<option value="US-CA"' not in page
+    fields = {"column": ["full_name", "email"], "ours": ["full_name", "email"], "country": "DE"}
+    assert "import begins" in posted(desk, "list_confirm", opened.pk, batch.pk, **fields)
+    assert {(one.residence, one.residence_from, one.confidence) for one in opened.people.all()} == {
+        ("DE", "list_country", "weak")
+    }
+    shown = words(desk.get(at("list", opened.pk, batch.pk)))
+    assert (
+        "Germany (DE), said by officer of all rows that name no country of their own: 2 rows lived by it when it was imported"
+        in shown
+    )
+    one = opened.people.first()
+    assert one and f"DE was said of the whole list {batch.pk} by officer" in words(desk.get(at("person", opened.pk, one.pk)))
+
+
+def test_a_country_that_is_refused_or_chosen_stays_chosen_and_what_is_none_is_not_kept(desk: Client, opened: Incident) -> None:
+    sent(desk, opened, NOWHERE)
+    batch = newest(opened)
+    fields = {"column": ["full_name", "email"], "ours": ["email", "email"]}
+    posted(desk, "list_confirm", opened.pk, batch.pk, **fields, country="AT")
+    assert selected(desk.get(at("list", opened.pk, batch.pk)).content.decode()) == ["AT"]
+    fields["ours"] = ["full_name", "email"]
+    assert "EU is no country" in posted(desk, "list_confirm", opened.pk, batch.pk, **fields, country="EU")
+    assert "no code of a country" in posted(desk, "list_confirm", opened.pk, batch.pk, **fields, country="<b>x</b>")
+    batch.refresh_from_db()
+    assert selected(desk.get(at("list", opened.pk, batch.pk)).content.decode()) == []
+    assert (batch.state, batch.list_country) == (BatchState.UPLOADED, "")
+
+
+def test_a_newer_version_shows_what_was_said_of_the_earlier_one_and_lets_somebody_say_nothing(
+    desk: Client, opened: Incident
+) -> None:
+    fields = {"column": ["full_name", "email"], "ours": ["full_name", "email"]}
+    sent(desk, opened, NOWHERE, source="shop")
+    posted(desk, "list_confirm", opened.pk, newest(opened).pk, **fields, country="DE")
+    first = newest(opened)
+    sent(desk, opened, NOWHERE + b"Cyd;cyd@example.org\n", source="shop")
+    batch = newest(opened)
+    page = desk.get(at("list", opened.pk, batch.pk))
+    assert selected(page.content.decode()) == ["DE"] and f"As officer said of list {first.pk}, the earlier version." in words(
+        page
+    )
+    assert "found out" in posted(desk, "list_confirm", opened.pk, batch.pk, **fields, country="")
+    assert selected(desk.get(at("list", opened.pk, batch.pk)).content.decode()) == []
+    assert "import begins" in posted(desk, "list_confirm", opened.pk, batch.pk, **fields, country="")
+    assert sorted(opened.people.values_list("residence", flat=True)) == ["DE", "DE", "ZZ"]
+
+
+def test_a_reject_file_offers_no_country_for_all(desk: Client, opened: Incident) -> None:
+    sent(desk, opened, b"correction_of;full_name;email\n1-2;Ada;ada@example.org\n")
+    assert selected(desk.get(at("list", opened.pk, newest(opened).pk)).content.decode()) == ["no field"]

@@ -68,6 +68,23 @@ def test_an_uploaded_list_is_compared_and_carried_on_to_its_end(
     assert account(incident=incident).adds_up
 
 
+def test_a_country_that_the_desk_says_of_a_list_and_of_the_newer_version_is_carried_through(
+    committed: None, incident: Incident, operator: User, officer: User, write_list: Callable[..., Path]
+) -> None:
+    nowhere = {**CAST[0], "stated_country": ""}
+    with acting("web"):
+        chunks = [write_list(nowhere).read_bytes()]
+        batch = uploads.receive(incident=incident, chunks=chunks, author=officer, source="shop")
+        mapping = importing.look_and_keep(batch=batch).mapping
+        importing.confirm(batch=batch, mapping=mapping, author=officer, country="DE")
+    with acting("importer"):
+        import_list(batch.pk)
+        newer = write_list(nowhere, {**nowhere, "person_id": "n", "customer_number": "C8", "full_name": "N N"})
+        report = import_people(incident=incident, path=newer, author=operator, source="shop", judge=bool)
+    assert (report.country, report.country_by, report.living_by) == ("DE", "officer", 2)
+    assert ImportBatch.objects.get(pk=batch.pk).country_rows == 1
+
+
 def test_a_reject_file_that_comes_back_as_it_was_answers_nothing(
     committed: None, incident: Incident, operator: User, write_list: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import product
 from typing import Any
@@ -82,13 +83,14 @@ ORDINARY = {
 COLUMNS = tuple(ORDINARY)
 
 
-def told(patched: pytest.MonkeyPatch, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> dict[int, Any]:
+def told(patched: pytest.MonkeyPatch, columns: Sequence[str], rows: Iterable[Sequence[str]], country: str = "") -> dict[int, Any]:
     """What the messages say of each row, by its number."""
     file = reading.ListFile(sha256="", size=0, kind="csv", header=tuple(columns), columns=tuple(columns))
     found, profiles = dict[int, Any](), list[Any]()
     numbered = [(number, list(row)) for number, row in enumerate(rows, 2)]
     patched.setattr(reading, "blocks", lambda **_: reading.in_blocks(numbered, len(columns)))
-    for message in parsing.messages(raw=io.BytesIO(), file=file, expected=EXPECTED, today=TODAY):
+    expected = replace(EXPECTED, country=country)
+    for message in parsing.messages(raw=io.BytesIO(), file=file, expected=expected, today=TODAY):
         if message["anew"]:
             profiles.clear()
         profiles += message["profiles"]
@@ -105,12 +107,12 @@ def by_itself(patched: pytest.MonkeyPatch) -> None:
     patched.setattr(Blockwise, "read", lambda _, block: (None, block.rows()))
 
 
-def check(rows: list[list[str]], *, columns: Sequence[str] = COLUMNS, size: int = 5) -> None:
+def check(rows: list[list[str]], *, columns: Sequence[str] = COLUMNS, size: int = 5, country: str = "") -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(tables, "ROWS", size)
-        together = told(patched, columns, rows)
+        together = told(patched, columns, rows, country)
         by_itself(patched)
-        assert together == told(patched, columns, rows)
+        assert together == told(patched, columns, rows, country)
     assert len(together) == sum(any(map(str.strip, row)) for row in rows)
 
 
@@ -186,6 +188,24 @@ def test_regions_and_postcodes_beside_no_country_are_read_the_same() -> None:
     told = [{"stated_country": country, "region": region, "postcode": code}
             for country in ("", "US", "DE") for region in regions for code in codes]  # fmt: skip
     check([[{**usual, **cells}.get(name, "") for name in COLUMNS] for cells in told] * 2, size=16)
+
+
+@pytest.mark.parametrize("country", ["US", "GB", "DE", "JP", "US-PR", "CN"])
+def test_rows_beside_the_country_of_their_whole_list_are_read_the_same(country: str) -> None:
+    usual = {"full_name": "Ben Berg", "email": "ben@example.org", "elements": "name", "street": "1 High Street"}
+    told = [
+        {"stated_country": stated, "region": region, "postcode": code, "city": city, "phone": phone, "ip_country": ip}
+        for stated in ("", "FR", "UK") for region in ("", "NJ", "California", "沖縄県")
+        for code in ("", "94105", "SW1A 1AA", "1234", "9000001", "09012") for city in ("", "APO", "Hong Kong", "Douglas")
+        for phone, ip in (("", ""), ("+44 20", ""), ("+1 206 555 01 00", ""), ("", "FR"))
+    ]  # fmt: skip
+    check([[{**usual, **cells}.get(name, "") for name in COLUMNS] for cells in told], size=100, country=country)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(cells(True) | USUAL, min_size=1, max_size=24), st.sampled_from(["US", "GB", "DE", "FR-974"]))
+def test_any_rows_on_a_list_of_one_country_become_the_same_together_and_alone(rows: list[list[str]], country: str) -> None:
+    check(rows, country=country)
 
 
 def test_rows_that_are_too_short_or_too_long_are_asked_about_beside_ordinary_ones() -> None:

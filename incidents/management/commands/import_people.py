@@ -16,6 +16,7 @@ from incidents.people.comparing import WORDS
 from incidents.people.importing import ImportReport, Look, carry_on, import_people, preview, unfinished
 from incidents.people.reading import plain_columns
 from incidents.people.reading.names import DATES as SAID
+from incidents.people.said_of_all import NOBODY_SAYS, country_said
 from incidents.vault import mask
 
 #: What stands first in dates of birth -> what a column of them is called here.
@@ -41,6 +42,9 @@ class Command(OperatorCommand):
         parser.add_argument("--dates", choices=[*DATES, "ask"], help="what stands first in the dates of birth; ask = of each row")
         parser.add_argument("--source", default="", help="where the list comes from: its columns are remembered under this name")
         parser.add_argument("--elements", default="", help="what leaked of everybody on this list, with commas between")
+        parser.add_argument(
+            "--country", help="where everybody on this list lives whose row says nothing of it, e.g. DE; 'none' = nobody says"
+        )
         parser.add_argument("--no-names", action="store_true", help="import a list although nobody on it has a name")
         parser.add_argument("--amendment", type=int, help="the open amendment that late-found people join")
         parser.add_argument("--newer", action="store_true", help="import a newer version of a list, its difference being seen")
@@ -52,19 +56,22 @@ class Command(OperatorCommand):
     def work(self, *, incident: str, file: Path | None, user: str | None, **options: Any) -> int | None:
         author, found = user_named(user) if user else operator_user(), incident_named(incident)
         if options["batch"] or options["resume"]:
+            if options["country"] is not None:
+                raise Refused("--country is said before a list is confirmed: give the file with it, not --batch or --resume.")
             return max((self._report(carry_on(batch=one, progress=self._progress)) for one in _begun(found, options)), default=0)
         if file is None:
             raise Refused("Name the file: import_people INCIDENT FILE. A list that was begun goes on with --batch or --resume.")
         said = {"encoding": options["encoding"], "delimiter": _mark(options["delimiter"]), "sheet": options["sheet"]}
         seen = {**said, "source": options["source"], "mapping": self._mapping(found, file, author, said, options)}
+        country = _country(options["country"])
         if options["dry_run"]:
-            self._show(preview(incident=found, path=file, author=author, **seen))
+            self._show(preview(incident=found, path=file, author=author, **seen), country)
             return 0
         elements = [name.strip() for name in options["elements"].split(",") if name.strip()]
         report = import_people(
             incident=found, path=file, author=author, elements=elements, amendment=_amendment(found, options["amendment"]),
             progress=self._progress, judge=lambda changes: self._judge(changes, options["newer"]),
-            no_names=options["no_names"], **seen,
+            no_names=options["no_names"], country=country, **seen,
         )  # fmt: skip
         return self._report(report)
 
@@ -103,13 +110,15 @@ class Command(OperatorCommand):
             self.say("Say --newer to import it. People who are missing from it stay on the list.")
         return agreed
 
-    def _show(self, seen: Look) -> None:
+    def _show(self, seen: Look, country: str | None) -> None:
         for name, ours in seen.mapping.items():
             self.say(f"{name} = {ours or '(not read)'}")
         if seen.file.nameless:
             self.say(seen.file.nameless)
         if seen.file.hidden:
             self.say(seen.file.hidden)
+        if country:
+            self.say(f"Assumed of all rows that say no country of their own: {country}.")
         for number, cells in seen.samples:
             self.say(f"row {number}: " + " | ".join(mask(cell) for cell in cells))
         self.say("Nothing was imported. Other columns are said with --map COLUMN=OURS.")
@@ -130,6 +139,11 @@ class Command(OperatorCommand):
             self.say(f"Dates of birth were read with the {report.dates} first; --dates says it otherwise.")
         if report.hidden:
             self.say(report.hidden)
+        if report.country:
+            self.say(
+                f"{report.living_by} rows live by what was said of the whole list: {report.country}, said by {report.country_by}."
+                " It is an assumption about all rows; whatever a row says itself counts before it."
+            )
         if report.again.number:
             named = ", ".join(reference for _, reference in report.again.people)
             self.say(
@@ -161,6 +175,13 @@ def _begun(incident: Incident, options: dict[str, Any]) -> Sequence[ImportBatch]
         known = ", ".join(str(pk) for pk in incident.imports.order_by("-pk").values_list("pk", flat=True)[:5]) or "none yet"
         raise Refused(f"This incident has no list {options['batch']}. Known: {known}.")
     return [found]
+
+
+def _country(said: str | None) -> str | None:
+    """The country of everybody on the list; '' where nobody says one, None where nothing is said now. Raises FileRefused."""
+    if said is None:
+        return None
+    return "" if said.strip().lower() in {"", NOBODY_SAYS} else country_said(said)
 
 
 def _mark(said: str | None) -> str | None:
