@@ -34,7 +34,7 @@ DAY = re.compile(
     r"|.{0,2}[0-9]{1,4}年(?:[0-9]{1,2}月)?(?:[0-9]{1,2}日)?"
 )
 #: What programs write where there is no date. A day that they fill in for none, or for never, is asked about.
-NO_DAY = re.compile(r"[-0/.:T ]+")
+NO_DAY = re.compile(r"[-0/.: ]+(?:T[-0/.: ]+)?")
 FILLED_IN = re.compile(r"(?<![0-9])(?:0001|1899|1900|9999)")
 NEITHER = "an answer that is neither yes nor no"
 REMEDY = "write yes or no, or leave it empty"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from incidents.people.answers import FLAG_OF, NO, YES
+from incidents.people.answers import FLAG_OF, NO, YES, read_answer
 from incidents.people.questions import FLAGS
 from tests.people.test_rows import prepared, questions
 
 
 @pytest.mark.parametrize(
-    "said", ["Y", "yes", "TRUE", "1", "X", "x", "Ja", "oui", "Sí", "si", "はい", "예", "да", "是", "ＹＥＳ", "✓"]
+    "said", ["Y", "yes", "TRUE", "T", "t", "1", "X", "x", "Ja", "oui", "Sí", "si", "はい", "예", "да", "是", "ＹＥＳ", "✓"]
 )
 def test_somebody_of_whom_a_list_says_yes_in_any_language_has_the_flag_and_its_question(said: str) -> None:
     row = prepared(deceased=said)
@@ -33,7 +33,7 @@ def test_somebody_with_any_date_of_death_is_dead(day: str) -> None:
         assert prepared(**{column: day}).flags == ("deceased",)
 
 
-@pytest.mark.parametrize("day", ["", "0000-00-00", "00.00.0000", "00/00/0000 00:00:00", "N"])
+@pytest.mark.parametrize("day", ["", "0000-00-00", "00.00.0000", "00/00/0000 00:00:00", "0000-00-00T00:00:00", "N"])
 def test_somebody_with_a_date_of_death_of_zeros_is_alive(day: str) -> None:
     assert prepared(date_of_death=day).problems == () and prepared(date_of_death=day).flags == ()
 
@@ -56,6 +56,12 @@ def test_what_such_columns_say_is_added_to_the_flags_of_the_row() -> None:
 def test_a_minor_by_a_column_is_one_of_the_two_by_the_date_of_birth_and_a_guardian_is_asked_for() -> None:
     assert prepared(minor="Y").flags == ("minor_under_16",) and questions(prepared(minor="Y")) == {("guardian", "flags")}
     assert prepared(minor="minor_16_17").flags == ("minor_16_17",)
+
+
+@pytest.mark.parametrize("column", FLAG_OF)
+def test_every_word_for_yes_says_yes_and_every_word_for_no_says_no(column: str) -> None:
+    assert {word: read_answer(column, word) for word in YES} == dict.fromkeys(YES, FLAG_OF[column])
+    assert {word: read_answer(column, word) for word in NO} == dict.fromkeys(NO, "")
 
 
 def test_no_word_is_yes_in_one_language_and_no_in_another_and_every_flag_is_known() -> None:
