@@ -13,6 +13,9 @@ from datetime import date
 
 DAY, MONTH = "day", "month"
 LAST_MONTH = 12
+#: Of the days of a year 221 tell which number is the day, 132 do not: many doubtful dates beside one that tells were written in
+#: another way than that one, which may be a slip of the pen.
+MOST_DOUBTFUL = 5
 #: Programs write a day as its midnight.
 MIDNIGHT = r"(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?"
 YEAR_LAST = re.compile(rf"([0-9]{{1,2}})([-/.])([0-9]{{1,2}})\2([0-9]{{4}}){MIDNIGHT}")
@@ -54,11 +57,29 @@ def japanese(text: str) -> tuple[int, int, int] | None:
 
 
 def form_of(texts: Iterable[str]) -> str:
-    """Whether the day or the month stands first in a column; '' where its dates do not say, or not with one voice."""
-    parts = [(int(found[1]), int(found[3])) for text in texts if (found := YEAR_LAST.fullmatch(text))]
-    first = any(one > LAST_MONTH >= other for one, other in parts)
-    second = any(other > LAST_MONTH >= one for one, other in parts)
-    return "" if first == second else DAY if first else MONTH
+    """Whether the day or the month stands first in a column; '' where its dates do not say, or not with one voice.
+
+    Slashes say nothing of points, nor points of slashes: such a column was put together from two.
+    """
+    dates: dict[str, set[tuple[int, int, int]]] = {}
+    for found in filter(None, map(YEAR_LAST.fullmatch, texts)):
+        dates.setdefault(found[2], set()).add((int(found[1]), int(found[3]), int(found[4])))
+    # Of days such as 03/03 nobody has to know which number is which.
+    told = {sign: {one for one in there if one[0] != one[1]} for sign, there in dates.items()}
+    forms = {_form_between(sign, there) for sign, there in told.items() if there}
+    return forms.pop() if len(forms) == 1 else ""
+
+
+def _form_between(sign: str, dates: set[tuple[int, int, int]]) -> str:
+    """What dates with one sign say, each counted once. Between points the day stands first where they say nothing else."""
+    first = sum(one > LAST_MONTH >= other for one, other, _ in dates)
+    second = sum(other > LAST_MONTH >= one for one, other, _ in dates)
+    doubtful = sum(max(one, other) <= LAST_MONTH for one, other, _ in dates)
+    if first and second:
+        return ""
+    if sign == "." and not second:
+        return DAY
+    return (DAY if first else MONTH) if (first + second) * MOST_DOUBTFUL >= max(doubtful, 1) else ""
 
 
 def in_form(text: str, form: str) -> tuple[str, bool]:

@@ -65,7 +65,7 @@ def listed(*born: str, name: str = "Birthday") -> bytes:
     [
         (["02/03/1980", "25/03/1980"], "day"), (["02/03/1980", "03/25/1980"], "month"), (["02-03-1980", "25-03-1980"], "day"),
         (["02.03.1980", "03.25.1980"], "month"), (["02/03/1980", "25/03/1980", "03/25/1980"], ""), (["02/03/1980", "12/12/1980"], ""),
-        (["1980-03-25", "02/03/1980"], ""), (["32/03/1980"], "day"), ([""], ""),
+        (["1980-03-25", "02/03/1980"], ""), (["32/03/1980"], "day"), ([""], ""), (["03/03/1980"], ""), (["31/31/1980"], ""),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["Birthday", "date_of_birth"])
@@ -74,6 +74,22 @@ def test_days_above_12_in_one_place_and_never_in_the_other_tell_the_form_of_a_co
 ) -> None:
     file, _ = read(listed(*born, name=name))
     assert dates_of(file.columns) == form and file.dates[-1] == form
+
+
+@pytest.mark.parametrize(
+    "born", [["25.03.1980", "02/03/1980"], ["02.03.1980", "02/25/1980", "03/04/1980"], ["25-03-1980", "02/03/1980"]]
+)
+def test_one_sign_between_the_numbers_tells_nothing_of_dates_with_another(born: list[str]) -> None:
+    assert dates_of(read(listed(*born))[0].columns) == ""
+    assert dates_of(read(listed(*born, "26/04/1981", "26.04.1981", "26-04-1981"))[0].columns) == (
+        "" if "02/25/1980" in born else "day"
+    )
+
+
+def test_one_slip_of_the_pen_among_many_dates_that_may_be_two_days_does_not_tell_the_form() -> None:
+    doubtful = [f"{one:02}/{other:02}/1980" for one in range(1, 5) for other in range(5, 9)]
+    assert dates_of(read(listed(*doubtful, "13/01/1980"))[0].columns) == ""
+    assert dates_of(read(listed(*doubtful, "13/01/1980", "14/01/1980", "15/01/1980", "16/01/1980"))[0].columns) == "day"
 
 
 def test_a_day_far_below_the_rows_that_are_shown_tells_the_form_as_well() -> None:
