@@ -119,7 +119,8 @@ def _look(raw: BinaryIO, size: int, *, most: int, remembered: dict[str, str] | N
     file = reading.inspect(raw=raw, size=size, **options)
     guessed = not (remembered and set(remembered) == set(file.header))
     if remembered and not guessed:
-        file = replace(file, columns=tuple(remembered[name] for name in file.header))
+        columns = [remembered[name] for name in file.header]
+        file = replace(file, columns=reading.with_own_dates(columns, file.dates))
     samples = reading.sample(raw=raw, file=file, most=most)
     yield {"file": asdict(file), "samples": samples, "guessed": guessed}
 

@@ -177,3 +177,15 @@ def test_the_form_is_saved_with_the_columns_of_a_source(incident: Incident, offi
     assert carry_on(batch=batch).dates == "day" and born_of(incident) == ["1980-03-02"]
     again = receive(incident=incident, chunks=[listed("03/04/1980")], author=officer, source="crm")
     assert look(batch=again).mapping["birthday"] == "date_of_birth_day_first"
+
+
+def test_dates_that_say_the_other_form_than_the_last_list_of_their_source_are_read_in_their_own(
+    incident: Incident, officer: User
+) -> None:
+    batch = receive(incident=incident, chunks=[listed("02/03/1980", "25/03/1980")], author=officer, source="crm")
+    confirm(batch=batch, mapping=look(batch=batch).mapping, author=officer)
+    carry_on(batch=batch)
+    again = receive(incident=incident, chunks=[listed("02/03/1980", "03/25/1980", "04/05/1980")], author=officer, source="crm")
+    assert look(batch=again).mapping["birthday"] == "date_of_birth_month_first"
+    asked = receive(incident=incident, chunks=[listed("02/03/1980", "25/04/1980", "03/25/1980")], author=officer, source="crm")
+    assert look(batch=asked).mapping["birthday"] == "date_of_birth_day_first"

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import BinaryIO
 
 from incidents.people.reading import container, csv_lists, encodings, sheets
-from incidents.people.reading.columns import columns_of, dates_in, guess_mapping, header_of, require, with_dates
+from incidents.people.reading.columns import columns_of, dates_in, guess_mapping, header_of, require, with_dates, with_own_dates
 from incidents.people.reading.files import (
     GUESS_CELLS,
     GUESS_ROWS,
@@ -34,6 +34,7 @@ from incidents.people.reading.workbook import Workbook, open_workbook
 __all__ = [
     "KNOWN_COLUMNS", "LARGEST_FIELD", "LARGEST_FILE", "MOST_COLUMNS", "REQUIRED", "Block", "FileAsked", "FileRefused", "ListFile",
     "blocks", "dates_of", "guess_mapping", "in_blocks", "inspect", "plain_columns", "rows", "sample",
+    "with_own_dates",
 ]  # fmt: skip
 
 

@@ -104,6 +104,12 @@ def with_dates(columns: Sequence[str], dates: Sequence[str]) -> tuple[str, ...]:
     return tuple(named[form] if told and ours == "date_of_birth" else ours for ours, form in zip(columns, dates, strict=True))
 
 
+def with_own_dates(columns: Sequence[str], dates: Sequence[str]) -> tuple[str, ...]:
+    """The columns as the last list of a source had them, but dates of birth that say the other form are read in their own."""
+    named = {form: name for name, form in DATES.items()}
+    return tuple(named.get(form, ours) if ours in DATES else ours for ours, form in zip(columns, dates, strict=True))
+
+
 def _values(samples: Sequence[Sequence[str]], at: int) -> list[str]:
     return [unprotected(cells[at].strip(), column="") if at < len(cells) else "" for cells in samples]
 
