@@ -105,6 +105,8 @@ def test_a_shortened_name_of_the_date_of_birth_is_known(name: str) -> None:
         ("Minderjährig", "nein", "minor"), ("Menor de edad", "sí", "minor"), ("Under 18", "Biology", ""),
         ("CONFIDENTIAL_COMM_FLAG", "N", "safe_address"), ("Auskunftssperre", "ja", "safe_address"), ("Do Not Contact", "FALSE", "do_not_contact"),
         ("Mitarbeiter", "nein", "employee"), ("Mitarbeiter", "Vera Berg", ""), ("Is staff", "Employee", "employee"), ("Opt-out", "0", "opted_out"),
+        ("Employee", "Vera Berg", ""), ("Employee", "yes", "employee"), ("Employee", "", "employee"), ("Minor", "2", ""), ("minor", "nein", "minor"),
+        ("opted_out", "Newsletter", ""), ("deceased", "unknown", "deceased"),
         ("GUARANTOR_NAME", "Vera Berg", ""), ("GUARANTOR_EMAIL", "vera@example.org", ""),
     ],
 )  # fmt: skip

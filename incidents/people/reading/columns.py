@@ -76,7 +76,7 @@ def guess_mapping(*, header: Sequence[str], samples: Sequence[Sequence[str]]) ->
     """What each column seems to be to us, by its name and, where the name leaves it open, by its values; "" = not sure."""
     values = {name: _values(samples, at) for at, name in enumerate(header)}
     others = rivals.said_by_others(header, values)
-    exact = {name: name for name in header if name in KNOWN_COLUMNS and name not in others}
+    exact = {name: name for name in header if name in KNOWN_COLUMNS and name not in others and _may_answer(name, values)}
     found: dict[str, str] = {name: exact.get(name, "") for name in header}
     claims = {name: _claim(name, header, values) for name in header if name and name not in exact} | others
     claims = rivals.one_address(claims, values)
@@ -87,6 +87,11 @@ def guess_mapping(*, header: Sequence[str], samples: Sequence[Sequence[str]]) ->
         if rivals.is_shared(name, found, values):
             found[name] = ""
     return found
+
+
+def _may_answer(name: str, values: Mapping[str, list[str]]) -> bool:
+    """Whether a column may have one of our names, where that is a word of cash desks too and means something else there."""
+    return name not in OF_ANSWERS or not any(values[name]) or _mostly(values[name], SHAPES[name])
 
 
 def dates_in(*, header: Sequence[str], samples: Sequence[Sequence[str]]) -> tuple[str, ...]:
@@ -178,12 +183,14 @@ def _has_letter(text: str) -> bool:
     return any(letter.isalpha() for letter in text) and "@" not in text
 
 
+#: Of these the values say whether they are meant: 'Employee' may be who sold it, 'Minor' how many decimals a currency has.
+#: Of who is dead or protected even a value that is no answer is read, and asked about.
+OF_ANSWERS = ("minor", "employee", "opted_out")
 #: What the values of a column look like; a name is not believed when most of the values are something else.
 SHAPES: dict[str, Callable[[str], bool]] = {
     "email": _is_email, "phone": _has_digit, "postcode": _has_digit, "date_of_birth": _has_digit, "street": _no_email,
     "full_name": _has_letter, "given_name": _has_letter, "family_name": _has_letter, "second_family_name": _has_letter,
     "city": _has_letter, "customer_number": _no_email, "stated_country": _has_letter, "billing_country": _has_letter,
     "shipping_country": _has_letter, "ip_country": _has_letter, "language": _has_letter, "region": _has_letter,
-    # 'Employee' may be who sold it. Of who is dead or protected even a value that is no answer is read, and asked about.
-    **{name: partial(is_answer, name) for name in ("minor", "employee", "opted_out")},
+    **{name: partial(is_answer, name) for name in OF_ANSWERS},
 }  # fmt: skip
