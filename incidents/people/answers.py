@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from incidents.people.person_facts import DAY_MONTH, MINORS, MONTH_DAY, NO_FLAGS
@@ -36,6 +36,9 @@ DAY = re.compile(
 #: What programs write where there is no date. A day that they fill in for none, or for never, is asked about.
 NO_DAY = re.compile(r"[-0/.: ]+(?:T[-0/.: ]+)?")
 FILLED_IN = re.compile(r"(?<![0-9])(?:0001|1899|1900|9999)")
+#: In Korea, Japan and China a circle says yes and a cross no; in the West a cross is a tick.
+CIRCLES, CROSS = frozenset("o○〇◯"), "x"
+EAST = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 NEITHER = "an answer that is neither yes nor no"
 REMEDY = "write yes or no, or leave it empty"
 
@@ -66,6 +69,12 @@ def read_answers(cells: Sequence[str]) -> tuple[tuple[str, ...], tuple[Problem, 
     read = [(column, read_answer(column, text)) for column, text in zip(FLAG_OF, cells, strict=True) if text]
     asked = tuple(Problem(DATA, column, NEITHER, REMEDY) for column, word in read if word is None)
     return tuple(sorted({word for _, word in read if word})), asked
+
+
+def cross_says_no(name: str, texts: Iterable[str]) -> bool:
+    """Whether an X in a column of this name says no: it stands beside circles, or the name is written in the East."""
+    said = {plain(text) for text in texts}
+    return CROSS in said and (bool(EAST.search(name)) or not said.isdisjoint(CIRCLES))
 
 
 def is_answer(column: str, text: str) -> bool:

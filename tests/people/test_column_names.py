@@ -116,6 +116,15 @@ def test_a_column_that_says_yes_or_no_of_a_person_is_known_and_no_guarantor_is_a
     assert guess(names, row) == [ours]
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "ours"),
+    [("사망여부", ["X", "X", "O"], ""), ("사망여부", ["X", "X", "X"], ""), ("未成年", ["○", "Ｘ", ""], ""), ("사망여부", ["Y", "N", ""], "deceased"),
+     ("未成年", ["○", "", ""], "minor"), ("Deceased", ["O", "X", "X"], ""), ("Deceased", ["X", "", ""], "deceased"), ("Verstorben", ["ja", "x", ""], "deceased")],
+)  # fmt: skip
+def test_a_column_in_which_a_cross_may_say_no_is_left_unread(name: str, said: list[str], ours: str) -> None:
+    assert guess(f"{name}, E-Mail", *(f"{one}, a@example.org" for one in said)) == [ours, "email"]
+
+
 def test_a_name_as_it_is_known_goes_before_one_with_a_bracket() -> None:
     assert guess("DOB, Date of birth (dd.mm.yyyy), Vorname") == ["date_of_birth", "", "given_name"]
     assert guess("ZIP / Postcode, PLZ / Postleitzahl") == ["", ""]

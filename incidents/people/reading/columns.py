@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from incidents.people.answers import is_answer
+from incidents.people.answers import FLAG_OF, cross_says_no, is_answer
 from incidents.people.date_forms import form_of
 from incidents.people.inert import unprotected
 from incidents.people.reading import names, rivals
@@ -90,7 +90,9 @@ def guess_mapping(*, header: Sequence[str], samples: Sequence[Sequence[str]]) ->
 
 
 def _may_answer(name: str, values: Mapping[str, list[str]]) -> bool:
-    """Whether a column may have one of our names, where that is a word of cash desks too and means something else there."""
+    """Whether a column may have one of our names, where that may mean something else elsewhere."""
+    if name in FLAG_OF and cross_says_no(name, values[name]):
+        return False
     return name not in OF_ANSWERS or not any(values[name]) or _mostly(values[name], SHAPES[name])
 
 
@@ -131,6 +133,8 @@ def _claim(name: str, header: Sequence[str], values: Mapping[str, list[str]]) ->
         ours = "region"
     elif key in names.NAME_OR_PART:
         ours = _kind_of_name(name, header, values)
+    if ours in FLAG_OF and cross_says_no(name, values[name]):
+        return ""
     shape = SHAPES.get(ours)
     return "" if shape and any(values[name]) and not _mostly(values[name], shape) else ours
 
