@@ -249,6 +249,9 @@ def test_no_street_of_one_address_is_read_beside_the_town_of_another() -> None:
 def test_the_name_of_a_company_is_no_part_of_somebodys_name() -> None:
     names = "Account Name, First Name, Last Name"
     assert guess(names, "Example Ltd, Ann, Green", "Example Ltd, Bob, Gray") == ["", "given_name", "family_name"]
+    assert guess(names, "Green Household, Ann, Green", "Gray Family, Bob, Gray") == ["", "given_name", "family_name"]
+    assert guess("Account Name, Last Name", "Green Household, Green") == ["", "family_name"]
+    assert guess("Account Name, E-Mail", "Ann Green, ann@example.org") == ["full_name", "email"]
 
 
 def test_two_letters_may_be_a_state_or_a_street() -> None:

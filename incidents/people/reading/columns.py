@@ -148,6 +148,8 @@ def _kind_of_name(name: str, header: Sequence[str], values: Mapping[str, list[st
     if "full_name" in others:
         return ""
     parts = [other for ours, other in others.items() if ours in ("given_name", "family_name")]
+    if parts and names.known_key(name) in names.NAME_OF_ACCOUNT:
+        return ""
     held = [answer for other in parts if (answer := _mostly_holds(values[name], values[other])) is not None]
     if len(parts) == 2:
         return "full_name" if any(held) or not held else ""
