@@ -254,6 +254,12 @@ def test_the_name_of_a_company_is_no_part_of_somebodys_name() -> None:
     assert guess("Account Name, E-Mail", "Ann Green, ann@example.org") == ["full_name", "email"]
 
 
+def test_one_word_is_a_country_in_polish_and_a_region_in_czech() -> None:
+    assert guess("Miasto, Kraj", "Warszawa, Polska", "Berlin, Niemcy") == ["city", "stated_country"]
+    assert guess("Miasto, Województwo, Kraj", "Warszawa, mazowieckie, PL") == ["city", "region", "stated_country"]
+    assert guess("Město, Kraj, Stát", "Praha, Středočeský, Česko") == ["city", "region", "stated_country"]
+
+
 def test_two_letters_may_be_a_state_or_a_street() -> None:
     assert guess("ST, City", "WA, Seattle", "TX, Austin") == ["region", "city"]
     assert guess("ST, City", "1 High Street, Seattle") == ["", "city"] and guess("ST") == [""]

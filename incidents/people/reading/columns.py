@@ -17,6 +17,7 @@ from incidents.people.inert import unprotected
 from incidents.people.reading import names, rivals
 from incidents.people.reading.files import LONGEST_COLUMN, MOST_COLUMNS, FileRefused
 from incidents.people.reading.names import DATES, KNOWN_COLUMNS, SAYABLE, lacking, plain_columns
+from incidents.people.residence import country_of_row
 from incidents.people.whole_names import holds
 
 #: Somebody's address in place of a column's name.
@@ -131,6 +132,8 @@ def _claim(name: str, header: Sequence[str], values: Mapping[str, list[str]]) ->
         ours = "email"
     elif key in names.REGION_IF_CODES and _mostly(values[name], _is_code):
         ours = "region"
+    elif key in names.COUNTRY_IF_SO and _mostly(values[name], _is_country):
+        ours = "stated_country"
     elif key in names.NAME_OR_PART:
         ours = _kind_of_name(name, header, values)
     if ours in FLAG_OF and cross_says_no(name, values[name]):
@@ -175,6 +178,10 @@ def _is_email(text: str) -> bool:
 
 def _is_code(text: str) -> bool:
     return len(text) == 2 and text.isalpha() and text.isupper()
+
+
+def _is_country(text: str) -> bool:
+    return country_of_row(text, "", "") != ""
 
 
 def _no_email(text: str) -> bool:
