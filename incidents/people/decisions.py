@@ -35,8 +35,6 @@ OF_FLAGS = frozenset(kind for kind, _, _ in FLAG_QUESTIONS.values())
 RESIDENCE_KINDS = (QueueKind.STATE_UNKNOWN, QueueKind.RESIDENCE_UNKNOWN, QueueKind.RESIDENCE_CONFLICT)
 #: Somebody of a list who would be written to although two people excluded them.
 EXCLUDED = "seems to be somebody whom two people excluded"
-#: Questions about where somebody lives.
-RESIDENCE_KINDS = (QueueKind.STATE_UNKNOWN, QueueKind.RESIDENCE_UNKNOWN, QueueKind.RESIDENCE_CONFLICT)
 #: Somebody of a list who would be written to although two people rejected them as nobody of the incident.
 AGAIN = "seems to be somebody whom two people rejected"
 #: Both are answered by somebody's word alone: no correction of the record takes back what two people said.
@@ -98,7 +96,7 @@ def take(
     beside_freezes(incident)
     own = entries.filter(incident=incident, status__in=statuses)
     lock_people(keys=own.values("person"))  # whose status follows from the entries
-    taken = list(own.select_related("person").select_for_update(of=("self",)).order_by("id"))
+    taken = list(own.select_related("person", "decided_by").select_for_update(of=("self",)).order_by("id"))
     if as_signed:
         return taken
     flags = [entry for entry in taken if told and entry.kind in OF_FLAGS]

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
 
 from incidents.audit.log import database_now
 from incidents.dispatch.obstacles import freeze_obstacles
@@ -241,6 +242,24 @@ def test_a_proposed_rejection_is_refused_or_taken_back_with_a_reason_and_asked_a
     assert '"actor":"officer"' in lines[1] and len(lines) == 2
     assert deciding.confirm_rejection(incident=asked, entries=entries(asked), author=counsel) == 0
     assert deciding.accept(incident=asked, entries=entries(asked, "next_of_kin"), reason="her son reads it", author=officer) == 1
+
+
+def test_who_decides_about_thousands_waits_no_longer_for_each_of_them(
+    bring: Importer, incident: Incident, officer: User, counsel: User
+) -> None:
+    many = [{**DORA, "person_id": f"d{n}", "customer_number": f"D{n}", "email": f"d{n}@example.org"} for n in range(20)]
+    bring(*many)
+
+    def queries(step: Callable[..., int], **said: object) -> int:
+        with CaptureQueriesContext(connection) as asked:
+            assert step(incident=incident, entries=entries(incident), **said) == 20
+        return len(asked)
+
+    propose = {"reason": "test", "author": officer}
+    assert queries(deciding.propose_rejection, **propose) < 20
+    assert queries(deciding.refuse_rejection, reason="they are ours", author=counsel) < 20
+    queries(deciding.propose_rejection, **propose)
+    assert queries(deciding.confirm_rejection, author=counsel) < 30 and account(incident=incident).adds_up
 
 
 @pytest.mark.parametrize("name", ["hold", "residence", "reject", "confirm"])
