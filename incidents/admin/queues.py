@@ -284,7 +284,7 @@ def _confirm(incident: Incident, entries: QuerySet[QueueEntry], request: HttpReq
 
 def _refuse(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:
     done = refuse_rejection(incident=incident, entries=entries, reason=posted(request, "reason"), author=officer(request))
-    return f"{count(done, 'rejection')} refused or taken back: {'it waits' if done == 1 else 'they wait'} for a decision again."
+    return f"{_told(done, 'rejection')} refused or taken back: {'it waits' if done == 1 else 'they wait'} for a decision again."
 
 
 STEPS: dict[str, Callable[[Incident, QuerySet[QueueEntry], HttpRequest], str]] = {

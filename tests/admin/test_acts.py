@@ -167,6 +167,17 @@ def test_a_rejection_is_refused_by_the_second_person_and_taken_back_by_the_first
         assert case.queue.get(kind=kind).status == QueueStatus.OPEN
 
 
+def test_a_refusal_that_comes_after_the_confirmation_says_that_nothing_was_decided(
+    desk: Client, case: Incident, counsel: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = QueueKind.ADDRESS
+    posted(desk, "decide", case.pk, kind, scope="all", do="propose", reason="a test row")
+    monkeypatch.setattr("incidents.admin.queues.refuse_rejection", lambda **_: 0)  # it waited for the one who confirmed
+    refuse = {"scope": "all", "do": "refuse", "status": QueueStatus.REJECTION_PROPOSED, "reason": "she is one of ours"}
+    told = posted(signed_in(counsel), "decide", case.pk, kind, **refuse)
+    assert "Nothing was decided" in told and "0 rejections" not in told
+
+
 def test_the_second_of_two_clicks_does_not_say_that_none_was_confirmed(
     desk: Client, case: Incident, counsel: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
