@@ -246,6 +246,23 @@ def test_no_street_of_one_address_is_read_beside_the_town_of_another() -> None:
     assert guess(names, ", , 2 Rue B, Lyon, 69003") == ["", "", "street", "city", "postcode"]
 
 
+def test_an_address_that_few_people_gave_does_not_take_theirs_from_all_others() -> None:
+    few, many = "1 High Street, Paris, , , ", ", , 2 Rue B, Lyon, 69003"
+    names = "Mailing Street, Mailing City, Billing Street, Billing City, Billing Zip"
+    assert guess(names, few, many, many, many) == ["", "", "street", "city", "postcode"]
+    assert guess(names, few, few, many, many) == ["street", "city", "", "", ""]
+    names = "Rue, Ville, Pays, Billing Street, Billing City, Billing Zip"
+    assert guess(names, "1 High Street, Paris, FR, , , ", *[", , FR, 2 Rue B, Lyon, 69003"] * 3) == [
+        "", "", "stated_country", "street", "city", "postcode"
+    ]  # fmt: skip
+
+
+def test_no_postcode_of_another_address_is_read_beside_a_street_of_our_own_names() -> None:
+    names = "Street, City, Country, Billing Street, Billing City, Billing Zip"
+    assert guess(names, "1 High Street, Paris, FR, 2 Rue B, Lyon, 69003") == ["street", "city", "stated_country", "", "", ""]
+    assert guess(names, ", , FR, 2 Rue B, Lyon, 69003")[5] == "postcode"
+
+
 def test_the_name_of_a_company_is_no_part_of_somebodys_name() -> None:
     names = "Account Name, First Name, Last Name"
     assert guess(names, "Example Ltd, Ann, Green", "Example Ltd, Bob, Gray") == ["", "given_name", "family_name"]

@@ -34,19 +34,28 @@ def said_by_others(header: Sequence[str], values: Values) -> dict[str, str]:
     return found
 
 
-def one_address(claims: Claims, values: Values) -> dict[str, str]:
-    """The claims without those of every address but the one that is read."""
+def one_address(claims: Claims, exact: Claims, values: Values) -> dict[str, str]:
+    """The claims without those of every address but the one that is read; that of our own names always is, once it is written."""
+    own = any(ours in OF_AN_ADDRESS and any(values[name]) for name, ours in exact.items())
     of = {name: names.ADDRESS_OF.get(names.known_key(name), 0) for name, ours in claims.items() if ours}
-    written = {of[name] for name, ours in claims.items() if ours in OF_AN_ADDRESS and any(values[name])}
-    there = written or {of[name] for name, ours in claims.items() if ours in OF_AN_ADDRESS}
-    if not there:
+    parts: dict[int, list[Sequence[str]]] = {}
+    for name, ours in claims.items():
+        if ours in OF_AN_ADDRESS:
+            parts.setdefault(of[name], []).append(values[name])
+    if not parts:
         return dict(claims)
+    written = {place: sum(map(any, zip(*columns, strict=True))) for place, columns in parts.items()}
+    # An address that only a few gave does not take from all others the one that they have.
+    read = 0 if own else min(place for place, rows in written.items() if rows * 2 >= max(written.values()))
+    return {name: "" if ours and _of_another(name, ours, of[name], read, values) else ours for name, ours in claims.items()}
+
+
+def _of_another(name: str, ours: str, place: int, read: int, values: Values) -> bool:
+    """Whether a column is part of an address that is not read; without a word before it, only where something stands in it."""
     # What billing and shipping say of a country has columns of its own, and is evidence beside any address.
-    own = {"billing_country", "shipping_country"}
-    return {
-        name: ours if not ours or ours in own or of[name] in (0, min(there)) or not _of_a_place(ours) else ""
-        for name, ours in claims.items()
-    }
+    if place == read or not _of_a_place(ours):
+        return False
+    return place > 0 or (ours in OF_AN_ADDRESS and any(values[name]))
 
 
 def _of_a_place(ours: str) -> bool:
