@@ -233,6 +233,21 @@ def test_an_id_beside_the_number_of_a_household_is_the_persons_own_where_no_two_
     assert guess("Id, AccountId, E-Mail", "1, 9, a@example.org", "1, 8, b@example.org") == ["", "customer_number", "email"]
 
 
+def test_the_number_of_an_order_beside_an_account_is_no_customer_number() -> None:
+    orders = "1, 7, Ann Green, ann@example.org", "2, 7, Ann Green, ann@example.org", "3, 8, Bob Gray, bob@example.org"
+    assert guess("id, account_id, Name, E-Mail", *orders) == ["", "customer_number", "full_name", "email"]
+    household = "1, 7, Ann Green, ann@example.org", "2, 7, Bob Green, bob@example.org"
+    assert guess("id, account_id, Name, E-Mail", *household) == ["customer_number", "", "full_name", "email"]
+
+
+def test_the_name_of_a_clerk_leaves_that_of_the_customer_read() -> None:
+    names = "Employee First Name, Employee Last Name, First Name, Last Name"
+    assert guess(names, "Cy, Orr, Ann, Green") == ["", "", "given_name", "family_name"]
+    assert guess("Employee Name, Name, E-Mail", "Cy Orr, Ann Green, ann@example.org") == ["", "full_name", "email"]
+    assert guess("Employee Name, Customer Name", "Cy Orr, Ann Green") == ["", "full_name"]
+    assert guess("Employee Name, E-Mail", "Cy Orr, cy@example.org") == ["full_name", "email"]
+
+
 def test_the_code_of_a_country_goes_before_its_name_only_where_both_agree() -> None:
     names = "Country, Country Code, Province, Province Code"
     assert guess(names, "Germany, DE, , ", "Canada, CA, Ontario, ON") == ["", "stated_country", "", "region"]
@@ -267,6 +282,11 @@ def test_the_name_of_a_company_is_no_part_of_somebodys_name() -> None:
     names = "Account Name, First Name, Last Name"
     assert guess(names, "Example Ltd, Ann, Green", "Example Ltd, Bob, Gray") == ["", "given_name", "family_name"]
     assert guess(names, "Green Household, Ann, Green", "Gray Family, Bob, Gray") == ["", "given_name", "family_name"]
+    assert guess("Name, First Name, Last Name", "Praxis Green, Ann, Green", "Praxis Gray, Bob, Gray") == [
+        "",
+        "given_name",
+        "family_name",
+    ]
     assert guess("Account Name, Last Name", "Green Household, Green") == ["", "family_name"]
     assert guess("Account Name, E-Mail", "Ann Green, ann@example.org") == ["full_name", "email"]
 

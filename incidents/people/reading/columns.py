@@ -145,9 +145,9 @@ def _claim(name: str, header: Sequence[str], values: Mapping[str, list[str]]) ->
 def _kind_of_name(name: str, header: Sequence[str], values: Mapping[str, list[str]]) -> str:
     """'Name' beside 'Vorname' is the family name, 'Nome' beside 'Cognome' the given name, unless it holds the other as well.
 
-    Beside both it is the whole name, unless its values hold neither.
+    Beside both it is the whole name, unless its values hold only one of them or neither: 'Green Household', or a company.
     """
-    others = {names.MEANINGS.get(names.known_key(other), ""): other for other in header}
+    others = {names.MEANINGS.get(names.known_key(other), ""): other for other in header if not _of_a_clerk(other)}
     if "full_name" in others:
         return ""
     parts = [other for ours, other in others.items() if ours in ("given_name", "family_name")]
@@ -155,10 +155,14 @@ def _kind_of_name(name: str, header: Sequence[str], values: Mapping[str, list[st
         return ""
     held = [answer for other in parts if (answer := _mostly_holds(values[name], values[other])) is not None]
     if len(parts) == 2:
-        return "full_name" if any(held) or not held else ""
+        return "full_name" if all(held) else ""
     if not parts or any(held):
         return "full_name"
     return "family_name" if "given_name" in others else "given_name"
+
+
+def _of_a_clerk(name: str) -> bool:
+    return names.known_key(name).startswith("employee")
 
 
 def _mostly_holds(wholes: Sequence[str], parts: Sequence[str]) -> bool | None:

@@ -27,11 +27,19 @@ def said_by_others(header: Sequence[str], values: Values) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, key in keys.items():
         known = [text for text in values[name] if text]
-        if key == names.OWN_ID and len({*known}) == len(known) and not names.OWN_ID_BESIDE.isdisjoint(keys.values()):
+        beside = [values[other] for other in header if keys[other] in names.OWN_ID_BESIDE]
+        if key == names.OWN_ID and beside and len({*known}) == len(known) and not _of_orders(beside, keys, values):
             found[name] = "customer_number"
         if key in names.OF_THE_SIGN_UP and not names.SIGN_UP_BESIDE.isdisjoint(keys.values()):
             found[name] = names.OF_THE_SIGN_UP[key]
     return found
+
+
+def _of_orders(beside: Sequence[Sequence[str]], keys: Mapping[str, str], values: Values) -> bool:
+    """Whether one account stands beside one e-mail address twice: then the rows are orders, and what they number is no person."""
+    emails = [values[name] for name, key in keys.items() if names.MEANINGS.get(key) == "email"]
+    rows = [row for row in zip(*beside, *emails, strict=True) if all(row)] if emails else []
+    return len({*rows}) < len(rows)
 
 
 def one_address(claims: Claims, exact: Claims, values: Values) -> dict[str, str]:
