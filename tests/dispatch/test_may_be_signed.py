@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from incidents.dispatch.campaign import ApprovalRefused
 from incidents.dispatch.conservation import check_campaign
@@ -39,6 +41,19 @@ def test_nobody_signs_while_somebody_of_a_list_may_be_one_of_the_register(
     doubt = second.incident.queue.filter(kind="match_conflict")
     assert keep_apart(incident=second.incident, **decided(doubt, officer)) == 1
     assert "entries about it" not in signing_obstacle(campaign=second, despite="")
+
+
+def test_what_many_of_a_list_would_change_of_somebody_signed_is_written_at_once(
+    released: Campaign, officer: User, write_list: Lists
+) -> None:
+    alike = [
+        {**CLAIRE, "person_id": f"c{n}", "full_name": f"Claire {chr(65 + n)}. Dubois", "flags": "deceased"} for n in range(12)
+    ]
+    with CaptureQueriesContext(connection) as asked:
+        reasons = said(released, officer, write_list, *alike)
+    assert sum(": marks deceased" in one for one in reasons) == 12
+    written = [one["sql"] for one in asked if one["sql"].startswith('UPDATE "incidents_queueentry" SET "reason"')]
+    assert len(written) == 1
 
 
 def test_a_merge_after_the_freeze_asks_the_one_who_stays_what_was_asked_of_the_other(
