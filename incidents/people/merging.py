@@ -27,6 +27,7 @@ from incidents.people.cohorts import refresh_cohorts
 from incidents.people.decisions import (
     LATER,
     LEFT,
+    UNDECIDED,
     WAITING,
     DecisionRefused,
     follow,
@@ -167,7 +168,8 @@ def _roles(pair: dict[int, AffectedPerson]) -> tuple[AffectedPerson, AffectedPer
 
 
 def _with_questions(work: _Work, person: AffectedPerson) -> KeptRow:
-    waiting = person.queue.filter(status__in=WAITING).exclude(kind=QueueKind.MATCH_CONFLICT)
+    # A rejection that was only proposed ends with the merge; what it would have answered is asked of who stays.
+    waiting = person.queue.filter(status__in=[*UNDECIDED, QueueStatus.HELD]).exclude(kind=QueueKind.MATCH_CONFLICT)
     return replace(as_row(person=person, vault=work.vault), problems=[question(entry) for entry in waiting])
 
 

@@ -23,7 +23,7 @@ from incidents.people.importing import account, import_people
 from incidents.people.merging import keep_apart, merge_people, undo_merge
 from incidents.people.rows import ONLY_POST
 from incidents.vault import PersonFields, Vault
-from tests.conftest import COLUMNS
+from tests.conftest import CLAIRE, COLUMNS
 from tests.people.conftest import Importer, Row, kinds
 from tests.people.test_matching import ANNA, BORN, EMAILS, NO_NUMBER
 
@@ -312,6 +312,21 @@ def test_one_person_has_the_addresses_elements_and_rows_of_both(doubted: QueueEn
     numbers = account(incident=incident)
     assert (numbers.people, numbers.merged, numbers.needs_attention) == (1, 1, 0) and numbers.adds_up
     assert not deciding.undecided(incident=incident).exists() and sum(incident.cohorts.values_list("count", flat=True)) == 1
+
+
+def test_a_question_whose_rejection_was_only_proposed_is_asked_of_the_one_who_stays(
+    bring: Importer, incident: Incident, officer: User
+) -> None:
+    bring(CLAIRE, {**CLAIRE, "person_id": "b", "full_name": "Claire Martin", "email": "cm@example.org", "flags": "deceased"})
+    kin = incident.queue.filter(kind="next_of_kin")
+    deciding.propose_rejection(incident=incident, entries=kin, reason="nobody of ours", author=officer)
+    merge_people(incident=incident, entries=incident.queue.filter(kind="match_conflict"), reason="she married", author=officer)
+    claire = incident.people.get(reference="claire")
+    assert (claire.flags, claire.status) == (["deceased"], "attention"), "no letter goes to somebody dead unasked"
+    assert list(kin.order_by("id").values_list("person__reference", "status")) == [("b", "corrected"), ("claire", "open")]
+    undo_merge(merge=Merge.objects.get(), reason="two after all", author=officer)
+    claire.refresh_from_db()
+    assert (claire.flags, claire.status) == ([], "clear") and kin.get(status="open").person.reference == "b"
 
 
 def test_a_decided_merge_can_be_taken_back_whole(doubted: QueueEntry, incident: Incident, officer: User) -> None:
