@@ -25,7 +25,7 @@ WHERE incident_id = (SELECT incident_id FROM incidents_campaign WHERE id = %(cam
   AND (kind <> 'data' OR reason LIKE '{MARKED.replace("'", "''")}%%')
 UNION SELECT other_id FROM incidents_queueentry
 WHERE incident_id = (SELECT incident_id FROM incidents_campaign WHERE id = %(campaign)s)
-  AND status IN ('open', 'rejection_proposed') AND kind = 'match_conflict' AND reason LIKE '%%{MARKS}%%'"""  # noqa: S608
+  AND status IN ('open', 'held', 'rejection_proposed') AND kind = 'match_conflict' AND reason LIKE '%%{MARKS}%%'"""  # noqa: S608
 #: Each counts what must not be, under its names, one a column. Where two ask the same tables, one walk answers both: this runs
 #: every minute beside the sending, also with a million people.
 LOOKS: dict[tuple[str, ...], str] = {

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from incidents.law.pack import load_packs
 from incidents.models import Campaign, Message, MessageState, QueueEntry
 from incidents.models.messages import WAITING
-from incidents.models.people import QueueKind
+from incidents.models.people import QueueKind, QueueStatus
 from incidents.people.decisions import LATER, OF_FLAGS, RESIDENCE_KINDS, UNDECIDED
 from incidents.people.joining import TWO_READERS, Whole, homes
 from incidents.people.kept import KeptRow
@@ -109,5 +109,7 @@ def undecided_of(*, campaign: Campaign) -> QuerySet[QueueEntry]:
     own, other = (Exists(unsent.filter(entry__person=OuterRef(name))) for name in ("person", "other"))
     doubt = Q(kind=QueueKind.MATCH_CONFLICT)
     about = Q(reason__startswith=LATER) | Q(kind__in=[*OF_FLAGS, *RESIDENCE_KINDS]) | doubt
-    entries = QueueEntry.objects.filter(incident=campaign.incident_id, status__in=UNDECIDED)
-    return entries.filter((about & Q(own)) | (doubt & Q(other)))
+    undecided = Q(status__in=UNDECIDED)
+    # To hold somebody of a list is no word about whether they are the one of the register, whose letter would leave.
+    may_be = doubt & (undecided | Q(status=QueueStatus.HELD))
+    return QueueEntry.objects.filter((undecided & about & Q(own)) | (may_be & Q(other)), incident=campaign.incident_id)

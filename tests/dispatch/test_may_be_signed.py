@@ -12,13 +12,14 @@ from incidents.dispatch.conservation import check_campaign
 from incidents.letters.approving import approve_content
 from incidents.letters.standing import signing_obstacle
 from incidents.models import Campaign, Merge, QueueEntry
-from incidents.people.deciding import accept, correct_record
+from incidents.people.deciding import accept, correct_record, hold
 from incidents.people.decisions import LATER
 from incidents.people.merging import keep_apart, merge_people, undo_merge
 from incidents.people.taken_back import taken_back_lines
 from tests.conftest import CARL, CLAIRE
 from tests.dispatch.late import Lists, amendment_of, bring_late, found_late, freeze_next, message_of, someone
 from tests.dispatch.test_later_says import decided, said
+from tests.people.test_deciding import LATER as IN_A_MONTH
 
 BORN = found_late(1, date_of_birth="1980-01-15")
 CHILD = found_late(1, date_of_birth="2014-01-15")
@@ -41,6 +42,26 @@ def test_nobody_signs_while_somebody_of_a_list_may_be_one_of_the_register(
     doubt = second.incident.queue.filter(kind="match_conflict")
     assert keep_apart(incident=second.incident, **decided(doubt, officer)) == 1
     assert "entries about it" not in signing_obstacle(campaign=second, despite="")
+
+
+def test_to_hold_somebody_who_may_be_one_of_the_register_lets_nobody_sign(
+    second: Campaign, officer: User, counsel: User, write_list: Lists
+) -> None:
+    said(second, officer, write_list, CHILD)
+    doubt = second.incident.queue.filter(kind="match_conflict")
+    assert hold(incident=second.incident, until=IN_A_MONTH, **decided(doubt, officer)) == 1
+    with pytest.raises(ApprovalRefused, match="1 entries about it have no decision"):
+        approve_content(campaign=second, author=counsel, reason="read")
+    keep_apart(incident=second.incident, **decided(doubt, officer))
+    assert "entries about it" not in signing_obstacle(campaign=second, despite="")
+
+
+def test_a_running_campaign_does_not_go_on_because_somebody_who_may_be_dead_is_held(
+    released: Campaign, officer: User, write_list: Lists
+) -> None:
+    said(released, officer, write_list, {**CARL, "person_id": "c2b", "full_name": "Carla O'Brien", "flags": "deceased"})
+    hold(incident=released.incident, until=IN_A_MONTH, **decided(released.incident.queue.filter(status="open"), officer))
+    assert [one[-1] for one in check_campaign(campaign=released).violations] == ["1"]
 
 
 def test_what_many_of_a_list_would_change_of_somebody_signed_is_written_at_once(
