@@ -297,6 +297,12 @@ def test_one_word_is_a_country_in_polish_and_a_region_in_czech() -> None:
     assert guess("Město, Kraj, Stát", "Praha, Středočeský, Česko") == ["city", "region", "stated_country"]
 
 
+def test_the_way_by_which_somebody_wrote_is_no_street_and_the_country_of_a_card_nobodys_address() -> None:
+    assert guess("Name, Email, Via", "Ann Green, ann@example.org, Web", "Bob Gray, bob@example.org, Email")[2] == ""
+    assert guess("Cognome, Via, CAP", "Rossi, Via Roma 1, 00100", "Verdi, Garibaldi 2, 00100")[1] == "street"
+    assert guess("Name, Email, Card Country", "Ann Green, ann@example.org, US")[2] == ""
+
+
 def test_two_letters_may_be_a_state_or_a_street() -> None:
     assert guess("ST, City", "WA, Seattle", "TX, Austin") == ["region", "city"]
     assert guess("ST, City", "1 High Street, Seattle") == ["", "city"] and guess("ST") == [""]

@@ -130,6 +130,8 @@ def _claim(name: str, header: Sequence[str], values: Mapping[str, list[str]]) ->
         ours = "email" if _mostly(values[name], _is_email) else "street"
     elif key in names.EMAIL_IF_SO and _mostly(values[name], _is_email):
         ours = "email"
+    elif key in names.STREET_IF_SO and (not any(values[name]) or _mostly(values[name], _is_line)):
+        ours = "street"
     elif key in names.REGION_IF_CODES and _mostly(values[name], _is_code):
         ours = "region"
     elif key in names.COUNTRY_IF_SO and _mostly(values[name], _is_country):
@@ -178,6 +180,10 @@ def _mostly(values: Sequence[str], shape: Callable[[str], bool]) -> bool:
 
 def _is_email(text: str) -> bool:
     return "@" in text
+
+
+def _is_line(text: str) -> bool:
+    return len(text.split()) > 1 or any(letter.isdigit() for letter in text)
 
 
 def _is_code(text: str) -> bool:

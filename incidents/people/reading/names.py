@@ -27,7 +27,7 @@ REACHING = ("email", "street")
 REQUIRED = (NAMING, REACHING)
 
 
-ASKED_OF_VALUES = ("email_or_street", "email_if_so", "name_or_part")
+ASKED_OF_VALUES = ("email_or_street", "email_if_so", "street_if_so", "name_or_part")
 BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
 #: What Salesforce writes behind the names of fields that somebody added: 'Language__c'.
 OWN_FIELD = "__c"
@@ -117,9 +117,10 @@ OF_THE_SIGN_UP = {key_of(name): ours for name, ours in _KNOWN["of_the_sign_up"].
 SIGN_UP_BESIDE = frozenset(_names(_KNOWN["sign_up_beside"]))
 CODES = tuple(_names(_KNOWN["codes"]))
 EMAIL_OR_STREET = frozenset(_names(_KNOWN["email_or_street"]))
+STREET_IF_SO = frozenset(_names(_KNOWN["street_if_so"]))
 EMAIL_IF_SO = frozenset(_names(_KNOWN["email_if_so"]))
 REGION_IF_CODES = frozenset(_names(_KNOWN["region_if_codes"]))
 COUNTRY_IF_SO = frozenset(_names(_KNOWN["country_if_so"]))
 NAME_OF_ACCOUNT = frozenset(_names(_KNOWN["name_of_account"]))
 NAME_OR_PART = frozenset(_names(_KNOWN["name_or_part"]))
-_KNOWN_BY_VALUES = dict(zip(ASKED_OF_VALUES, (EMAIL_OR_STREET, EMAIL_IF_SO, NAME_OR_PART), strict=True))
+_KNOWN_BY_VALUES = dict(zip(ASKED_OF_VALUES, (EMAIL_OR_STREET, EMAIL_IF_SO, STREET_IF_SO, NAME_OR_PART), strict=True))
