@@ -16,9 +16,13 @@ LAST_MONTH = 12
 #: Of the days of a year 221 tell which number is the day, 132 do not: many doubtful dates beside one that tells were written in
 #: another way than that one, which may be a slip of the pen.
 MOST_DOUBTFUL = 5
-#: Programs write a day as its midnight.
-MIDNIGHT = r"(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?"
-YEAR_LAST = re.compile(rf"([0-9]{{1,2}})([-/.])([0-9]{{1,2}})\2([0-9]{{4}}){MIDNIGHT}")
+#: Programs write a day as its midnight, spreadsheets as '0:00', those of America as '12:00:00 AM'.
+MIDNIGHT = r"(?:[T ](?:00?:00(?::00(?:\.0+)?)?Z?|12:00(?::00)? ?[Aa][Mm]))?"
+#: Behind a point stands a space as well: '3. 2. 1980'.
+SPACE = r"(?:(?<=\.) )?"
+#: And a point behind all three: '1980. 2. 3.' is Korean, '1980.02.03.' Hungarian.
+POINT = r"(?:(?<=[. ][0-9])\.|(?<=[. ][0-9]{2})\.)?"
+YEAR_LAST = re.compile(rf"([0-9]{{1,2}})([-/.]){SPACE}([0-9]{{1,2}})\2{SPACE}([0-9]{{4}}){MIDNIGHT}")
 #: No date at all: what programs write where none was given.
 NOT_GIVEN = re.compile(rf"0+(?:[-/. ]0+)*{MIDNIGHT}")
 YEARS_OF_JAPAN = re.compile(r"([0-9]{4})年 ?([0-9]{1,2})月 ?([0-9]{1,2})日")
@@ -67,7 +71,8 @@ def form_of(texts: Iterable[str]) -> str:
     # Of days such as 03/03 nobody has to know which number is which.
     told = {sign: {one for one in there if one[0] != one[1]} for sign, there in dates.items()}
     forms = {_form_between(sign, there) for sign, there in told.items() if there}
-    return forms.pop() if len(forms) == 1 else ""
+    tells = any(max(one, other) > LAST_MONTH for there in told.values() for one, other, _ in there)
+    return forms.pop() if tells and len(forms) == 1 else ""
 
 
 def _form_between(sign: str, dates: set[tuple[int, int, int]]) -> str:

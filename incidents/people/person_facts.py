@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from incidents.people.addresses import check_address
-from incidents.people.date_forms import LAST_MONTH, MIDNIGHT, YEAR_LAST, is_not_given, japanese
+from incidents.people.date_forms import LAST_MONTH, MIDNIGHT, POINT, SPACE, YEAR_LAST, is_not_given, japanese
 from incidents.people.fillers import is_filler, is_no_name
 from incidents.people.questions import ADDRESS, DATA, FLAG_QUESTIONS, FLAGS, GUARDIAN, NEXT_OF_KIN, NO_CHANNEL, Problem
 from incidents.visible import has_unseen, visible
@@ -45,7 +45,8 @@ MONTHS = (
 )  # fmt: skip
 #: The English name of a month, whole or its first three letters -> its number.
 MONTH_OF = {word: number for number, name in enumerate(MONTHS, start=1) for word in (name, name[:3])} | {"sept": 9}
-YEAR_FIRST = re.compile(rf"([0-9]{{4}})(?:([-/.])([0-9]{{1,2}})\2([0-9]{{1,2}})|([0-9]{{2}})([0-9]{{2}})){MIDNIGHT}")
+_THREE = rf"([-/.]){SPACE}([0-9]{{1,2}})\2{SPACE}([0-9]{{1,2}}){POINT}"
+YEAR_FIRST = re.compile(rf"([0-9]{{4}})(?:{_THREE}|([0-9]{{2}})([0-9]{{2}})){MIDNIGHT}")
 DAY_MONTH = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?[-/. ]{1,2}([a-z]{3,9})[-/., ]{1,2}([0-9]{4})", re.IGNORECASE)
 MONTH_DAY = re.compile(r"([a-z]{3,9})\.? ([0-9]{1,2})(?:st|nd|rd|th)?,? ([0-9]{4})", re.IGNORECASE)
 #: A year of two digits may be one of this century: that reading is the younger one.
