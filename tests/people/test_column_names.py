@@ -240,6 +240,16 @@ def test_the_number_of_an_order_beside_an_account_is_no_customer_number() -> Non
     assert guess("id, account_id, Name, E-Mail", *household) == ["customer_number", "", "full_name", "email"]
 
 
+def test_an_id_beside_the_number_of_an_account_leaves_that_of_the_customer_read() -> None:
+    assert guess("id, Customer ID, Account ID, E-Mail", "1, C1, 7, a@example.org", "2, C2, 7, b@example.org") == [
+        "",
+        "customer_number",
+        "",
+        "email",
+    ]
+    assert guess("id, MRN, Delinquent, E-Mail", "1, M1, no, a@example.org")[:2] == ["", "customer_number"]
+
+
 def test_the_name_of_a_clerk_leaves_that_of_the_customer_read() -> None:
     names = "Employee First Name, Employee Last Name, First Name, Last Name"
     assert guess(names, "Cy, Orr, Ann, Green") == ["", "", "given_name", "family_name"]
