@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from incidents.admin.moments import Shown, shown
-from incidents.admin.shell import attempt, campaign_of, officer, posted
+from incidents.admin.shell import attempt, campaign_of, count, officer, posted
 from incidents.dispatch.channels.choose import providers
 from incidents.dispatch.limits import CLOSED, HALF_OPEN, refuses_us
 from incidents.dispatch.pace_shown import Aside, Pace, close_breaker, domains_aside, paces_of, waiting_for_domains
@@ -55,7 +55,8 @@ def _provider(pace: Pace, zone: str) -> Way:
     if pace.is_lowered and pace.breaker == CLOSED:
         tone, says = "ask", "slowed down: it said that we are too fast"
     if (pace.spent_until and pace.breaker == CLOSED) or pace.says_used_up:
-        tone, says = "ask", "today's quota is used up"
+        held = f"today's quota is taken; {count(pace.in_hand, 'letter')} of it not out yet"
+        tone, says = "ask", held if pace.in_hand and not pace.says_used_up else "today's quota is used up"
     if refuses_us(row=pace.row):
         tone, says = "bad", "refuses us"
     closable = pace.breaker != CLOSED or pace.is_lowered

@@ -193,6 +193,7 @@ def _allowed(pace: Pace) -> str:
         return f"{pace.provider} is not limited"
     rate = f"{pace.rate_text or 'any rate'}{' (lowered)' if pace.is_lowered else ''}"
     left = "" if pace.left_today is None else f", {_letters(pace.left_today)} left today"
+    left += f" and {_letters(pace.in_hand)} with its connections" if left and pace.in_hand else ""
     return f"{pace.provider} may be given {rate}{left}{' (warm-up)' if pace.is_warming_up else ''}"
 
 
@@ -302,8 +303,11 @@ def _waits(pace: Pace) -> str:
 
 
 def spent_in_words(*, pace: Pace) -> str:
-    """That the day's quota is used up, and until when."""
+    """That the day's quota is used up, and until when; or that its connections hold the rest of it."""
     until = _moment(pace.spent_until) if pace.spent_until else ""
+    if pace.in_hand:
+        held = f"the last {_letters(pace.in_hand)} of it are with its connections and not out yet"
+        return f"Today's quota of {pace.provider} is taken: {held}; before {until} it is given more only where some come back"
     return f"Today's quota of {pace.provider} is used up: it is given nothing before {until}"
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Func, IntegerField
 
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
@@ -16,7 +16,7 @@ from incidents.dispatch import limits
 from incidents.dispatch.limits import CLOSED, Allowance
 from incidents.dispatch.pacing import WHOLE, limit_of
 from incidents.models import Campaign, Incident, MessageState, ProviderLimit
-from incidents.models.messages import in_states
+from incidents.models.messages import Chunk, ChunkState, in_states
 from incidents.models.refusal import Refused
 from incidents.visible import visible
 
@@ -35,6 +35,8 @@ class Pace:
     row: ProviderLimit
     #: Until when it is not tried because another provider carries the letters.
     rests_until: datetime | None = None
+    #: Letters of the day's quota that its connections took and that are not out yet.
+    in_hand: int = 0
 
     @property
     def per_second(self) -> float | None:
@@ -112,7 +114,13 @@ def pace_of(*, provider: str) -> Pace:
     row = ProviderLimit.objects.filter(provider=provider, scope=WHOLE).first() or ProviderLimit(provider=provider)
     limit = limit_of(row=row)
     limits.refill(row=row, limit=limit, now=now)
-    return Pace(provider, now, limit, row)
+    return Pace(provider, now, limit, row, in_hand=0 if limits.quota_left(row=row, limit=limit) is None else _in_hand(provider))
+
+
+def _in_hand(provider: str) -> int:
+    claimed = Chunk.objects.filter(state=ChunkState.CLAIMED, provider=provider)
+    sizes = claimed.annotate(size=Func("message_ids", function="cardinality", output_field=IntegerField()))
+    return sum(max(0, size - confirmed) for size, confirmed in sizes.values_list("size", "confirmed"))
 
 
 def paces_of(*, providers: Sequence[str]) -> list[Pace]:

@@ -24,12 +24,14 @@ from incidents.dispatch.channels.contract import Answer, SendErrorKind
 from incidents.dispatch.forecast import forecast
 from incidents.dispatch.letters_left import LEFT
 from incidents.dispatch.measured import ASSUMED_RATE, measure
+from incidents.dispatch.owner import Owner
 from incidents.dispatch.pace_shown import LimitRefused, Pace, close_breaker, domains_aside, pace_of
 from incidents.models import Attempt, AuditEvent, Campaign, Chunk, Cohort, Incident, Message, Obligation, ProviderLimit
 from incidents.people.amending import open_amendment
 from notifier.drill import Progress
 from notifier.rates import Limit, domain_limits, provider_limits
 from notifier.rehearsal import Watch, _forecast_error
+from tests.dispatch.campaigns import taken
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -417,6 +419,18 @@ def test_a_used_up_quota_is_a_warning_that_says_when_it_goes_on(released: Campai
     assert line.startswith("Today's quota of inbox is used up: it is given nothing before") and "00:00 UTC" in line
     (way,) = ways(campaign=released)
     assert way.says == "today's quota is used up" and way.until is not None and way.limit_id is None
+
+
+def test_a_quota_that_connections_hold_is_not_called_used_up(five: Campaign, limited: Any) -> None:
+    limited("inbox 3/day")
+    assert pacing.grant(provider="inbox", wanted=5).number == 3
+    with Owner() as owner:
+        taken(five, owner, provider="inbox", size=3)
+        (line,) = (line for line in forecast(campaign=five).warnings if "quota" in line)
+        assert "is taken: the last 3 letters of it are with its connections and not out yet" in line and "used up" not in line
+        assert "0 letters left today and 3 letters with its connections" in forecast(campaign=five).allowed_in_words
+        (way,) = ways(campaign=five)
+        assert way.says == "today's quota is taken; 3 letters of it not out yet"
 
 
 def test_a_quota_that_the_provider_says_is_used_up_is_shown_with_its_words_and_can_be_lifted(released: Campaign) -> None:
