@@ -71,7 +71,7 @@ def check_fully(text: str) -> tuple[str, AddressProblem | None]:
         checked = validate_email(text, check_deliverability=False, globally_deliverable=False, test_environment=True, strict=True)
     except EmailNotValidError as error:
         return "", AddressProblem(f"not an e-mail address: {_impersonal(str(error))}", "correct it from another source, or hold")
-    if not checked.local_part.isascii():
+    if not text.rpartition("@")[0].isascii():  # as it came: a few signs become ASCII when they are normalised
         # RFC 6531 would need every relay on the way to speak SMTPUTF8.
         reason = "letters outside ASCII before the @, which not every relay carries"
         return "", AddressProblem(reason, "ask for another address, or hold")

@@ -117,6 +117,7 @@ def test_what_could_become_a_header_is_called_refused(raw: str) -> None:
         ("claire@mail.internal", "cannot be reached from outside"),
         ("claire@printer.local", "special-use"),
         ("用户@例子.广告", "outside ASCII"),
+        ("as\u212aelvin@example.com", "outside ASCII"),
         ("claire@pаypal.example", "look-alike alphabets"),
         ("claire@exαmple.org", "look-alike alphabets"),
     ],
