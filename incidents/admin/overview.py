@@ -354,7 +354,9 @@ class Overview:
         if missing or not live:
             line = self.running.named(missing[0], "not signed") if missing else "not signed"
         else:
-            line = f"{pending}: not signed" if pending else f"by {self.signatures[kind].author.username}"
+            # The newest campaign of all may be one that was stopped before anybody signed it.
+            by = self.running.signatures[live[-1].pk][kind].author.username if not pending else ""
+            line = f"by {by}" if by else f"{pending}: not signed"
         return self._step(name, state, line, "campaigns")
 
     def _proof(self) -> str:

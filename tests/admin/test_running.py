@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from incidents.admin import running
 from incidents.admin.overview import Overview
-from incidents.dispatch.campaign import release
+from incidents.dispatch.campaign import release, stop
 from incidents.letters.approving import approve_content
 from incidents.letters.render import make_letters
 from incidents.models import Campaign, Incident
@@ -25,6 +25,7 @@ from tests.dispatch.late import amendment_of, bring_late, found_late, freeze_nex
 pytestmark = pytest.mark.django_db
 Lists = Callable[..., Path]
 
+SIGNATURES = ("Content signature", "Release")
 JP_DATE = "JP: letters to people"
 LATE_IN_JAPAN = {**YUKI, "person_id": "late9", "customer_number": "L9", "full_name": "Late Nine", "email": "late9@example.net"}
 
@@ -123,6 +124,15 @@ def test_the_campaign_tab_leads_to_every_campaign_and_each_says_what_keeps_the_i
     assert f'Other campaigns: <a href="{at("campaign", late.pk, drained.pk)}">' in shown.content.decode()
     earlier = desk.get(at("campaign", late.pk, drained.pk)).content.decode()
     assert 'id="qi-h"' in earlier and "has not been notified" in earlier
+
+
+def test_a_later_campaign_that_was_stopped_unsigned_leaves_the_desk_with_the_signatures_of_the_one_that_runs(
+    desk: Client, late: Incident, drained: Campaign, officer: User, counsel: User
+) -> None:
+    stop(campaign=freeze_next(late, officer), author=officer, reason="the wrong list")
+    assert desk.get(at("desk", late.pk)).status_code == 200 and desk.get("/admin/").status_code == 200
+    signed = {step.name: (step.state, step.line) for step in desk_of(late, officer).steps if step.name in SIGNATURES}
+    assert signed == {"Content signature": ("done", "by counsel"), "Release": ("done", "by officer")}
 
 
 # -- the law's date ------------------------------------------------------------------------------------------------
