@@ -14,7 +14,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from incidents.admin.moments import local_text
 from incidents.admin.true_now import true_now
 from incidents.audit.log import database_now
-from incidents.dispatch.campaign import release
+from incidents.dispatch.campaign import release, stop
 from incidents.dispatch.receive import apply_events, store_events
 from incidents.dispatch.staff import staff_of
 from incidents.letters.approving import approve_content
@@ -30,10 +30,12 @@ from incidents.models import (
     Obligation,
     StaffRecipient,
 )
+from incidents.people.amending import join
 from incidents.people.opening import check_facts, open_incident
 from incidents.scenarios.waves import doubts_left
 from tests.admin.case import at, posted, signed_in
 from tests.conftest import NOW
+from tests.dispatch.late import amendment_of
 
 ADA = {
     "brand": "Cartier",
@@ -229,13 +231,25 @@ def test_the_people_and_each_persons_page_say_what_became_of_the_letter(
         assert [len(pills) for pills in true_now(people=people)] == [1] * len(people)
 
 
-def test_a_letter_that_was_replaced_says_so_only_until_the_next_one(released: Campaign) -> None:
+def test_a_letter_that_was_replaced_says_so_only_until_the_next_one(released: Campaign, officer: User) -> None:
     first = put(released, "claire", "sending", "needs_other_channel", "replaced")
     person = first.entry.person
+    assert true_now(people=[person])[0][0].text == "letter taken back, in no amendment yet"
+    amendment = amendment_of(released.incident, officer)
+    assert true_now(people=[person])[0][0].text == "letter taken back, in no amendment yet", "open, and they are not in it"
+    join(amendment=amendment, people=released.incident.people.filter(pk=person.pk), reason="corrected", author=officer)
     assert true_now(people=[person])[0][0].text == "goes with an amendment"
     first.pk, first.channel, first.state, first.message_ref = None, "post", "accepted", "0" * 32
     first.save(force_insert=True)
     assert true_now(people=[person])[0][0].text == "letter left"
+
+
+def test_nobody_whose_letter_was_tried_reads_after_the_stop_that_it_never_left(released: Campaign, officer: User) -> None:
+    tried, untried = put(released, "claire", "sending", "accepted", "ready"), put(released, "yuki", "ready")
+    Message.objects.filter(pk=tried.pk).update(attempts=1)
+    stop(campaign=released, author=officer, reason="a wrong number in the letter")
+    said = [true_now(people=[one.entry.person])[0][0].text for one in (tried, untried)]
+    assert said == ["letter tried, not again: the campaign was stopped", "letter never left: the campaign was stopped"]
 
 
 def test_ticked_letters_are_sent_again_with_one_reason(desk: Client, released: Campaign) -> None:
