@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Exists, OuterRef
 
-from incidents.models import Incident, Message, RegisterEntry
+from incidents.models import CampaignState, Incident, Message, RegisterEntry
 from incidents.models import MessageState as S
 from incidents.models.messages import FINAL_STATES, LEFT_STATES, in_states
 from incidents.people.amending import GONE, living
@@ -16,10 +16,10 @@ SETTLED = FINAL_STATES - LEFT_STATES
 def untold_cohorts(*, incident: Incident) -> set[int] | None:
     """The cohorts in which somebody still waits for a letter that arrives; None = all, the first register is not through yet.
 
-    Found from the letters that are not settled, which are few once a register is through.
+    Found from the letters that are not settled, which are few once a register is through, or was stopped and is made up for.
     """
     first = incident.campaigns.order_by("id").first()
-    if first is None or first.drained_at is None:
+    if first is None or (first.drained_at is None and first.state != CampaignState.STOPPED):
         return None
     lines = Message.objects.filter(campaign__incident=incident).exclude(entry__person__status__in=GONE)
     waiting = lines.filter(in_states(*(state for state in S if state not in FINAL_STATES)))

@@ -18,6 +18,7 @@ from incidents.letters.approving import approve_content
 from incidents.letters.render import make_letters
 from incidents.models import Campaign, Incident
 from incidents.models import MessageState as S
+from incidents.people.amending import join, waiting_in_bulk
 from tests.admin.case import at
 from tests.conftest import YUKI
 from tests.dispatch.late import amendment_of, bring_late, found_late, freeze_next, message_of, put_into
@@ -161,6 +162,23 @@ def test_the_law_page_counts_on_for_them_too(desk: Client, drained: Campaign, of
     assert not counts()
     bring_late(amendment_of(drained.incident, officer), officer, write_list, LATE_IN_JAPAN)
     assert counts()
+
+
+def test_the_date_goes_with_the_letters_that_make_up_for_a_campaign_that_was_stopped(
+    campaign: Campaign, officer: User, counsel: User
+) -> None:
+    incident = campaign.incident
+    stop(campaign=campaign, author=officer, reason="a wrong number in the letter")
+    assert JP_DATE in texts(desk_of(incident, officer), "due"), "cancelled, and owed"
+    amendment, waiting = amendment_of(incident, officer), waiting_in_bulk(incident=incident).values_list("pk", flat=True)
+    join(amendment=amendment, people=incident.people.filter(pk__in=[*waiting]), reason="stopped", author=officer)
+    second = freeze_next(incident, officer)
+    assert JP_DATE in texts(desk_of(incident, officer), "due"), "frozen again, not sent"
+    approve_content(campaign=second, author=counsel, reason="read")
+    second.refresh_from_db()
+    release(campaign=second, author=officer, reason="go")
+    put_into(message_of(second, "yuki"), S.SENDING, S.ACCEPTED, S.DELIVERED)
+    assert JP_DATE not in texts(desk_of(incident, officer), "due"), "Yuki has hers, nobody else lives there"
 
 
 def test_who_was_excluded_or_given_up_by_two_keeps_no_date(drained: Campaign, officer: User) -> None:
