@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef
+from django.db import connection
+from django.db.models import Exists, OuterRef, QuerySet
 
-from incidents.models import CampaignState, Incident, Message, RegisterEntry
+from incidents.models import AffectedPerson, Campaign, CampaignState, Incident, Message, RegisterEntry
 from incidents.models import MessageState as S
 from incidents.models.messages import FINAL_STATES, LEFT_STATES, in_states
 from incidents.people.amending import GONE, living
 
 #: A line in one of these speaks for its person for good; one that was replaced or cancelled leaves the person to a later one.
 SETTLED = FINAL_STATES - LEFT_STATES
+#: How many of the living stand on no register, from what cohorts and registers hold: whoever stands on several counts once, and
+#: whoever is gone not at all. Few rows are looked at, where to compare a million people with their registers takes seconds.
+ON_NONE = """
+SELECT (SELECT coalesce(sum(count), 0) FROM incidents_cohort WHERE incident_id = %(incident)s)
+  - (SELECT coalesce(sum(people), 0) FROM incidents_campaign WHERE incident_id = %(incident)s)
+  + (SELECT count(*) FROM incidents_registerentry e JOIN incidents_campaign c ON c.id = e.campaign_id
+     WHERE c.incident_id = %(incident)s AND c.id <> %(first)s
+       AND EXISTS (SELECT 1 FROM incidents_registerentry f WHERE f.person_id = e.person_id AND f.id < e.id))
+  + (SELECT count(*) FROM incidents_affectedperson p WHERE p.incident_id = %(incident)s AND p.status IN ('rejected', 'merged')
+       AND EXISTS (SELECT 1 FROM incidents_registerentry e WHERE e.person_id = p.id))"""
 
 
 def untold_cohorts(*, incident: Incident) -> set[int] | None:
@@ -25,7 +36,17 @@ def untold_cohorts(*, incident: Incident) -> set[int] | None:
     waiting = lines.filter(in_states(*(state for state in S if state not in FINAL_STATES)))
     later = Message.objects.filter(entry__person=OuterRef("entry__person"), pk__gt=OuterRef("pk"))
     left = lines.filter(in_states(*LEFT_STATES)).filter(~Exists(later))
-    never = living(incident=incident).filter(~Exists(RegisterEntry.objects.filter(person=OuterRef("pk"))))
     found = {*waiting.values_list("entry__person__cohort_id", flat=True).distinct().order_by()}
     found |= {*left.values_list("entry__person__cohort_id", flat=True).distinct().order_by()}
+    never = _on_no_register(first)
     return {pk for pk in found | {*never.values_list("cohort_id", flat=True).distinct().order_by()} if pk is not None}
+
+
+def _on_no_register(first: Campaign) -> QuerySet[AffectedPerson]:
+    """The living on no register: those first known in an amendment have an index, the rest is looked for where there is any."""
+    never = living(incident=first.incident).filter(~Exists(RegisterEntry.objects.filter(person=OuterRef("pk"))))
+    late = never.filter(amendment__isnull=False)
+    with connection.cursor() as cursor:
+        cursor.execute(ON_NONE, {"incident": first.incident_id, "first": first.pk})
+        on_none = int(cursor.fetchone()[0])
+    return late if on_none == late.count() else never

@@ -8,20 +8,22 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
 from incidents.admin import running
 from incidents.admin.overview import Overview
+from incidents.dispatch import untold
 from incidents.dispatch.campaign import release, stop
 from incidents.letters.approving import approve_content
 from incidents.letters.render import make_letters
-from incidents.models import Campaign, Incident
+from incidents.models import Campaign, Cohort, Incident
 from incidents.models import MessageState as S
 from incidents.people.amending import join, waiting_in_bulk
 from tests.admin.case import at
 from tests.conftest import YUKI
-from tests.dispatch.late import amendment_of, bring_late, found_late, freeze_next, message_of, put_into
+from tests.dispatch.late import amendment_of, bring_late, found_late, freeze_next, message_of, put_into, someone
 
 pytestmark = pytest.mark.django_db
 Lists = Callable[..., Path]
@@ -179,6 +181,26 @@ def test_the_date_goes_with_the_letters_that_make_up_for_a_campaign_that_was_sto
     release(campaign=second, author=officer, reason="go")
     put_into(message_of(second, "yuki"), S.SENDING, S.ACCEPTED, S.DELIVERED)
     assert JP_DATE not in texts(desk_of(incident, officer), "due"), "Yuki has hers, nobody else lives there"
+
+
+def test_everybody_is_compared_with_the_registers_only_where_the_counts_say_that_somebody_stands_on_none(
+    drained: Campaign, officer: User, write_list: Lists
+) -> None:
+    """Of a million people that takes seconds, and the desk, the law page and the first page of all ask each time."""
+
+    def looks_through() -> bool:
+        return "IS NOT NULL" not in str(untold._on_no_register(drained).query)
+
+    incident = drained.incident
+    assert not looks_through() and not untold._on_no_register(drained).exists()
+    amendment = amendment_of(incident, officer)
+    bring_late(amendment, officer, write_list, LATE_IN_JAPAN)
+    late = someone(incident, "late9")
+    assert not looks_through() and list(untold._on_no_register(drained)) == [late], "first known in an amendment"
+    freeze_next(incident, officer)
+    assert not looks_through() and not untold._on_no_register(drained).exists()
+    Cohort.objects.filter(pk=late.cohort_id).update(count=F("count") + 1)
+    assert looks_through(), "as somebody who is split off by a merge that was taken back"
 
 
 def test_who_was_excluded_or_given_up_by_two_keeps_no_date(drained: Campaign, officer: User) -> None:
