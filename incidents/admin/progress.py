@@ -154,7 +154,7 @@ T = TypeVar("T")
 _kept: dict[tuple[str, int, str], tuple[float, str, Any]] = {}
 
 
-def _shown_again(campaign: Campaign, what: str, count: Callable[[], T], *, long: float) -> T:
+def shown_again(campaign: Campaign, what: str, count: Callable[[], T], *, long: float) -> T:
     """What takes long to count (of a million letters) is shown again for a while, or until the campaign is in another state."""
     key, began = (str(connection.settings_dict["NAME"]), campaign.pk, what), time.monotonic()
     until, state, last = _kept.get(key, (0.0, "", None))
@@ -171,12 +171,12 @@ def _shown_again(campaign: Campaign, what: str, count: Callable[[], T], *, long:
 
 def kept_forecast(campaign: Campaign) -> Forecast:
     """The forecast, with its own moment."""
-    return _shown_again(campaign, "forecast", lambda: forecast(campaign=campaign), long=LONG_SECONDS)
+    return shown_again(campaign, "forecast", lambda: forecast(campaign=campaign), long=LONG_SECONDS)
 
 
 def kept_check(campaign: Campaign) -> tuple[CampaignCheck, datetime]:
     """The conservation check, and when it was made."""
-    return _shown_again(campaign, "check", lambda: (check_campaign(campaign=campaign), timezone.now()), long=LONG_CHECK_SECONDS)
+    return shown_again(campaign, "check", lambda: (check_campaign(campaign=campaign), timezone.now()), long=LONG_CHECK_SECONDS)
 
 
 def progress_of(campaign: Campaign) -> Progress:

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from incidents.admin.items import Item, cut
+from incidents.admin.progress import LONG_SECONDS, shown_again
 from incidents.admin.shell import count
 from incidents.dispatch.conservation import count_states
 from incidents.dispatch.obstacles import campaign_questions, incident_questions
@@ -100,7 +101,11 @@ class Running:
         if drained:
             what = "the incident" if len(self.campaigns) > 1 else "it"
             link = self._page(drained[-1])
-            yield from self._open(what, incident_questions(incident=self.incident), link, "#qi-h")
+            yield from self._open(what, self._of_incident(drained[-1]), link, "#qi-h")
+
+    def _of_incident(self, campaign: Campaign) -> list[str]:
+        """Asked of everybody on the list, which takes long with a million: then as it was a moment ago. The closing asks anew."""
+        return shown_again(campaign, "questions", lambda: incident_questions(incident=self.incident), long=LONG_SECONDS)
 
     def _stuck(self, campaign: Campaign) -> Iterator[Item]:
         link, said = self._page(campaign), set()

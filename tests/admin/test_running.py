@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from incidents.admin import running
 from incidents.admin.overview import Overview
 from incidents.dispatch import untold
 from incidents.dispatch.campaign import release, stop
+from incidents.dispatch.obstacles import closing_questions
 from incidents.letters.approving import approve_content
 from incidents.letters.render import make_letters
 from incidents.models import Campaign, Cohort, Incident
@@ -115,6 +117,22 @@ def test_what_is_open_in_an_earlier_campaign_stays_on_the_desk_by_its_name(
     assert at("waiting_letters", late.pk, drained.pk, "another-channel") in page
     board = desk.get("/admin/").content.decode()
     assert f"{drained.reference}: 1 person: needs another channel" in board
+
+
+def test_what_takes_long_to_ask_of_everybody_is_shown_for_a_while_as_it_was_and_closing_asks_anew(
+    drained: Campaign, officer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[str]()
+
+    def slow(incident: Incident) -> list[str]:
+        asked.append(incident.reference)
+        time.sleep(0.3)
+        return ["reason"]
+
+    monkeypatch.setattr(running, "incident_questions", slow)
+    shown = [texts(desk_of(drained.incident, officer), "stuck") for _ in range(3)]
+    assert len(asked) == 1 and all("Keeps it open: reason" in lines for lines in shown)
+    assert "reason" not in closing_questions(campaign=drained)
 
 
 def test_the_campaign_tab_leads_to_every_campaign_and_each_says_what_keeps_the_incident_open(
