@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import ndiff
+from difflib import SequenceMatcher
 from functools import lru_cache
 
 from django.db import connection
@@ -122,8 +122,13 @@ def _variant(letter: Letter, people: int, earlier: Mapping[Key, tuple[str, Lette
 
 
 def _changes(before: Letter, after: Letter) -> tuple[tuple[str, str], ...]:
-    lines = ndiff(_lines(before), _lines(after))
-    return tuple((line[0], line[2:]) for line in lines if line[0] in "-+")
+    """Line by line only: to look for likeness inside lines (`ndiff`) takes a second of one letter whose every line differs."""
+    was, now = _lines(before), _lines(after)
+    found: list[tuple[str, str]] = []
+    for what, first, last, start, end in SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
+        if what != "equal":
+            found += [("-", line) for line in was[first:last]] + [("+", line) for line in now[start:end]]
+    return tuple(found)
 
 
 def _lines(letter: Letter) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import UTC, datetime
 
 from django.contrib.auth.models import User
 
-from incidents.letters.signed_content import signed_content
+from incidents.letters.signed_content import _changes, signed_content
 from incidents.models import Campaign, Letter, RegisterEntry
 from incidents.people.amending import open_amendment
 
@@ -42,3 +44,16 @@ def test_a_letter_of_a_later_campaign_shows_what_changed_since_the_one_before(fr
     (only,) = signed_content(campaign=later).variants
     assert only.earlier == frozen.reference and {sign for sign, _ in only.changes} == {"-", "+"}
     assert all(("Cartier" in line) is (sign == "-") for sign, line in only.changes)
+
+
+def test_letters_that_differ_in_every_line_hold_up_no_page(frozen: Campaign) -> None:
+    letter = Letter.objects.filter(language="en").first()
+    assert letter
+    compiled = json.loads(letter.compiled)
+    compiled["text"] = "\n".join(f"Line {number} of {compiled['subject']} says the same of everybody" for number in range(200))
+    before = Letter(compiled=json.dumps(compiled))
+    compiled["text"] = compiled["text"].replace("everybody", "nobody")
+    began = time.monotonic()
+    changes = _changes(before, Letter(compiled=json.dumps(compiled)))
+    assert time.monotonic() - began < 0.5, "a campaign has hundreds of letters, and its page shows what changed in each"
+    assert len(changes) == 400 and {sign for sign, _ in changes} == {"-", "+"}
