@@ -7,15 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import lru_cache
-
-from django.db import connection
-from django.db.models import Count
 
 from incidents.letters.check import WARN
+from incidents.letters.gets import frozen_lines
 from incidents.letters.language import CompiledLetter
 from incidents.letters.readers import Reader, readers
-from incidents.models import Campaign, Letter, RegisterEntry
+from incidents.models import Campaign, Letter
 from incidents.models.duties import Handling
 
 #: Cohort, letter (0: none) -> people of the frozen register.
@@ -64,7 +61,7 @@ class Content:
 
 def signed_content(*, campaign: Campaign) -> Content:
     """What was frozen for this campaign. The laws are named as they stand now; letters and numbers as they were frozen."""
-    numbers = _numbers(str(connection.settings_dict["NAME"]), campaign.pk, campaign.register_root)
+    numbers = frozen_lines(campaign=campaign).people
     people = Counter[int]()
     for (_, letter), number in numbers.items():
         people[letter] += number
@@ -78,13 +75,6 @@ def signed_content(*, campaign: Campaign) -> Content:
         _laws(numbers, readers(incident=campaign.incident)), tuple(languages.most_common()),
         tuple(_variant(one, people[one.pk], earlier) for one in found), people[0], bool(earlier),
     )  # fmt: skip
-
-
-@lru_cache(maxsize=64)
-def _numbers(_database: str, campaign_id: int, _register_root: str) -> Numbers:
-    """A frozen register never changes: of a million lines it is counted once."""
-    rows = RegisterEntry.objects.filter(campaign=campaign_id).order_by().values_list("cohort_id", "letter_id")
-    return {(cohort or 0, letter or 0): number for cohort, letter, number in rows.annotate(n=Count("id"))}
 
 
 def _laws(numbers: Numbers, told: Mapping[int, Reader]) -> tuple[tuple[str, str, int], ...]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from incidents.dispatch.campaign import freeze
 from incidents.letters.gets import who_gets
@@ -51,5 +53,8 @@ def test_a_letter_is_counted_for_those_who_read_its_language_and_the_sum_is_that
     assert (
         f"{frozen.reference}</a>: <strong>4</strong> of {frozen.people} people on the register" in page and "2 are held." in page
     )
+    with CaptureQueriesContext(connection) as asked:
+        assert numbers(case) == before
+    assert not [one for one in asked.captured_queries if "registerentry" in one["sql"]], "of a million lines it is counted once"
     german = case.letters.get(cohort__residence="FR", language="de")
     assert "1 person in FR" in desk.get(at("letter", case.pk, german.pk)).content.decode()
