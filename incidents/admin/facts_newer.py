@@ -21,6 +21,10 @@ SAID: dict[object, str] = {
 }
 
 
+#: What is compared, and shown, of a fact that is not there.
+ABSENT: tuple[object, str] = (NOTHING, NOTHING)
+
+
 @dataclass(frozen=True)
 class Fact:
     """One fact that would be different from the newer version: its box, and the three values."""
@@ -56,25 +60,26 @@ class Newer:
 
 def newer_than(*, incident: Incident, version: FactVersion, number: int, typed: Mapping[str, Any], form: FactsForm) -> Newer:
     """What the page that was shown from `number` would change of the newer version."""
-    seen, zone = incident.fact_versions.filter(number=number).first(), str(version.facts["zone"])
-    was, now, said = (_flat(facts, zone) for facts in (seen.facts if seen else {}, version.facts, typed))
-    names = dict.fromkeys([*now, *said])
+    seen = incident.fact_versions.filter(number=number).first()
+    was, now, said = (_flat(facts) for facts in (seen.facts if seen else {}, version.facts, typed))
     facts = tuple(
-        Fact(*_box(form, name), _words(was.get(name)), _words(now.get(name)), _words(said.get(name)))
-        for name in names
-        if _words(now.get(name)) != _words(said.get(name))
+        Fact(*_box(form, name), *(values.get(name, ABSENT)[1] for values in (was, now, said)))
+        for name in dict.fromkeys([*now, *said])
+        if now.get(name, ABSENT)[0] != said.get(name, ABSENT)[0]
     )
-    return Newer(version, shown(version.recorded_at, zone=zone), number, facts)
+    return Newer(version, shown(version.recorded_at, zone=str(version.facts["zone"])), number, facts)
 
 
-def _flat(facts: Mapping[str, Any], zone: str) -> dict[str, Any]:
-    """The facts by the names of their boxes, moments as the clocks of the zone show them."""
-    found: dict[str, Any] = {}
+def _flat(facts: Mapping[str, Any]) -> dict[str, tuple[object, str]]:
+    """The facts by the names of their boxes: what is compared, and its words. Moments as the clocks of their own facts' zone show
+    them, which is what stands in the boxes; the same moment in two zones is no difference."""
+    found: dict[str, tuple[object, str]] = {}
     for name, value in facts.items():
         inner = value.items() if isinstance(value, Mapping) else [("", value)]
         for part, said in inner:
-            key = f"{name}_{part}" if part else name
-            found[key] = local_text(datetime.fromisoformat(said), zone) if name == "anchors" else said
+            key, words = (f"{name}_{part}" if part else name), _words(said)
+            at = datetime.fromisoformat(said) if name == "anchors" else None
+            found[key] = (at, local_text(at, str(facts["zone"]))) if at else (words, words)
     return found
 
 

@@ -42,6 +42,24 @@ def test_a_page_opened_before_another_version_saves_nothing_and_names_who_saved_
     assert 'value="Mon to Sat, 8 to 20"' in page and 'value="the hours changed"' in page, "what was typed stays"
 
 
+def test_beside_another_zone_each_version_is_shown_by_its_own_clocks_as_the_boxes_are(
+    desk: Client, opened: Incident, counsel: User
+) -> None:
+    typed = form_of(opened, reason="the hours changed", controller_phone_hours="Mon to Sat, 8 to 20")
+    desk.post(at("facts", opened.pk), form_of(opened, reason="it was New York", zone="America/New_York"))
+    page = signed_in(counsel).post(at("facts", opened.pk), typed).content.decode()
+    rows = dict(re.findall(r'<tr><th scope="row"><a href="#id_(\w+)">.*?</th>(.*?)</tr>', page))
+    cells = re.findall(r"<td[^>]*>(.*?)(?: <span.*?)?</td>", rows["anchors_aware_at"])
+    assert [cell.partition(", ")[2] for cell in cells] == ["11:00 CEST", "11:00 EDT", "11:00 CEST"]
+    assert 'name="anchors_aware_at" value="2025-05-30T11:00"' in page, "what is said of the box is what stands in it"
+    desk.post(at("facts", opened.pk), form_of(opened, reason="the clocks agree", zone="Europe/Zurich"))
+    page = signed_in(counsel).post(at("facts", opened.pk), typed).content.decode()
+    assert set(re.findall(r'<tr><th scope="row"><a href="#id_(\w+)">', page)) == {
+        "zone",
+        "controller_phone_hours",
+    }, "one moment in two zones is no difference"
+
+
 def test_the_second_tab_of_one_user_is_refused_alike(desk: Client, opened: Incident) -> None:
     assert "version 2 came in between" in desk.post(at("facts", opened.pk), moved(desk, opened)).content.decode()
     assert opened.facts.number == 2
