@@ -33,6 +33,7 @@ def test_a_page_opened_before_another_version_saves_nothing_and_names_who_saved_
     page = answer.content.decode()
     assert answer.status_code == 200 and opened.facts.number == 2
     assert opened.facts.facts["anchors"]["aware_at"].startswith(MOVED), "the legal clock stays where the officer put it"
+    assert re.search(r"<title>\s*Refused: ", page) and len(re.findall("data-refused", page)) == 1, "told as every refusal is"
     assert "Nothing was saved: version 2 came in between" in page and "officer saved version 2" in page
     assert "Aware, Telephone hours" in page or "Telephone hours, Aware" in page
     rows = dict(re.findall(r'<tr><th scope="row"><a href="#id_(\w+)">.*?</th>(.*?)</tr>', page))
