@@ -221,6 +221,7 @@ def law(request: HttpRequest, incident_id: int) -> HttpResponse:
         laws=grouped(found),
         # Asked before anybody is on the list, the law answers about authorities alone.
         without_people=[duty for law in found if not law.to_people for duty in law.duties],
+        listed=incident.people.exists(),
         risk=risk_found(incident),
         standing=standing(incident=incident),
     )

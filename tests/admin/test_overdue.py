@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -9,6 +11,7 @@ from django.test import Client
 from incidents.admin.overview import Overview
 from incidents.models import Incident
 from incidents.people.assessing import assess_incident, record_filing
+from incidents.people.importing import import_people
 from tests.admin.case import at
 from tests.changes import amend
 from tests.conftest import NOW
@@ -36,3 +39,14 @@ def test_the_law_page_says_what_the_law_answered_without_people(desk: Client, op
     page = desk.get(at("law", opened.pk)).content.decode()
     assert "has not been asked" not in page and "answered about authorities alone" in page
     assert 'id="bare-h"' in page and at("jurisdiction", opened.pk, "FR") in page
+
+
+def test_people_who_came_after_the_law_was_asked_are_not_said_to_be_on_no_list(
+    desk: Client, opened: Incident, officer: User, list_file: Path
+) -> None:
+    amend(opened, officer, based_in="FR")
+    assess_incident(incident=opened, author=officer)
+    assert "nobody is on the list yet" in desk.get(at("law", opened.pk)).content.decode()
+    import_people(incident=opened, path=list_file, author=officer)
+    page = desk.get(at("law", opened.pk)).content.decode()
+    assert "nobody is on the list yet" not in page and "nobody was on the list then. Ask it again." in page
