@@ -8,10 +8,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from incidents.admin.letter_by import NO_DATE, NOT_ASKED, WAITS
 from incidents.admin.overview import Overview
 from incidents.models import Incident
 from incidents.people.assessing import assess_incident, record_filing
 from incidents.people.importing import import_people
+from incidents.people.opening import record_finding
 from tests.admin.case import at
 from tests.changes import amend
 from tests.conftest import NOW
@@ -50,3 +52,20 @@ def test_people_who_came_after_the_law_was_asked_are_not_said_to_be_on_no_list(
     import_people(incident=opened, path=list_file, author=officer)
     page = desk.get(at("law", opened.pk)).content.decode()
     assert "nobody is on the list yet" not in page and "nobody was on the list then. Ask it again." in page
+
+
+def test_a_persons_page_says_why_there_is_no_date_for_the_letter(
+    desk: Client, opened: Incident, officer: User, list_file: Path
+) -> None:
+    import_people(incident=opened, path=list_file, author=officer)
+    claire = opened.people.get(reference="claire")
+
+    def page() -> str:
+        return desk.get(at("person", opened.pk, claire.pk)).content.decode()
+
+    assert NOT_ASKED in page()
+    assess_incident(incident=opened, author=officer)
+    assert WAITS in page() and NO_DATE not in page(), "whether a letter is owed in France turns on the risk"
+    record_finding(incident=opened, key="risk", value="risk", reason="low", author=officer)
+    assess_incident(incident=opened, author=officer)
+    assert NO_DATE in page()
