@@ -29,6 +29,7 @@ from incidents.models.letters import ApprovalKind
 from incidents.models.people import QueueStatus
 
 SHOWN_ITEMS, LATE_SHOWN = 6, 4
+UNSURE = " (if the finding asks for it)"
 EXCEPTIONS = (
     MessageState.IN_DOUBT,
     MessageState.NEEDS_OTHER_CHANNEL,
@@ -192,7 +193,7 @@ class Overview:
             stage = stage_of(duty)
             if duty["addressee"] != "person" and duty["owed"] != "no" and stage:
                 # The clock of a question runs too: the finding may come on the last day.
-                unsure = " (if the finding asks for it)" if duty["owed"] == "ask" else ""
+                unsure = UNSURE if duty["owed"] == "ask" else ""
                 text = f"{duty['jurisdiction']}: {stage[0]} the {ADDRESSEES[duty['addressee']]}{unsure}"
                 yield self._due_item({**duty, "due_at": stage[1]}, text, "desk")
 
@@ -229,8 +230,9 @@ class Overview:
         return self._url("desk") + "#authorities-h"
 
     def _overdue_due(self) -> Iterable[Item]:
-        if self.overdue:
-            number = count(len(self.overdue), "report to an authority is", "reports to authorities are")
+        # What only a finding may ask for is asked as that finding, and is not to be handed in before.
+        if owed := [item for item in self.overdue if not item.text.endswith(UNSURE)]:
+            number = count(len(owed), "report to an authority is", "reports to authorities are")
             yield Item(f"{number} overdue: hand in, and record the filing with the reasons for the delay", self._authorities_link)
 
     def _stale(self) -> Item | None:

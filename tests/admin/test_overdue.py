@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from incidents.admin.letter_by import NO_DATE, NOT_ASKED, WAITS
-from incidents.admin.overview import Overview
+from incidents.admin.overview import UNSURE, Overview
 from incidents.models import Incident
 from incidents.people.assessing import assess_incident, record_filing
 from incidents.people.importing import import_people
@@ -32,6 +32,18 @@ def test_a_report_whose_date_is_over_is_overdue_and_to_be_done_until_it_is_filed
     view = Overview(incident=case, user=officer)
     assert not any("FR" in item.text for item in view.stuck)
     assert any(item.text.startswith("1 report to an authority is overdue") for item in view.decide)
+
+
+def test_what_only_a_finding_may_ask_for_is_not_said_to_be_handed_in(opened: Incident, officer: User, list_file: Path) -> None:
+    import_people(incident=opened, path=list_file, author=officer)
+    assess_incident(incident=opened, author=officer)
+    asked = opened.obligations.filter(jurisdiction="FR", addressee="regulator", superseded=False)
+    assert [duty.owed for duty in asked] == ["ask"]
+    opened.obligations.exclude(pk__in=asked).exclude(addressee="person").delete()
+    view = Overview(incident=opened, user=officer)
+    assert [item.text for item in view.stuck if "Overdue" in item.text] == [f"Overdue, FR: tell the authority{UNSURE}"]
+    assert "How high is the risk? (1 law)" in [item.text for item in view.decide]
+    assert not [item.text for item in view.decide if "overdue" in item.text]
 
 
 def test_the_law_page_says_what_the_law_answered_without_people(desk: Client, opened: Incident, officer: User) -> None:
