@@ -21,7 +21,7 @@ from incidents.dispatch.campaign import send_test
 from incidents.dispatch.prepare import campaign_headers
 from incidents.letters.gaps import BOXES, LettersIncomplete
 from incidents.letters.gets import who_gets
-from incidents.letters.render import make_letters, newest_texts, preview, save_text, standard_texts
+from incidents.letters.render import available, make_letters, newest_texts, preview, save_text, standard_texts
 from incidents.letters.salutation import of_before, take_salutations, with_reader
 from incidents.letters.staleness import LetterMark, stale_letters
 from incidents.letters.standing import standing
@@ -32,8 +32,8 @@ from incidents.people.amending import is_frozen
 from incidents.people.erasing import refuse_to_show
 from incidents.vault import CannotOpen, Vault
 
-#: How many people of a cohort are looked at, and offered, for a preview.
-LOOKED_AT, OFFERED = 300, 20
+#: How many people of a cohort are offered for a preview.
+OFFERED = 20
 #: Fields of letters whose box in the facts has another name.
 OTHER_BOXES = {
     "occurred_on": "anchors_occurred_at", "discovered_on": "anchors_discovered_at", "offer_provider": "services_provider",
@@ -189,14 +189,15 @@ def letter(request: HttpRequest, incident_id: int, letter_id: int) -> HttpRespon
 
 
 def _readers(found: Letter) -> list[AffectedPerson]:
-    """Some people of the cohort who get it in this language."""
-    looked_at = found.cohort.people.filter(status=PersonStatus.CLEAR).order_by("id")[:LOOKED_AT]
-    return [person for person in looked_at if _gets(person, found)][:OFFERED]
-
-
-def _gets(person: AffectedPerson, found: Letter) -> bool:
-    choice = choose_language(wanted=person.language, residence=person.residence, available=SUPPORTED)
-    return choice.language == found.language
+    """Some people of the cohort who get it in this language, chosen as the freeze chooses it, however many others there are."""
+    people, residence = found.cohort.people.filter(status=PersonStatus.CLEAR), found.cohort.residence
+    known = available(form=found.form, texts=newest_texts(incident=found.incident))
+    wanted = [
+        language
+        for language in people.order_by().values_list("language", flat=True).distinct()
+        if choose_language(wanted=language, residence=residence, available=known).language == found.language
+    ]
+    return list(people.filter(language__in=wanted).order_by("id")[:OFFERED])
 
 
 @require_POST

@@ -16,9 +16,14 @@ from incidents.dispatch.campaign import freeze
 from incidents.letters.gets import who_gets
 from incidents.letters.render import make_letters
 from incidents.models import Incident, RegisterEntry
+from incidents.people.assessing import assess_incident
 from incidents.people.deciding import hold
+from incidents.people.importing import import_people
+from incidents.people.opening import record_finding
 from tests.admin.case import NORA, SAM, at
+from tests.admin.conftest import FINDINGS
 from tests.conftest import CAST
+from tests.dispatch.late import found_late
 
 GERD = {
     "person_id": "gerd", "customer_number": "C7", "full_name": "Gerd Grau", "email": "gerd@example.org",
@@ -58,3 +63,16 @@ def test_a_letter_is_counted_for_those_who_read_its_language_and_the_sum_is_that
     assert not [one for one in asked.captured_queries if "registerentry" in one["sql"]], "of a million lines it is counted once"
     german = case.letters.get(cohort__residence="FR", language="de")
     assert "1 person in FR" in desk.get(at("letter", case.pk, german.pk)).content.decode()
+
+
+def test_who_reads_a_rare_language_is_offered_for_its_preview_behind_however_many_others(
+    desk: Client, opened: Incident, officer: User, write_list: Callable[..., Path]
+) -> None:
+    rows = [found_late(number) for number in range(301)] + [found_late(400, language="it")]
+    import_people(incident=opened, path=write_list(*rows), author=officer)
+    for key, value in FINDINGS:
+        record_finding(incident=opened, key=key, value=value, reason="as the case file says", author=officer)
+    assess_incident(incident=opened, author=officer)
+    make_letters(incident=opened, author=officer)
+    page = desk.get(at("letter", opened.pk, opened.letters.get(language="it").pk)).content.decode()
+    assert "1 person in FR" in page and f'<option value="{opened.people.get(reference="late400").pk}">' in page
