@@ -161,7 +161,7 @@ def languages(request: HttpRequest, incident_id: int) -> HttpResponse:
 def letter_of(incident_id: int, letter_id: int) -> Letter:
     """A letter of this incident, or 404."""
     return get_object_or_404(
-        Letter.objects.select_related("incident", "cohort", "text__author"), pk=letter_id, incident_id=incident_id
+        Letter.objects.select_related("incident", "cohort", "text__author", "amendment"), pk=letter_id, incident_id=incident_id
     )
 
 
@@ -181,11 +181,16 @@ def letter(request: HttpRequest, incident_id: int, letter_id: int) -> HttpRespon
         row=Row(
             found,
             gets.letters.get(found.pk, 0),
-            next((mark for mark in stale_letters(incident=found.incident) if mark.letter == found.pk), None),
+            next((mark for mark in _marks(found) if mark.letter == found.pk), None),
         ),
         readers=masked(incident=found.incident, people=_readers(found)),
         own_address=officer(request).email,
     )
+
+
+def _marks(found: Letter) -> tuple[LetterMark, ...]:
+    """What became stale in the letters of its register."""
+    return stale_letters(incident=found.incident, amendment=found.amendment)
 
 
 def _readers(found: Letter) -> list[AffectedPerson]:

@@ -22,8 +22,9 @@ from incidents.people.importing import import_people
 from incidents.people.opening import record_finding
 from tests.admin.case import NORA, SAM, at
 from tests.admin.conftest import FINDINGS
+from tests.changes import amend
 from tests.conftest import CAST
-from tests.dispatch.late import found_late
+from tests.dispatch.late import amendment_of, bring_late, found_late
 
 GERD = {
     "person_id": "gerd", "customer_number": "C7", "full_name": "Gerd Grau", "email": "gerd@example.org",
@@ -76,3 +77,18 @@ def test_who_reads_a_rare_language_is_offered_for_its_preview_behind_however_man
     make_letters(incident=opened, author=officer)
     page = desk.get(at("letter", opened.pk, opened.letters.get(language="it").pk)).content.decode()
     assert "1 person in FR" in page and f'<option value="{opened.people.get(reference="late400").pk}">' in page
+
+
+def test_a_letter_of_an_amendment_is_said_to_be_stale_on_its_own_page_too(
+    desk: Client, case: Incident, officer: User, write_list: Callable[..., Path]
+) -> None:
+    hold(incident=case, entries=case.queue.all(), until=date(2099, 1, 1), reason="the shop asks", author=officer)
+    make_letters(incident=case, author=officer)
+    freeze(incident=case, author=officer)
+    bring_late(amendment_of(case, officer), officer, write_list, found_late(1))
+    make_letters(incident=case, author=officer)
+    late = case.letters.get(amendment__isnull=False)
+    stale = '<span class="pill bad">stale</span>'
+    assert stale not in desk.get(at("letter", case.pk, late.pk)).content.decode()
+    amend(case, officer, experts_engaged=not case.facts.facts["experts_engaged"])
+    assert stale in desk.get(at("letter", case.pk, late.pk)).content.decode()
