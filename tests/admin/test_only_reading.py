@@ -67,6 +67,13 @@ def test_an_auditor_sees_the_masked_pages_and_is_told_that_nothing_can_be_done(a
         assert at("incidents_incident_add") not in body, url
 
 
+def test_what_others_decide_is_not_said_to_be_the_auditors_to_decide(auditor: User, campaign: Campaign, desk: Client) -> None:
+    for url in ("/admin/", at("desk", campaign.incident_id)):
+        page = signed_in(auditor).get(url).content.decode()
+        assert "You decide" not in page and "Others decide" in page, url
+        assert "You decide" in desk.get(url).content.decode()
+
+
 def test_an_auditor_changes_the_own_password(auditor: User) -> None:
     new = {"new_password1": "another-long-password-1", "new_password2": "another-long-password-1"}
     assert signed_in(auditor).post("/admin/password_change/", {"old_password": PASSWORD, **new}).status_code == 302
