@@ -44,6 +44,8 @@ class Content:
     laws: tuple[tuple[str, str, int], ...]
     languages: tuple[tuple[str, int], ...]
     variants: tuple[Variant, ...]
+    #: People who get a letter, and of whose cohort no law says anything now: everybody in it was corrected since.
+    lawless: int
     #: People on the register who get no letter.
     without: int
     has_earlier: bool
@@ -71,9 +73,11 @@ def signed_content(*, campaign: Campaign) -> Content:
     for one in found:
         languages[one.language] += people[one.pk]
     earlier = _earlier(campaign)
+    told = readers(incident=campaign.incident)
     return Content(
-        _laws(numbers, readers(incident=campaign.incident)), tuple(languages.most_common()),
-        tuple(_variant(one, people[one.pk], earlier) for one in found), people[0], bool(earlier),
+        _laws(numbers, told), tuple(languages.most_common()),
+        tuple(_variant(one, people[one.pk], earlier) for one in found),
+        sum(number for (cohort, letter), number in numbers.items() if letter and cohort not in told), people[0], bool(earlier),
     )  # fmt: skip
 
 

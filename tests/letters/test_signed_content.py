@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from django.contrib.auth.models import User
 
 from incidents.letters.signed_content import _changes, signed_content
-from incidents.models import Campaign, Letter, RegisterEntry
+from incidents.models import Campaign, Cohort, Letter, RegisterEntry
 from incidents.people.amending import open_amendment
 
 
@@ -20,6 +20,13 @@ def test_the_numbers_by_law_and_language_are_those_of_the_frozen_register(frozen
     assert {law: people for law, _, people in content.laws} == {"FR": 1, "JP": 1, "US-CA": 1}
     assert [one.people for one in content.variants] == [1, 1, 1] and content.without == 0
     assert not content.has_earlier and all(one.changes == () for one in content.variants)
+
+
+def test_people_whose_law_is_not_the_one_of_their_frozen_cohort_any_more_are_missing_in_no_sum(frozen: Campaign) -> None:
+    yuki = RegisterEntry.objects.get(campaign=frozen, person__reference="yuki")
+    Cohort.objects.filter(pk=yuki.cohort_id).update(count=0)
+    content = signed_content(campaign=frozen)
+    assert content.lawless == 1 and sum(people for *_, people in content.laws) + content.lawless == content.told
 
 
 def test_warnings_of_the_check_stand_beside_their_letter(frozen: Campaign) -> None:
