@@ -8,11 +8,13 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from incidents.admin.column_names import CORRECTABLE
 from incidents.admin.people import keyset, masked, person_of
 from incidents.admin.shell import attempt, count, incident_of, officer, page, posted, whole
+from incidents.admin.ways_back import page_again
 from incidents.models import AffectedPerson, Amendment, Exclusion, Incident
 from incidents.models.refusal import Refused
 from incidents.people.amending import (
@@ -97,8 +99,8 @@ def join_people(request: HttpRequest, incident_id: int) -> HttpResponse:
         done = join(amendment=current, people=people, reason=posted(request, "reason"), author=officer(request))
         return f"{count(done, 'person joins', 'people join')} amendment {current.number}."
 
-    attempt(request, step)
-    return redirect("admin:amendments", incident_id)
+    here = reverse("admin:amendments", args=[incident_id])
+    return redirect(here if attempt(request, step) else page_again(request, here))
 
 
 @require_POST

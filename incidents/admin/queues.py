@@ -15,6 +15,7 @@ from incidents.admin.column_names import CORRECTABLE
 from incidents.admin.desk import queue_counts
 from incidents.admin.people import keyset, masked, readable_duty
 from incidents.admin.shell import attempt, count, incident_of, officer, page, posted, whole
+from incidents.admin.ways_back import page_again
 from incidents.models import Incident, QueueEntry
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.models.refusal import Refused
@@ -161,8 +162,9 @@ def decide(request: HttpRequest, incident_id: int, kind: str) -> HttpResponse:
         entries = entries.filter(pk__in=entries_of(incident=incident, entries=entries, key=word))
     elif scope != "all":
         entries = entries.filter(pk__in=[whole(pk) for pk in request.POST.getlist("entry")])
-    attempt(request, lambda: _decide(incident, entries, request), again=True)
-    return redirect(f"{request.path.removesuffix('decide/')}?status={status}")
+    done = attempt(request, lambda: _decide(incident, entries, request), again=True)
+    here = f"{request.path.removesuffix('decide/')}?status={status}"
+    return redirect(here if done else page_again(request, here))
 
 
 def _decide(incident: Incident, entries: QuerySet[QueueEntry], request: HttpRequest) -> str:

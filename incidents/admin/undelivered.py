@@ -10,11 +10,13 @@ from typing import Any
 from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from incidents.admin.letter_by import letters_by
 from incidents.admin.people import keyset, masked
 from incidents.admin.shell import attempt, campaign_of, count, officer, page, posted, whole
+from incidents.admin.ways_back import page_again
 from incidents.dispatch.again import give_to_other_channel, let_out, settle_doubt, try_again
 from incidents.dispatch.contradictions import believe, told_twice, undecided
 from incidents.dispatch.unreachable import (
@@ -115,8 +117,8 @@ def decide_letters(request: HttpRequest, incident_id: int, campaign_id: int, kin
         wake_campaign(found.pk)
         return f"{count(len(letters), 'letter')}: {done}."
 
-    attempt(request, step)
-    return redirect("admin:waiting_letters", incident_id, campaign_id, kind)
+    here = reverse("admin:waiting_letters", args=[incident_id, campaign_id, kind])
+    return redirect(here if attempt(request, step) else page_again(request, here))
 
 
 @require_POST

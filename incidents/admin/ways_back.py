@@ -115,6 +115,15 @@ def way_back(request: HttpRequest) -> str:
     return _desk_of(request) or reverse("admin:index")
 
 
+def page_again(request: HttpRequest, page: str) -> str:
+    """Where a form is shown again that was refused: at the place of its list where it stood, as the browser says; else at `page`.
+
+    What was ticked there is ticked again; on the first page of the list it would be gone.
+    """
+    there = way_back(request)
+    return there if there.partition("?")[0] == page.partition("?")[0] else page
+
+
 def _shows_itself(request: HttpRequest) -> bool:
     """Whether a form goes to the page on which it stands, as with facts and texts; other acts have addresses of their own."""
     match = request.resolver_match

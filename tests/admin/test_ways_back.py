@@ -106,6 +106,22 @@ def test_a_form_of_before_the_last_sign_in_is_refused_in_words_with_the_way_back
     assert next_of(Client(enforce_csrf_checks=True).post(form + "decide/", headers={"Referer": HERE + form})) == form
 
 
+def test_what_is_refused_on_a_later_page_of_a_list_leads_back_to_that_page_and_nowhere_else(
+    desk: Client, campaign: Campaign
+) -> None:
+    incident = campaign.incident_id
+    lists = {
+        at("decide", incident, "address"): at("queue", incident, "address") + "?status=open",
+        at("join_amendment", incident): at("amendments", incident),
+        at("decide_letters", incident, campaign.pk, "quarantine"): at("waiting_letters", incident, campaign.pk, "quarantine"),
+    }
+    for act, first in lists.items():
+        later = first + ("&" if "?" in first else "?") + "after=50"
+        assert desk.post(act, headers={"Referer": HERE + later})["Location"] == later
+        for other in (HERE + at("desk", incident), "https://elsewhere.example" + later, ""):
+            assert desk.post(act, headers={"Referer": other})["Location"] == first, other
+
+
 def test_an_old_sign_in_page_says_to_open_it_again() -> None:
     refused = Client(enforce_csrf_checks=True).post("/admin/login/", {"username": "officer", "password": "x"})
     body = words(refused)
