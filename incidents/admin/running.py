@@ -18,7 +18,7 @@ from incidents.dispatch.witnessing import witness_missing
 from incidents.letters.standing import OVER
 from incidents.models import Amendment, Approval, Campaign, CampaignState, Doubt, Incident, MessageState
 from incidents.models.letters import ApprovalKind
-from incidents.people.amending import current_amendment, people_of
+from incidents.people.amending import count_inside, current_amendment
 from incidents.people.taken_back import taken_back_lines
 
 REASONS_SHOWN = 4
@@ -51,7 +51,7 @@ class Running:
     @cached_property
     def inside(self) -> int:
         """How many people wait in the open amendment."""
-        return people_of(incident=self.incident, amendment=self.amendment).count() if self.amendment else 0
+        return count_inside(amendment=self.amendment) if self.amendment else 0
 
     @property
     def pending(self) -> str:

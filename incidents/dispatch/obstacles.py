@@ -16,7 +16,16 @@ from incidents.models import MessageState as S
 from incidents.models.duties import Handling
 from incidents.models.messages import FINAL_STATES, IN_FLIGHT, in_states
 from incidents.models.people import QueueStatus
-from incidents.people.amending import current_amendment, is_frozen, living, on_standing_register, people_of, waiting_counts
+from incidents.people.amending import (
+    count_inside,
+    current_amendment,
+    inside,
+    is_frozen,
+    living,
+    on_standing_register,
+    people_of,
+    waiting_counts,
+)
 from incidents.people.deciding import undecided
 from incidents.people.importing import account, not_imported
 from incidents.people.opening import newest_findings
@@ -200,9 +209,9 @@ def incident_questions(*, incident: Incident) -> list[str]:
 
 def _people_questions(incident: Incident) -> list[str]:
     found, current = not_imported(incident=incident), current_amendment(incident=incident)
-    inside = people_of(incident=incident, amendment=current).count() if current else 0
-    if inside:
-        found.append(f"an amendment is open: {inside} people of amendment {current} wait for its freeze")
+    people = count_inside(amendment=current) if current else 0
+    if people:
+        found.append(f"an amendment is open: {people} people of amendment {current} wait for its freeze")
     # Whose letter a correction took back is named apart, with each campaign.
     others = living(incident=incident).exclude(pk__in=taken_back(incident=incident).values("pk"))
     on_a_register = Message.objects.filter(in_states(S.HELD), entry__person=OuterRef("pk"))
@@ -214,7 +223,7 @@ def _people_questions(incident: Incident) -> list[str]:
         found.append(f"{waiting} people stand on no register that counts: let them join an amendment, or exclude them")
     asked_about = others.filter(status=PersonStatus.ATTENTION)
     if current:
-        asked_about = asked_about.exclude(pk__in=people_of(incident=incident, amendment=current).values("pk"))
+        asked_about = asked_about.filter(~inside(current))
     number = asked_about.count() - len(on_standing_register(asked_about))
     found += [f"{number} people on no register that counts wait for a decision: decide their entries"] if number else []
     asked = incident.exclusions.filter(confirmed_at=None, withdrawn_at=None).count()

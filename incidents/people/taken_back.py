@@ -12,7 +12,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from incidents.models import AffectedPerson, Incident, Message, MessageState, PersonStatus
 from incidents.models.messages import in_states
-from incidents.people.amending import current_amendment, living, people_of, put_in
+from incidents.people.amending import current_amendment, inside, living, put_in
 
 NAMED = {
     PersonStatus.CLEAR: "let them join the open amendment (page Amendments, or amend join), or exclude them, by two",
@@ -26,7 +26,7 @@ def taken_back(*, incident: Incident) -> QuerySet[AffectedPerson]:
     later = Message.objects.filter(entry__person=OuterRef("entry__person"), pk__gt=OuterRef("pk"))
     left = Message.objects.filter(in_states(MessageState.REPLACED), campaign__incident=incident).exclude(Exists(later))
     found, current = living(incident=incident).filter(pk__in=left.values("entry__person")), current_amendment(incident=incident)
-    return found.exclude(pk__in=people_of(incident=incident, amendment=current).values("pk")) if current else found
+    return found.filter(~inside(current)) if current else found
 
 
 def taken_back_lines(*, incident: Incident, but_for: Iterable[str] = ()) -> list[str]:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.db.models import F
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from incidents.admin import running
@@ -100,6 +102,15 @@ def test_an_amendment_with_nobody_in_it_is_named_and_undoes_no_step(drained: Cam
     amendment_of(drained.incident, officer)
     assert any(line.startswith("Nobody is in amendment 1 yet") for line in texts(desk_of(drained.incident, officer), "decide"))
     assert steps(drained.incident, officer) == before
+
+
+def test_how_many_wait_in_an_amendment_is_found_by_an_index_and_not_among_everybody(late: Incident, officer: User) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        assert desk_of(late, officer).running.inside == 2
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {asked.captured_queries[-1]['sql']}")
+        assert any("person_by_amendment" in line for (line,) in cursor.fetchall())
 
 
 # -- the earlier campaign ------------------------------------------------------------------------------------------
