@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -28,7 +29,7 @@ from incidents.letters.standing import standing
 from incidents.letters.wording import SUPPORTED, choose_language
 from incidents.models import AffectedPerson, Incident, Letter, PersonStatus
 from incidents.models.refusal import Refused
-from incidents.people.amending import is_frozen
+from incidents.people.amending import is_frozen, living
 from incidents.people.erasing import refuse_to_show
 from incidents.vault import CannotOpen, Vault
 
@@ -149,9 +150,10 @@ def salutations(request: HttpRequest, incident_id: int) -> HttpResponse:
 def languages(request: HttpRequest, incident_id: int) -> HttpResponse:
     """Which language people want, which they get, and by which rule."""
     incident = incident_of(incident_id)
-    profiles = incident.people.exclude(status=PersonStatus.REJECTED).values_list("residence", "language")
+    # Whoever was merged into somebody gets no letter of their own.
+    profiles = living(incident=incident).order_by().values_list("residence", "language").annotate(n=Count("id"))
     chosen: Counter[tuple[str, str, str]] = Counter()
-    for (residence, wanted), number in Counter(profiles.order_by().iterator(chunk_size=5000)).items():
+    for residence, wanted, number in profiles:
         choice = choose_language(wanted=wanted, residence=residence, available=SUPPORTED)
         chosen[(wanted or "not said", choice.language, choice.rule)] += number
     rows = [(*key, number) for key, number in chosen.most_common()]

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from incidents.dispatch.campaign import freeze
 from incidents.letters.gets import who_gets
 from incidents.letters.render import make_letters
-from incidents.models import Incident, RegisterEntry
+from incidents.models import ImportRow, Incident, RegisterEntry, RowOutcome
 from incidents.people.assessing import assess_incident
 from incidents.people.deciding import hold
 from incidents.people.importing import import_people
@@ -92,3 +92,11 @@ def test_a_letter_of_an_amendment_is_said_to_be_stale_on_its_own_page_too(
     assert stale not in desk.get(at("letter", case.pk, late.pk)).content.decode()
     amend(case, officer, experts_engaged=not case.facts.facts["experts_engaged"])
     assert stale in desk.get(at("letter", case.pk, late.pk)).content.decode()
+
+
+def test_the_languages_count_nobody_who_was_merged_into_somebody(desk: Client, case: Incident) -> None:
+    assert '<th scope="row">de</th>' in desk.get(at("languages", case.pk)).content.decode()
+    claire = case.people.get(reference="claire")
+    ImportRow.objects.filter(person__reference="gerd").update(outcome=RowOutcome.MERGED, person=claire)
+    case.people.filter(reference="gerd").update(status="merged", merged_into=claire)
+    assert '<th scope="row">de</th>' not in desk.get(at("languages", case.pk)).content.decode()
