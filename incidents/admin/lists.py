@@ -130,13 +130,15 @@ def list_open(request: HttpRequest, incident_id: int, batch_id: int, pass_: str)
 def list_reveal(request: HttpRequest, incident_id: int, batch_id: int) -> HttpResponse:
     """Log the purpose, then show the sample rows."""
     batch = list_of(incident_id, batch_id)
+    # The rows are shown as they are read at this moment; nothing remembers that before the columns are confirmed.
+    asked = {name: posted_raw(request, name) for name in ASKED}
+    if "ours" in request.POST:
+        _keep_choices(request, batch, asked)
     try:
         pass_ = grant(request=request, incident=batch.incident, what=f"list:{batch.pk}", purpose=posted(request, "purpose"))
     except Refused as refusal:
         messages.error(request, str(refusal))
         return redirect("admin:list", incident_id, batch_id)
-    # The rows are shown as they are read at this moment; nothing remembers that before the columns are confirmed.
-    asked = {name: posted_raw(request, name) for name in ASKED}
     return redirect(reverse("admin:list_open", args=(incident_id, batch_id, pass_)) + _query(asked))
 
 

@@ -15,6 +15,7 @@ from django.test.testcases import LiveServerThread
 from playwright.sync_api import Page
 
 from incidents.models import Campaign, Incident
+from incidents.people.uploads import receive
 from tests.admin.case import at, signed_in
 from tests.browser import browser as chromium
 
@@ -108,6 +109,22 @@ def test_what_was_typed_is_back_after_a_session_that_ended_but_only_for_who_type
             page.goto(where)
             assert page.locator("#stop-reason").input_value() == back
             assert page.evaluate(KEPT) is None
+
+
+def test_whoever_looks_at_the_rows_before_an_import_finds_what_was_chosen_for_the_columns_again(
+    here: str, desk: Client, opened: Incident, officer: User
+) -> None:
+    rows = b"Name,Mail,Wo\nAnna Berg,anna@example.org,DE\n"
+    batch = receive(incident=opened, chunks=[rows], author=officer)
+    with tab(desk, here) as page:
+        page.goto(here + at("list", opened.pk, batch.pk))
+        page.get_by_label("What wo holds").select_option("shipping_country")
+        page.get_by_label("Everybody on this list lives in").select_option("FR")
+        page.get_by_label("Purpose of seeing them unmasked").fill("which column is the country")
+        sent(page, "Show (it is logged)")
+        assert "anna@example.org" in page.content()
+        assert page.get_by_label("What wo holds").input_value() == "shipping_country"
+        assert page.get_by_label("Everybody on this list lives in").input_value() == "FR"
 
 
 def test_nothing_hidden_is_kept_nothing_beyond_a_quarter_of_an_hour_and_nothing_after_sign_out(

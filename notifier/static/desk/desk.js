@@ -64,6 +64,19 @@
     });
   }
 
+  // A form that shows more of the page takes along what was chosen in the form beside it.
+  document.addEventListener("submit", ({ target: form }) => {
+    const beside = document.getElementById(form.dataset.takes || "");
+    if (!beside) return;
+    const own = new Set([...form.elements].map((one) => one.name));
+    for (const [name, value] of new FormData(beside)) {
+      if (own.has(name)) continue;
+      const box = document.createElement("input");
+      Object.assign(box, { type: "hidden", name, value });
+      form.append(box);
+    }
+  });
+
   const source = document.getElementById("source"), place = document.querySelector('[data-place="source"]');
   if (source && place) {
     const show = () => {
