@@ -28,7 +28,7 @@ from incidents.people import uploads
 from incidents.people.amending import current_amendment
 from incidents.people.comparing import earlier_version
 from incidents.people.importing import account, cancel, confirm, look, look_and_keep
-from incidents.people.looking import CORRECTION_OF, said_before, settle_country
+from incidents.people.looking import CORRECTION_OF, read_as_said, said_before, still_compared
 from incidents.people.milestones import percent_made
 from incidents.people.reading import FileAsked, FileRefused, dates_of
 from incidents.people.reading.encodings import IN_USE
@@ -172,7 +172,7 @@ def _columns(request: HttpRequest, batch: ImportBatch, clear: bool) -> dict[str,
     asked = {name: request.GET.get(name) or None for name in ASKED}
     shown = {
         "asked": asked, "encodings": ENCODINGS, "delimiters": DELIMITERS, "labels": LABELS.items(), "problem": "",
-        "amendment": current_amendment(incident=batch.incident), "vocabulary": sorted(load_packs().vocabulary.elements),
+        "amendment": current_amendment(incident=batch.incident), "vocabulary": sorted(load_packs().vocabulary.elements.items()),
         "earlier": earlier_version(batch=batch), **_countries(request, batch),
     }  # fmt: skip
     try:
@@ -202,7 +202,7 @@ def _chosen(request: HttpRequest, batch: ImportBatch, asked: dict[str, str | Non
     if kept.get("list") == batch.pk and kept["asked"] == asked and len(kept["ours"]) == columns:
         return list(kept["ours"]), list(kept["elements"])
     if batch.difference is not None and not any(asked.values()) and len(batch.columns) == columns:
-        return list(batch.columns), []
+        return list(batch.columns), list(batch.elements)
     return [], []
 
 
@@ -268,16 +268,15 @@ def list_confirm(request: HttpRequest, incident_id: int, batch_id: int) -> HttpR
 
     def step() -> str:
         try:
-            return _compared(batch, request, said) if _to_compare(batch) else _confirmed(batch, request, said)
+            return _compared(batch, request, said) or _confirmed(batch, request, said)
         except Refused as refusal:
             raise Refused(*map(on_the_page, refusal.lines)) from None
 
-    compares = _to_compare(batch)
     done = attempt(request, step)
     if batch.state != BatchState.UPLOADED:
         request.session.pop(CHOSEN, None)
         return redirect("admin:list", incident_id, batch_id)
-    said_too = {"comparing": "1"} if done and compares else {}
+    said_too = {"comparing": "1"} if done and _to_compare(batch) else {}
     return redirect(reverse("admin:list", args=(incident_id, batch_id)) + _query({**said, **said_too}))
 
 
@@ -292,11 +291,18 @@ def _to_compare(batch: ImportBatch) -> bool:
 
 
 def _compared(batch: ImportBatch, request: HttpRequest, said: dict[str, str | None]) -> str:
-    look_and_keep(batch=batch, mapping=_mapping(request), **said)
-    settle_country(batch=batch, country=_country(request), author=officer(request))
-    batch.save(update_fields=["list_country", "country_by"])
+    """Have it found out what a newer version changes; empty where that is known of the list as it is read now."""
+    if batch.state != BatchState.UPLOADED or earlier_version(batch=batch) is None:
+        return ""
+    elements, country = request.POST.getlist("elements"), _country(request)
+    known = batch.difference is not None
+    read_as_said(batch=batch, mapping=_mapping(request), elements=elements, country=country, author=officer(request), **said)
+    if still_compared(batch=batch):
+        return ""
     if not wake_import(batch.pk, compare=True):
         raise Refused("The importer cannot be woken: the broker does not answer. Try again when it does.")
+    if known:
+        return "Something is not as it was when this list was compared: what it changes is being found out anew; confirm it then."
     return "A list of this source was imported before. What this one changes is being found out; confirm it then."
 
 

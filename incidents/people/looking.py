@@ -22,7 +22,7 @@ from incidents.people.confined import ListSource, Reader
 from incidents.people.parsing import list_file
 from incidents.people.reading import FileRefused, ListFile
 from incidents.people.said_of_all import country_said
-from incidents.people.staging import forget_staged, stage_list
+from incidents.people.staging import forget_staged, read_with, stage_list
 from incidents.people.uploads import SealedParts, author_of, give_up_parts
 from incidents.vault import CannotOpen, Vault
 
@@ -129,6 +129,29 @@ def difference(*, batch: ImportBatch, source: ListSource | None = None, reader: 
     return dict(batch.difference)
 
 
+def read_as_said(
+    *, batch: ImportBatch, mapping: Mapping[str, str], elements: Sequence[str], country: str | None, author: User,
+    **said: str | None,
+) -> None:  # fmt: skip
+    """Keep how an uploaded list is to be read, before it is compared and confirmed. Raises FileAsked, FileRefused."""
+    look_and_keep(batch=batch, mapping=mapping, **said)
+    settle_elements(batch=batch, elements=elements)
+    settle_country(batch=batch, country=country, author=author)
+    batch.save(update_fields=["elements", "list_country", "country_by"])
+
+
+def still_compared(*, batch: ImportBatch) -> bool:
+    """Whether the difference is of the list as it is read now, from the list that was imported last; else it is forgotten."""
+    if batch.difference is None:
+        return False
+    earlier = earlier_version(batch=batch)
+    if batch.read_with == read_with(batch=batch) and earlier and batch.replaces_id == earlier.pk:
+        return True
+    batch.replaces, batch.difference = None, None
+    batch.save(update_fields=["replaces", "difference"])
+    return False
+
+
 def file_of(*, batch: ImportBatch, reader: Reader) -> ListFile:
     """The batch's list as its reader finds it, with the columns that were confirmed."""
     (told,) = reader.ask(do="inspect", mapping=None, **as_known(batch=batch, encoding=None, delimiter=None, sheet=None))
@@ -186,7 +209,10 @@ def settle_elements(*, batch: ImportBatch, elements: Sequence[str]) -> None:
     """What leaked of everybody on the list, in the words of the vocabulary. Raises FileRefused."""
     unknown = sorted(set(elements) - set(load_packs().vocabulary.elements))
     if unknown:
-        raise FileRefused(f"'{unknown[0]}' is no element of the vocabulary. Use its words, for example name, email, password.")
+        raise FileRefused(
+            f"'{unknown[0]}' is no element of the vocabulary. Use its words, for example name, email, password_hash; all of them, "
+            "with what they mean, stand on the desk where the columns of a list are confirmed."
+        )
     batch.elements = sorted(set(elements))
 
 

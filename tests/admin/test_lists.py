@@ -400,6 +400,44 @@ def test_after_the_comparison_the_columns_are_those_that_were_compared(desk: Cli
     assert "checked" in desk.get(at("list", opened.pk, batch.pk)).content.decode()
 
 
+def test_what_is_changed_after_the_comparison_is_compared_anew_before_anything_is_imported(
+    desk: Client, opened: Incident, importer: list[int]
+) -> None:
+    sent(desk, opened, b"full_name;email;language\nAda;ada@example.org;en\n", source="shop")
+    confirmed(desk, newest(opened))
+    sent(desk, opened, b"full_name;email;language\nAda;ada@example.org;fr\nBea;bea@example.org;en\n", source="shop")
+    batch, names = newest(opened), ["full_name", "email", "language"]
+    whole = {"column": names, "ours": names, "elements": [], "country": ""}
+    posted(desk, "list_confirm", opened.pk, batch.pk, **whole)
+    assert (seen := newest(opened).difference) and (seen["language"], seen["unchanged"]) == (1, 0)
+    for changed, language in (({"ours": ["full_name", "email", ""]}, 0), ({"elements": ["username"]}, 1), ({"country": "FR"}, 1)):
+        answer = posted(desk, "list_confirm", opened.pk, batch.pk, **(whole | changed))
+        assert "found out anew" in answer
+        assert newest(opened).state == BatchState.UPLOADED, "nothing is imported that was not shown"
+        assert (seen := newest(opened).difference)
+        assert seen.get("language", 0) + seen["changed"] == (0 if not language else 1)
+    woken = len(importer)
+    assert "Confirmed" in posted(desk, "list_confirm", opened.pk, batch.pk, **(whole | {"country": "FR"}))
+    assert newest(opened).state == BatchState.DONE and len(importer) == woken + 1
+
+
+def test_a_list_that_was_imported_after_the_comparison_is_compared_with(desk: Client, opened: Incident) -> None:
+    sent(desk, opened, b"full_name;email\nAda;ada@example.org\n", source="shop")
+    confirmed(desk, newest(opened))
+    sent(desk, opened, b"full_name;email\nAda;ada@example.org\nBea;bea@example.org\n", source="shop")
+    batch = newest(opened)
+    confirmed(desk, batch)
+    sent(desk, opened, b"full_name;email\nBea;bea@example.org\nCid;cid@example.org\n", source="shop")
+    other = newest(opened)
+    confirmed(desk, other)
+    confirmed(desk, other)
+    assert (batch := ImportBatch.objects.get(pk=batch.pk)).difference == {**(batch.difference or {}), "new": 1, "unchanged": 1}
+    assert "found out anew" in confirmed(desk, batch)
+    batch.refresh_from_db()
+    assert batch.replaces_id == other.pk and batch.difference and batch.difference["unchanged"] == 2
+    assert "Confirmed" in confirmed(desk, batch)
+
+
 def test_a_file_that_is_already_imported_is_said_to_be_and_nothing_is_offered_for_it(
     desk: Client, opened: Incident, list_file: Path
 ) -> None:
