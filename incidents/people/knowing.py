@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from incidents.people.decisions import ABOUT_REJECTED, AGAIN, EXCLUDED, EXCLUSIONS
-from incidents.people.likeness import COMMON, FREE, NAMES, NAMESAKES, OTHER_NAME, OTHER_REFERENCE, PLACE, TIERS, TORN
+from incidents.people.likeness import COMMON, FREE, NAMES, NAMESAKES, OTHER_NAME, OTHER_REFERENCE, PLACE, TIED, TIERS, TORN
 from incidents.people.rejected_again import ASK as ASK_AGAIN
 from incidents.people.rejected_again import set_aside
 from incidents.people.staged import OF_KIND, STAGED
 
-TIED = "a row of a list fits two people"
 #: Which column the question stands beside.
 COLUMN = f"""CASE reason WHEN '{OTHER_NAME}' THEN 'customer_number' WHEN '{OTHER_REFERENCE}' THEN 'person_id'
   WHEN '{NAMESAKES}' THEN 'date_of_birth' ELSE '' END"""
@@ -35,7 +34,7 @@ ANYBODY = """
 SELECT EXISTS (SELECT FROM incidents_affectedperson WHERE incident_id = %(incident)s), (SELECT count(*) > 1000 FROM staging)"""
 TABLES = """
 DROP TABLE IF EXISTS pg_temp.tie, pg_temp.chosen, pg_temp.apart, pg_temp.namesake, pg_temp.common, pg_temp.question, pg_temp.back,
-  pg_temp.either;
+  pg_temp.either, pg_temp.unsure;
 CREATE TEMP TABLE back (number int, person bigint) ON COMMIT DROP;
 CREATE TEMP TABLE tie (tier int, number int, person bigint) ON COMMIT DROP"""
 SAME_NAME = "coalesce(p.name_index, '') = coalesce(s.name_index, '')"
@@ -107,6 +106,22 @@ INSERT INTO doubt SELECT DISTINCT number, NULL::int, NULL::bigint, '{EXCLUDED}' 
   SELECT number, person FROM tie UNION ALL SELECT number, person FROM doubt) t WHERE person IN ({EXCLUSIONS});
 DELETE FROM tie WHERE person IN ({EXCLUSIONS});
 DELETE FROM doubt WHERE person IN ({EXCLUSIONS})"""  # noqa: S608
+#: A row that fits one known person, but for nothing of its own, while another one of its name stands against it by nothing but a
+#: number: a son without a number, and his father with one of another system. It may be either, and goes to neither.
+UNSURE = f"""
+CREATE TEMP TABLE unsure ON COMMIT DROP AS
+SELECT DISTINCT coalesce(s.keeper, s.number) AS root FROM tie t JOIN {STAGED} s USING (number)
+JOIN incidents_affectedperson x ON x.id = t.person
+JOIN (SELECT coalesce(r.keeper, r.number) AS root, d.person, r.name_birth_index FROM doubt d JOIN {STAGED} r USING (number)
+  WHERE d.reason = '{TORN}' AND d.person IS NOT NULL) a ON a.root = coalesce(s.keeper, s.number) AND a.person <> t.person
+JOIN incidents_affectedperson y ON y.id = a.person
+WHERE (y.name_birth_index = a.name_birth_index) IS NOT FALSE
+  AND NOT ((x.name_birth_index = s.name_birth_index) IS TRUE AND (y.name_birth_index = a.name_birth_index) IS NOT TRUE);
+DELETE FROM unsure u USING tie t JOIN staging s USING (number)
+WHERE coalesce(s.keeper, s.number) = u.root AND t.tier <= {PLACE["reference"]};
+INSERT INTO doubt SELECT DISTINCT t.number, NULL::int, t.person, '{TIED}' FROM tie t JOIN staging s USING (number)
+JOIN unsure u ON u.root = coalesce(s.keeper, s.number);
+DELETE FROM tie t USING staging s, unsure u WHERE s.number = t.number AND u.root = coalesce(s.keeper, s.number)"""  # noqa: S608
 #: Two people whom somebody called two share no group: each row goes by itself to whom it fits best.
 FITS = f"""
 DROP TABLE IF EXISTS pg_temp.fit;
@@ -139,17 +154,25 @@ UPDATE staging s SET known_person = c.person, keeper = NULL, merge_tier = coales
 FROM chosen c JOIN staging o ON coalesce(o.keeper, o.number) = c.root
 LEFT JOIN (SELECT number, person, min(tier) AS tier FROM tie GROUP BY 1, 2) t ON t.number = o.number AND t.person = c.person
 WHERE s.number = o.number"""  # noqa: S608
-#: Doubts are about groups and people, not rows: each is asked once, and never about a pair that was asked about before.
-SETTLE_DOUBTS = """
+#: How well somebody fits a row that may be theirs.
+AGREES = """CASE WHEN s.name_birth_index = coalesce(p.name_birth_index, o.name_birth_index) THEN 8
+    WHEN s.name_birth_index <> coalesce(p.name_birth_index, o.name_birth_index) THEN -8 ELSE 0 END
+    + 2 * coalesce(s.email_index = coalesce(p.email_index, o.email_index), false)::int
+    + coalesce(s.address_index = coalesce(p.address_index, o.address_index), false)::int"""
+#: Doubts are about groups and people, not rows: each is asked once, about whom it fits best, and never about a pair that was
+#: asked about before.
+SETTLE_DOUBTS = f"""
 CREATE TEMP TABLE question ON COMMIT DROP AS
 SELECT DISTINCT ON (root, reason) root AS number, other, person, reason FROM (
   SELECT coalesce(s.keeper, s.number) AS root, s.known_person AS known, coalesce(d.person, o.known_person) AS person,
-    CASE WHEN coalesce(d.person, o.known_person) IS NULL THEN coalesce(o.keeper, o.number) END AS other, d.reason
-  FROM doubt d JOIN staging s ON s.number = d.number LEFT JOIN staging o ON o.number = d.other) d
+    CASE WHEN coalesce(d.person, o.known_person) IS NULL THEN coalesce(o.keeper, o.number) END AS other, d.reason,
+    {AGREES} AS agree
+  FROM doubt d JOIN {STAGED} s ON s.number = d.number LEFT JOIN {STAGED} o ON o.number = d.other
+  LEFT JOIN incidents_affectedperson p ON p.id = d.person) d
 WHERE coalesce(person <> known, true) AND coalesce(other <> root, true)
   AND NOT EXISTS (SELECT 1 FROM incidents_queueentry q WHERE q.kind = 'match_conflict' AND q.other_id IS NOT NULL
     AND (q.person_id = d.known AND q.other_id = d.person OR q.person_id = d.person AND q.other_id = d.known))
-ORDER BY root, reason, person, other"""
+ORDER BY root, reason, agree DESC, person, other"""  # noqa: S608
 #: Whoever is asked about is a kind of their own.
 ASK = f"""
 INSERT INTO kind (kind, minors, {", ".join(OF_KIND)})
@@ -173,7 +196,7 @@ def tie_to_people(cursor: Any, ids: dict[str, int]) -> None:
         _tie(cursor, ids)
         cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")
     cursor.execute("ANALYZE doubt")
-    cursor.execute(SETTLE_DOUBTS)
+    cursor.execute(SETTLE_DOUBTS, ids)
     cursor.execute(ASK_AGAIN)
     cursor.execute(ASK)
 
@@ -194,7 +217,7 @@ def _tie(cursor: Any, ids: dict[str, int]) -> None:
             pass
     cursor.execute(ASIDE)
     set_aside(cursor, ids)
-    for statement in (FITS, APART, FITS, CHOOSE):
+    for statement in (UNSURE, FITS, APART, FITS, CHOOSE):
         cursor.execute(statement, ids)
     cursor.execute(JOIN_KNOWN)
 

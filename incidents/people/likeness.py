@@ -39,10 +39,11 @@ OTHER_NAME = "the same customer number stands beside another name"
 OTHER_REFERENCE = "the same reference stands beside another name or customer number"
 TORN = "the same name and identifier stand beside another customer number or birth date"
 NAMESAKES = "the same name and birth date, but nothing else says that it is one person"
+TIED = "a row of a list fits two people"
 
 TABLES = """
 DROP TABLE IF EXISTS pg_temp.shared, pg_temp.alike, pg_temp.link, pg_temp.node, pg_temp.birth, pg_temp.torn, pg_temp.part,
-  pg_temp.common, pg_temp.doubt;
+  pg_temp.piece, pg_temp.common, pg_temp.doubt;
 CREATE TEMP TABLE shared (tier int, key bigint) ON COMMIT DROP;
 CREATE TEMP TABLE alike (tier int, value bytea, number int, name bytea) ON COMMIT DROP;
 CREATE TEMP TABLE doubt (number int, other int, person bigint, reason text) ON COMMIT DROP"""
@@ -103,6 +104,17 @@ FROM (SELECT n.number, n.root, s.customer_index, s.name_birth_index, s.email_ind
     JOIN {STAGED} s USING (number) GROUP BY 1, 2) t ON t.root = n.root AND t.customer_index = s.customer_index) r;
 INSERT INTO doubt SELECT DISTINCT root, before, NULL::bigint, '{TORN}' FROM part WHERE root <> before;
 UPDATE node n SET root = p.root FROM part p WHERE p.number = n.number"""  # noqa: S608
+#: Of the parts of one group: who has the same birth date is likelier than whoever came first; and a part with a number may be one
+#: without as well. Asked is about whom it fits best (`knowing.SETTLE_DOUBTS`).
+DOUBT_PARTS = f"""
+CREATE TEMP TABLE piece ON COMMIT DROP AS SELECT DISTINCT p.before, p.root, s.customer_index, s.name_birth_index
+FROM part p JOIN {STAGED} s USING (number);
+INSERT INTO doubt SELECT p.root, min(o.root), NULL, '{TORN}' FROM piece p JOIN (
+  SELECT before, name_birth_index, min(root) AS root FROM piece GROUP BY 1, 2) o USING (before, name_birth_index)
+WHERE p.root <> o.root GROUP BY 1;
+INSERT INTO doubt SELECT p.root, min(o.root), NULL, '{TIED}' FROM piece p JOIN piece o USING (before)
+WHERE p.customer_index IS NOT NULL AND o.customer_index IS NULL AND (o.name_birth_index = p.name_birth_index) IS NOT FALSE
+GROUP BY 1"""  # noqa: S608
 KEEPERS = f"""
 UPDATE staging s SET keeper = n.root,
   merge_tier = {NAMES}[coalesce(l.tier, CASE WHEN s.customer_key IS NULL THEN {PLACE["email"]} ELSE {PLACE["customer"]} END)]
@@ -139,7 +151,7 @@ def link_rows(cursor: Any, ids: dict[str, int]) -> None:
     while _changed(cursor, NEIGHBOUR):
         while _changed(cursor, SHORTEN):
             pass
-    for statement in (TAKE_APART, KEEPERS, DOUBT_BIRTHS, DOUBT_NAMES):
+    for statement in (TAKE_APART, DOUBT_PARTS, KEEPERS, DOUBT_BIRTHS, DOUBT_NAMES):
         cursor.execute(statement, ids)
     cursor.execute("ANALYZE doubt")
 

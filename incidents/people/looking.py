@@ -210,8 +210,8 @@ def settle_elements(*, batch: ImportBatch, elements: Sequence[str]) -> None:
     unknown = sorted(set(elements) - set(load_packs().vocabulary.elements))
     if unknown:
         raise FileRefused(
-            f"'{unknown[0]}' is no element of the vocabulary. Use its words, for example name, email, password_hash; all of them, "
-            "with what they mean, stand on the desk where the columns of a list are confirmed."
+            f"'{unknown[0]}' is no element of the vocabulary. Use its words, for example name, email, password_hash; all, with "
+            "what they mean, stand on the desk where the columns of a list are confirmed."
         )
     batch.elements = sorted(set(elements))
 
