@@ -169,6 +169,8 @@ class _Written:
     frozen: set[int]
     #: What somebody corrected, by name.
     by_hand: dict[int, frozenset[str]]
+    #: Whose record the earlier version of this very list made.
+    of_source: set[int]
     changed: dict[int, KeptRow] = field(default_factory=dict)
     own: list[tuple[object, ...]] = field(default_factory=list)
     added: list[tuple[object, ...]] = field(default_factory=list)
@@ -206,7 +208,8 @@ def _add_page(work: _Work, page: list[tuple[int, list[StagedRow]]]) -> None:
     told = [(one, _says_the_same(one)) for one in known]
     some = [(one, same) for one, same in told if one.queue or not same or any(row.words["problems"] for row in one.rows)]
     ids = [one.person.pk for one, _ in some]
-    written = _Written(on_standing_register(ids) if work.signed and some else set(), corrected_by_hand(ids) if some else {})
+    frozen = on_standing_register(ids) if work.signed and some else set()
+    written = _Written(frozen, corrected_by_hand(ids) if some else {}, _of_source(ids, work.batch))
     for one, same in some:
         (_ask if same else _add)(one, written, work)
     _keep_own_rows(written, work)
@@ -265,7 +268,9 @@ def _add(one: _Known, written: _Written, work: _Work) -> None:
         return
     rows = [row.read() for row in one.rows]
     base, others = _corrected(before, one, rows, batch)
-    whole = _newest_first(joining.join([base, *others], decided=one.decided), rows, batch)
+    whole = joining.join([base, *others], decided=one.decided)
+    if batch.replaces_id is not None:
+        whole = joining.newest_first(whole, rows, moves=pk in written.of_source)
     if pk in written.frozen:
         written.asked.append(_asked(pk, _of_signed(before, whole, rows, decided=one.decided), [], queue, frozen=True))
         return
@@ -303,13 +308,12 @@ def _keep_own_rows(written: _Written, work: _Work) -> None:
             written.own.append((pk, seal_row(row=row, vault=work.vault, incident=incident)))
 
 
-def _newest_first(whole: joining.Whole, rows: list[KeptRow], batch: ImportBatch) -> joining.Whole:
-    """A newer version of a list says where the person is written to now; the address of the earlier one stays beside it."""
-    if batch.replaces_id is None:
-        return whole
-    said = [address for row in rows if row.fields for address in row.fields.emails]
-    emails = tuple(dict.fromkeys((*said, *whole.fields.emails)))
-    return replace(whole, fields=replace(whole.fields, emails=emails))
+def _of_source(ids: list[int], batch: ImportBatch) -> set[int]:
+    """Who of these came with an earlier version of the list."""
+    if batch.replaces_id is None or not ids:
+        return set()
+    rows = ImportRow.objects.filter(person__in=ids, outcome=RowOutcome.PERSON, batch__source=batch.source_id)
+    return {person for person in rows.values_list("person_id", flat=True) if person}
 
 
 def as_row(*, person: AffectedPerson, vault: Vault) -> KeptRow:

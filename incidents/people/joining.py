@@ -99,6 +99,18 @@ def posted_anew(whole: Whole) -> Whole:
     return replace(whole, has_post=can_be_posted(fields=whole.fields, place=whole.residence, flags=whole.flags))
 
 
+def newest_first(whole: Whole, rows: Sequence[KeptRow], *, moves: bool) -> Whole:
+    """A newer version of a list says where the person is written to now: its e-mail address comes first, the earlier one stays
+    beside it. `moves`: the person came with the list, and its postal address takes the place of theirs, but for another home.
+    """
+    said = [row.fields for row in rows if row.fields]
+    emails = tuple(dict.fromkeys(address for fields in (*said, whole.fields) for address in fields.emails))
+    at = (row.fields for row in rows if moves and row.fields and row.residence == whole.residence)
+    home = next((fields for fields in at if fields.street), None)
+    now = {name: getattr(home, name) for name in POSTAL} if home else {}
+    return posted_anew(replace(whole, fields=replace(whole.fields, emails=emails, **now)))
+
+
 def join_fields(records: Sequence[PersonFields], *, home: PersonFields | None = None) -> PersonFields:
     """The first record with all addresses of all, and its blanks filled from the others in their order.
 
@@ -213,6 +225,17 @@ def taken_out(now: KeptRow, with_it: Whole, without_it: Whole) -> Whole:
         elements=several("elements"), flags=several("flags"), language=single("language"),
     )  # fmt: skip
     return posted_anew(made)
+
+
+def as_it_moved(with_it: Whole, *, now: KeptRow, leaves: KeptRow, rest: Sequence[KeptRow]) -> Whole:
+    """The parts together, where one that leaves had alone said the postal address that stands now (`newest_first`)."""
+    home, *others = [
+        None if fields is None else [getattr(fields, name) for name in POSTAL]
+        for fields in (now.fields, leaves.fields, *(row.fields for row in rest))
+    ]
+    if home is None or others[0] != home or home in others[1:]:
+        return with_it
+    return replace(with_it, fields=replace(with_it.fields, **dict(zip(POSTAL, home, strict=True))))
 
 
 def _fields_without(now: PersonFields | None, with_it: PersonFields, without_it: PersonFields) -> PersonFields:

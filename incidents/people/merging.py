@@ -370,6 +370,7 @@ def _leave(work: _Work, keeper: AffectedPerson, rest: list[KeptRow], leaves: Kep
     decided = keeper.residence_from == DECISION
     now = as_row(person=keeper, vault=work.vault)
     with_it, without_it = joining.join([*rest, leaves], decided=decided), joining.join(rest, decided=decided)
+    with_it = joining.as_it_moved(with_it, now=now, leaves=leaves, rest=rest)
     stop = [one for one in leaves.problems if one not in without_it.problems]
     stop += [one for one in with_it.problems if one not in without_it.problems]
     _become(work, keeper, now, joining.taken_out(now, with_it, without_it), stop)
