@@ -78,9 +78,10 @@ def guess_mapping(*, header: Sequence[str], samples: Sequence[Sequence[str]]) ->
     values = {name: _values(samples, at) for at, name in enumerate(header)}
     others = rivals.said_by_others(header, values)
     exact = {name: name for name in header if name in KNOWN_COLUMNS and name not in others and _may_answer(name, values)}
-    found: dict[str, str] = {name: exact.get(name, "") for name in header}
     claims = {name: _claim(name, header, values) for name in header if name and name not in exact} | others
     claims = rivals.one_address(claims, exact, values)
+    exact = {name: ours for name, ours in exact.items() if claims[name]}
+    found: dict[str, str] = {name: exact.get(name, "") for name in header}
     for ours in {*claims.values()} - {"", *exact}:
         if name := rivals.winner([other for other in claims if claims[other] == ours], ours, values):
             found[name] = ours

@@ -70,12 +70,15 @@ def key_of(name: str) -> str:
 def known_key(name: str) -> str:
     """The key of a name as it is known here: without a bracket about its form, and of two names with one meaning the first.
 
-    'Date of birth (dd.mm.yyyy)' and 'ZIP / Postcode' are known, 'E-mail (guardian)' and 'City / State' are not.
+    'Date of birth (dd.mm.yyyy)' and 'ZIP / Postcode' are known, 'E-mail (guardian)' and 'City / State' are not. 'City (Billing)'
+    is 'Billing City'.
     """
     key = key_of(name.removesuffix(OWN_FIELD))
     if _meaning(key):
         return key
     outer, inner = BRACKETS.sub(" ", name), BRACKETS.findall(name)
+    if len(inner) == 1 and key_of(inner[0]) in BEFORE and _meaning(turned := key_of(inner[0] + outer)):
+        return turned
     if any(not _says_nothing_else(words, outer) for words in inner):
         return key
     parts = [key_of(part) for part in SLASHES.split(outer) if key_of(part)]
@@ -102,14 +105,19 @@ def _names(words: str) -> list[str]:
 
 _KNOWN = yaml.safe_load(Path(__file__).with_name("column-names.yaml").read_text("utf-8"))
 MEANINGS = {key: ours for ours, words in _KNOWN["meanings"].items() for key in _names(words)}
-#: The names of parts of an address -> which address, by its place in that order; a part without a word before it is in none.
+#: The names of parts of an address -> which address, by its place in that order; a part without a word before it is in the first.
 ADDRESS_OF: dict[str, int] = {}
-for _place, _address in enumerate(_KNOWN["addresses"].values(), start=1):
+STREET_IF_SO = {*_names(_KNOWN["street_if_so"])}
+for _place, _address in enumerate(_KNOWN["addresses"].values()):
     for _part, _words in _KNOWN["address_parts"].items():
         _ours = _address["country"] if _part == "country" else _part
         _keys = [before + part for before in _names(_address["before"]) for part in _names(_words)]
         ADDRESS_OF |= {key: _place for key in _keys if MEANINGS.setdefault(key, _ours) == _ours}
-    ADDRESS_OF |= {key: _place for before in _names(_address["before"]) if (key := f"{before}address") in MEANINGS}
+    _wholes = [before.removesuffix("address") + "address" for before in _names(_address["before"])]
+    STREET_IF_SO |= {key for key in _wholes if key not in MEANINGS and key not in _names(_KNOWN["email_or_street"])}
+    ADDRESS_OF |= dict.fromkeys(_wholes, _place)
+#: What says which address is meant.
+BEFORE = {word for address in _KNOWN["addresses"].values() for word in _names(address["before"])}
 #: Names that yield to another of the same meaning -> how far.
 YIELDING = {key: place for place, words in enumerate(_KNOWN["yielding"], start=1) for key in _names(words)}
 OWN_ID, OWN_ID_BESIDE = key_of(_KNOWN["own_id"]), frozenset(_names(_KNOWN["own_id_beside"]))
@@ -117,7 +125,6 @@ OF_THE_SIGN_UP = {key_of(name): ours for name, ours in _KNOWN["of_the_sign_up"].
 SIGN_UP_BESIDE = frozenset(_names(_KNOWN["sign_up_beside"]))
 CODES = tuple(_names(_KNOWN["codes"]))
 EMAIL_OR_STREET = frozenset(_names(_KNOWN["email_or_street"]))
-STREET_IF_SO = frozenset(_names(_KNOWN["street_if_so"]))
 EMAIL_IF_SO = frozenset(_names(_KNOWN["email_if_so"]))
 REGION_IF_CODES = frozenset(_names(_KNOWN["region_if_codes"]))
 COUNTRY_IF_SO = frozenset(_names(_KNOWN["country_if_so"]))

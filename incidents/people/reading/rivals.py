@@ -5,7 +5,7 @@ Only what the names or the values themselves say decides. Where they do not, non
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from incidents.people.fillers import is_no_number
 from incidents.people.reading import names
@@ -43,19 +43,49 @@ def _of_orders(beside: Sequence[Sequence[str]], keys: Mapping[str, str], values:
 
 
 def one_address(claims: Claims, exact: Claims, values: Values) -> dict[str, str]:
-    """The claims without those of every address but the one that is read; that of our own names always is, once it is written."""
-    own = any(ours in OF_AN_ADDRESS and any(values[name]) for name, ours in exact.items())
-    of = {name: names.ADDRESS_OF.get(names.known_key(name), 0) for name, ours in claims.items() if ours}
-    parts: dict[int, list[Sequence[str]]] = {}
-    for name, ours in claims.items():
+    """All claims, without those of every address but the one that is read; that with a street of our own names always is."""
+    every = {**claims, **exact}
+    of = {name: 0 if name in exact else names.ADDRESS_OF.get(names.known_key(name), 0) for name, ours in every.items() if ours}
+    # 'Mailing Street' beside 'City' and 'ZIP' is one address.
+    if same := _same_as_plain({(of[name], ours) for name, ours in every.items() if ours in OF_AN_ADDRESS}):
+        of = {name: 0 if place == same else place for name, place in of.items()}
+    parts: dict[int, list[str]] = {}
+    for name, ours in every.items():
         if ours in OF_AN_ADDRESS:
-            parts.setdefault(of[name], []).append(values[name])
+            parts.setdefault(of[name], []).append(name)
     if not parts:
-        return dict(claims)
-    written = {place: sum(map(any, zip(*columns, strict=True))) for place, columns in parts.items()}
+        return every
+    read = _address_read(parts, every, exact, values)
+    return {name: "" if ours and _of_another(name, ours, of[name], read, values) else ours for name, ours in every.items()}
+
+
+def _same_as_plain(parts: Collection[tuple[int, str]]) -> int:
+    """Which address is the one without a word before its parts: one has the street that the other lacks. 0 where none is."""
+    of: dict[int, set[str]] = {}
+    for place, ours in parts:
+        of.setdefault(place, set()).add(ours)
+    plain = of.pop(0, set())
+    lacked = {place for place, other in of.items() if plain and not plain & other and ("street" in other or plain == {"street"})}
+    return lacked.pop() if len(lacked) == 1 else 0
+
+
+def _address_read(parts: Mapping[int, Sequence[str]], every: Claims, exact: Claims, values: Values) -> int:
+    """Which address is read: the first with a street that most people have; without one nobody can be written to there.
+
+    Streets alone, several of them beside one town without a word before it, are all left out: of which the town is nobody says.
+    """
+    written = {place: sum(map(any, zip(*(values[name] for name in of), strict=True))) for place, of in parts.items()}
     # An address that only a few gave does not take from all others the one that they have.
-    read = 0 if own else min(place for place, rows in written.items() if rows * 2 >= max(written.values()))
-    return {name: "" if ours and _of_another(name, ours, of[name], read, values) else ours for name, ours in claims.items()}
+    full = [place for place, rows in written.items() if rows * 2 >= max(written.values())]
+    whole = [place for place in full if 0 not in parts or {every[name] for name in parts[place]} != {"street"}]
+    streets = [place for place in whole if any(_is_street(name, every, values, written[place]) for name in parts[place])]
+    own = any(ours in OF_AN_ADDRESS and any(values[name]) for name, ours in exact.items())
+    own_street = any(every[name] == "street" and any(values[name]) for name in parts.get(0, ()))
+    return 0 if own and (own_street or not streets) else min(streets or full)
+
+
+def _is_street(name: str, every: Claims, values: Values, written: int) -> bool:
+    return every[name] == "street" and (any(values[name]) or not written)
 
 
 def _of_another(name: str, ours: str, place: int, read: int, values: Values) -> bool:
@@ -80,11 +110,19 @@ def winner(rivals: Sequence[str], ours: str, values: Values) -> str:
         return first[0]
     if ours == "phone":
         return first[0]  # somebody may have several, and one of them is better than none
+    if ours == "street":
+        return next((name for name in first if _holds_all(name, first, values)), "")
     codes = [name for name in first if names.known_key(name).endswith(names.CODES)]
     if len(first) == 2 and len(codes) == 1:
         (other,) = (name for name in first if name not in codes)
         return codes[0] if _agree(values[codes[0]], values[other], ours) else ""
     return ""
+
+
+def _holds_all(name: str, others: Sequence[str], values: Values) -> bool:
+    """Whether a street holds in every row what the others say: 'High Street 1, Flat 2' beside 'High Street 1'."""
+    rows = [(line, [values[other][at] for other in others]) for at, line in enumerate(values[name])]
+    return any(line for line, _ in rows) and all(part.casefold() in line.casefold() for line, parts in rows for part in parts)
 
 
 def _agree(codes: Sequence[str], words: Sequence[str], ours: str) -> bool:
