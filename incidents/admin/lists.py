@@ -180,6 +180,8 @@ def _columns(request: HttpRequest, batch: ImportBatch, clear: bool) -> dict[str,
     except Refused as refusal:
         choices = refusal.choices if isinstance(refusal, FileAsked) else ()
         return {**shown, "problem": on_the_page(" ".join(refusal.lines)), "choices": choices}
+    # From here on by its place: a name would stand in the address of the page, and in the session.
+    asked["sheet"] = seen.file.sheet_at if asked["sheet"] else None
     samples = [(number, [_cell(cell, clear) for cell in cells]) for number, cells in seen.samples]
     chosen, ticked = _chosen(request, batch, asked, len(seen.file.header))
     ours = chosen or [seen.mapping.get(name, "") for name in seen.file.header]

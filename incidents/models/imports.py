@@ -19,7 +19,8 @@ class ImportSource(models.Model):
     mapping = models.JSONField(default=dict)
     encoding = models.CharField(max_length=20, blank=True)
     delimiter = models.CharField(max_length=4, blank=True)
-    sheet = models.CharField(max_length=80, blank=True)
+    #: The name of a workbook's sheet, sealed as the names of columns are.
+    sheet = models.TextField(blank=True)
     #: What leaked of everybody on lists from here; empty = the incident's facts say it.
     elements = ArrayField(models.CharField(max_length=40), default=list)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
@@ -59,6 +60,7 @@ class ImportBatch(models.Model):
     rows_staged = models.PositiveIntegerField(default=0)
     encoding = models.CharField(max_length=20)
     delimiter = models.CharField(max_length=4)
+    #: The place of a workbook's sheet, as '#2': its name may be that of a person.
     sheet = models.CharField(max_length=80, blank=True)
     #: What the staged rows were read with (columns, elements); read otherwise, they are staged anew.
     read_with = models.CharField(max_length=64, blank=True, default="")

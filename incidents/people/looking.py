@@ -101,13 +101,18 @@ def as_known(*, batch: ImportBatch, **said: str | None) -> dict[str, str | None]
     """What is said now, else what is known of the batch, else of its source."""
     source = batch.source
     return {
-        name: value or getattr(batch, name) or (getattr(source, name) if source else "") or None for name, value in said.items()
+        name: value or getattr(batch, name) or (_remembered(source, name) if source else "") or None
+        for name, value in said.items()
     }
+
+
+def _remembered(source: ImportSource, name: str) -> str:
+    return remembered_sheet(source=source) if name == "sheet" else str(getattr(source, name))
 
 
 def remember(*, batch: ImportBatch, file: ListFile) -> None:
     """Keep with the batch how its list is read."""
-    batch.encoding, batch.delimiter, batch.sheet, batch.file_kind = file.encoding, file.delimiter, file.sheet[:80], file.kind
+    batch.encoding, batch.delimiter, batch.sheet, batch.file_kind = file.encoding, file.delimiter, file.sheet_at, file.kind
     batch.columns, batch.size = list(file.columns), file.size
     batch.save(update_fields=["encoding", "delimiter", "sheet", "file_kind", "columns", "size"])
 
@@ -258,8 +263,10 @@ def remember_source(*, batch: ImportBatch, file: ListFile, author: User) -> None
     source = batch.source
     if source is None:
         return
-    source.mapping = _sealed(source, dict(zip(file.header, file.columns, strict=True)))
-    source.encoding, source.delimiter, source.sheet = file.encoding, file.delimiter, file.sheet[:80]
+    source.mapping = {SEALED: _sealed(source, dict(zip(file.header, file.columns, strict=True)), _bound_to(source))}
+    # In the next workbook the sheet may stand in another place.
+    source.sheet = _sealed(source, file.sheet, _sheet_of(source)) if file.sheet else ""
+    source.encoding, source.delimiter = file.encoding, file.delimiter
     source.elements, source.author, source.saved_at = batch.elements, author, database_now()
     source.save()
 
@@ -268,24 +275,35 @@ def _bound_to(source: ImportSource) -> str:
     return f"import_source|{source.incident.reference}|{source.pk}"
 
 
-def _sealed(source: ImportSource, mapping: dict[str, str]) -> dict[str, str]:
-    """The names of a file's columns, sealed as its rows are: where a file has no header, they are somebody's data."""
-    plain = json.dumps(mapping, ensure_ascii=False).encode()
-    sealed = Vault(incident=source.incident, people=False).seal_blob(plain=plain, bound_to=_bound_to(source))
-    return {SEALED: base64.b64encode(sealed).decode()}
+def _sheet_of(source: ImportSource) -> str:
+    return f"{_bound_to(source)}|sheet"
+
+
+def _sealed(source: ImportSource, names: dict[str, str] | str, bound_to: str) -> str:
+    """The names of a file's columns or of its sheet, sealed as its rows are: they may be somebody's data."""
+    plain = json.dumps(names, ensure_ascii=False).encode()
+    return base64.b64encode(Vault(incident=source.incident, people=False).seal_blob(plain=plain, bound_to=bound_to)).decode()
+
+
+def _opened(source: ImportSource, sealed: str, bound_to: str) -> Any:
+    try:
+        plain = Vault(incident=source.incident, people=False).open_blob(sealed=base64.b64decode(sealed), bound_to=bound_to)
+    except (CannotOpen, ValueError):
+        return None
+    return json.loads(plain)
 
 
 def remembered_columns(*, source: ImportSource) -> dict[str, str] | None:
     """How the columns of a source are read, by their names in the file; None where nothing is remembered that can be opened."""
     if set(source.mapping) != {SEALED}:
         return None
-    try:
-        sealed = base64.b64decode(source.mapping[SEALED])
-        plain = Vault(incident=source.incident, people=False).open_blob(sealed=sealed, bound_to=_bound_to(source))
-    except (CannotOpen, ValueError):
-        return None
-    found: dict[str, str] = json.loads(plain)
+    found: dict[str, str] | None = _opened(source, source.mapping[SEALED], _bound_to(source))
     return found
+
+
+def remembered_sheet(*, source: ImportSource) -> str:
+    """The sheet of a source's workbooks that is read; '' where none is remembered that can be opened."""
+    return str(_opened(source, source.sheet, _sheet_of(source)) or "") if source.sheet else ""
 
 
 def may_join(*, batch: ImportBatch) -> None:

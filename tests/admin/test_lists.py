@@ -199,6 +199,14 @@ def test_a_list_that_cannot_be_read_in_any_way_is_refused_as_it_arrives(desk: Cl
     assert (newest(opened).state, ImportPart.objects.exists()) == (BatchState.REFUSED, False)
 
 
+def test_a_sheet_is_carried_on_by_its_place_for_it_may_be_called_after_somebody(desk: Client, opened: Incident) -> None:
+    sent(desk, opened, workbook(change=lambda sheet: sheet.parent.create_sheet("Petra Planted")))
+    where = (opened.pk, newest(opened).pk)
+    assert "#1 &#x27;Sheet&#x27;, #2 &#x27;Petra Planted&#x27;" in desk.get(at("list", *where)).content.decode()
+    shown = desk.get(at("list", *where), {"sheet": "Sheet"}).content.decode()
+    assert shown.count('name="sheet" value="#1"') == 3 and 'value="Sheet"' not in shown
+
+
 def test_unmasked_rows_are_read_as_the_page_reads_them(desk: Client, opened: Incident) -> None:
     sent(desk, opened, "full_name;email\nZoë Müller;zoe@example.org\n".encode("cp1252"))
     where, asked = (opened.pk, newest(opened).pk), {"encoding": "cp1252"}

@@ -288,8 +288,8 @@ def _formula(sheet: Worksheet) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (_formula, "Sheet 'Sheet', cell B3: a formula"),
-        (lambda sheet: sheet.merge_cells("A2:A3"), "Sheet 'Sheet': the cells A2:A3 are merged"),
+        (_formula, "Sheet 1, cell B3: a formula"),
+        (lambda sheet: sheet.merge_cells("A2:A3"), "Sheet 1: the cells A2:A3 are merged"),
     ],
     ids=["formula", "merged"],
 )
@@ -327,7 +327,7 @@ def test_case_20_any_other_formula_of_a_truth_is_refused(cell: str) -> None:
 
 def test_case_20_the_value_that_a_formula_had_when_it_was_saved_is_never_used() -> None:
     cells = '<row><c t="str"><f>A1</f><v>Anna</v></c><c t="str"><v>anna@example.org</v></c></row>'
-    assert "Sheet 'List', cell A2: a formula" in refusal(packed(plain_parts(cells=cells)))
+    assert "Sheet 1, cell A2: a formula" in refusal(packed(plain_parts(cells=cells)))
 
 
 TYPE = '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Override PartName="/xl/workbook.xml" ContentType="{}"/></Types>'
@@ -373,9 +373,19 @@ def test_case_20_of_several_sheets_the_right_one_is_asked_and_read_once_it_is_sa
     book = openpyxl.load_workbook(io.BytesIO(workbook()))
     book.create_sheet("Notes")["A1"] = "x"
     asked = refused(saved(book))
-    assert isinstance(asked, FileAsked) and (asked.question, asked.choices) == ("sheet", ("Sheet", "Notes"))
-    assert "'Sheet', 'Notes'" in str(asked) and "--sheet" in str(asked)
-    assert read(saved(book), sheet="Sheet")[1] == CELLS
+    assert isinstance(asked, FileAsked) and (asked.question, asked.choices) == ("sheet", ("#1 'Sheet'", "#2 'Notes'"))
+    assert "#1 'Sheet', #2 'Notes'" in str(asked) and "--sheet '#1'" in str(asked)
+    assert read(saved(book), sheet="Sheet")[1] == read(saved(book), sheet="#1")[1] == CELLS
+    assert "has no such sheet" in refusal(saved(book), sheet="#3") and "has no such sheet" in refusal(saved(book), sheet="#0")
+
+
+def test_case_20_a_sheet_is_said_by_its_place_before_its_name_and_a_hidden_one_by_neither() -> None:
+    book = openpyxl.load_workbook(io.BytesIO(workbook()))
+    book.create_sheet("Secret", 0).sheet_state = "hidden"
+    book.create_sheet("#2").append(["full_name", "email"])
+    book.active = 1
+    file, rows = read(saved(book), sheet="#2")
+    assert (file.sheet, file.sheet_at, rows) == ("Sheet", "#2", CELLS) and "is hidden" in refusal(saved(book), sheet="#1")
 
 
 @pytest.mark.parametrize("since_1904", [False, True])

@@ -6,19 +6,23 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterator
+from importlib import import_module
 
+import openpyxl
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from incidents.models import AuditEvent, ImportBatch, ImportPart, Incident
 from incidents.models.refusal import Refused
 from incidents.people import uploads
 from incidents.people.importing import cancel, carry_on, confirm, difference, look, look_and_keep, unfinished
-from incidents.people.looking import remembered_columns
-from incidents.people.reading import FileRefused
+from incidents.people.looking import remembered_columns, remembered_sheet
+from incidents.people.reading import FileAsked, FileRefused
 from incidents.people.uploads import PART, SealedParts, receive
 from tests.conftest import CARL, CAST, CLAIRE, COLUMNS, YUKI
 from tests.people.test_importing import everything_stored
+from tests.people.workbooks import saved, workbook
 
 Row = dict[str, str]
 
@@ -236,6 +240,59 @@ def test_a_person_who_stands_where_the_header_should_be_is_in_no_table_in_clear(
     assert "petra" in " ".join(remembered_columns(source=source) or {}).lower()
     stored = everything_stored().lower()
     assert "planted" not in stored and b"planted".hex() not in stored
+
+
+def of_sheets(*names: str) -> bytes:
+    """A workbook with these sheets, the people on the last of them."""
+    book = openpyxl.load_workbook(io.BytesIO(workbook()))
+    for place, name in enumerate(names[:-1]):
+        book.create_sheet(name, place)["A1"] = "x"
+    book.worksheets[-1].title = names[-1]
+    return saved(book)
+
+
+def test_a_sheet_that_is_called_after_somebody_is_in_no_table_in_clear_and_read_again(incident: Incident, officer: User) -> None:
+    first, later = of_sheets("Notes", "Petra Planted"), of_sheets("Notes", "More", "Petra Planted")
+    batch = receive(incident=incident, chunks=[first], author=officer, source="crm")
+    with pytest.raises(FileAsked):
+        look(batch=batch)
+    confirm(batch=batch, mapping=look(batch=batch, sheet="Petra Planted").mapping, author=officer, sheet="Petra Planted")
+    carry_on(batch=batch)
+    source = incident.sources.get()
+    assert (batch.sheet, remembered_sheet(source=source), incident.people.count()) == ("#2", "Petra Planted", 2)
+    newer = receive(incident=incident, chunks=[later], author=officer, source="crm")
+    seen = look_and_keep(batch=newer)
+    assert (seen.file.sheet, seen.guessed, newer.sheet) == ("Petra Planted", False, "#3")
+    stored = everything_stored().lower()
+    assert "planted" not in stored and b"planted".hex() not in stored and "petra" not in stored
+
+
+def test_a_refused_list_does_not_keep_the_name_of_its_sheet(incident: Incident, officer: User) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(of_sheets("Petra Planted")))
+    book.active["B3"] = "=1+1"
+    batch = receive(incident=incident, chunks=[saved(book)], author=officer, source="crm")
+    with pytest.raises(FileRefused):
+        look_and_keep(batch=batch)
+    assert batch.refusal.startswith("Sheet 1, cell B3: a formula") and "planted" not in everything_stored().lower()
+
+
+def test_names_of_sheets_that_were_kept_in_clear_are_forgotten_and_their_lists_wait_again(
+    incident: Incident, officer: User, uploaded: ImportBatch
+) -> None:
+    forget = import_module("incidents.migrations.0026_no_plain_sheets")
+    refused = receive(incident=incident, chunks=[as_csv(CLAIRE)], author=officer, source="crm")
+    incident.sources.update(sheet="Petra Planted")
+    said = "Sheet 'Petra's, cell Planted', cell B3: a formula; correct it."
+    ImportBatch.objects.filter(pk=uploaded.pk).update(sheet="Petra Planted", state="waiting")
+    ImportBatch.objects.filter(pk=refused.pk).update(sheet="Petra Planted", state="refused", refusal=said)
+    with connection.cursor() as cursor:
+        for statement in (forget.FORGET, forget.FORGET_OF_LISTS, forget.FORGET_OF_REFUSALS):
+            cursor.execute(statement)
+    assert "planted" not in everything_stored().lower()
+    assert list(ImportBatch.objects.order_by("id").values_list("state", "sheet", "refusal")) == [
+        ("uploaded", "", ""),
+        ("refused", "", "Sheet, cell B3: a formula; correct it."),
+    ]
 
 
 def test_what_a_source_remembers_and_cannot_be_opened_is_guessed_anew(incident: Incident, officer: User) -> None:

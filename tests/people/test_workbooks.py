@@ -63,7 +63,7 @@ def test_a_cell_is_read_as_what_it_holds(cell: str, text: str) -> None:
                                   '<c t="b"><v>2</v></c>', '<c s="9"><v>1</v></c>', '<c t="inlineStr"><is><t>_xD800_</t></is></c>'])  # fmt: skip
 def test_a_cell_that_holds_what_no_spreadsheet_writes_is_refused_by_name(cell: str) -> None:
     said = refusal(packed(plain_parts(cells=f"<row>{ANNA}{cell}</row>", strings=["x"])))
-    assert "Sheet 'List', cell B2: no value that a spreadsheet writes. Correct it" in said
+    assert "Sheet 1, cell B2: no value that a spreadsheet writes. Correct it" in said
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,9 @@ def _xlsx(raw: BinaryIO, size: int, asked: str | None) -> ListFile:
     with nullcontext() if asked else for_good():
         book = open_workbook(raw=raw, size=size, sheet=asked)
         sheets.survey(book=book)
-    return ListFile(sha256=sha256, size=size, kind="xlsx", sheet=book.sheet, hidden_sheets=book.hidden_sheets)
+    return ListFile(
+        sha256=sha256, size=size, kind="xlsx", sheet=book.sheet, sheet_at=f"#{book.place}", hidden_sheets=book.hidden_sheets
+    )
 
 
 def _header(raw: BinaryIO, file: ListFile) -> list[str]:
@@ -100,7 +102,7 @@ def _header(raw: BinaryIO, file: ListFile) -> list[str]:
 
 
 def _book(raw: BinaryIO, file: ListFile) -> Workbook:
-    return open_workbook(raw=raw, size=file.size, sheet=file.sheet)
+    return open_workbook(raw=raw, size=file.size, sheet=file.sheet_at)
 
 
 def blocks(*, raw: BinaryIO, file: ListFile) -> Iterator[Block]:

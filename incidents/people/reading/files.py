@@ -72,6 +72,8 @@ class ListFile:
     encoding: str = ""  # csv
     delimiter: str = ""  # csv
     sheet: str = ""  # xlsx
+    #: Its place, as '#2': what is stored of it, for a sheet may be called after a person.
+    sheet_at: str = ""
     #: How many sheets of the workbook nobody sees; they are not read.
     hidden_sheets: int = 0
     #: The names of the columns as the file has them, normalised.

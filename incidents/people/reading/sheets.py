@@ -156,7 +156,7 @@ class _Cells:
 
     def _merged(self, attributes: Attributes) -> None:
         raise FileRefused(
-            f"Sheet '{self._sheet()}': the cells {_range(attributes)} are merged, so it is not clear to whom the value belongs. "
+            f"Sheet {self.book.place}: the cells {_range(attributes)} are merged, so it is not clear to whom the value belongs. "
             "Unmerge them, fill each cell, save, and import again."
         )
 
@@ -176,7 +176,7 @@ class _Cells:
     def _row(self, attributes: Attributes) -> None:
         number = _index(attributes["r"]) if "r" in attributes else self.number + 1
         if not self.number < number <= LAST_ROW or self.open:
-            raise FileRefused(f"Sheet '{self._sheet()}', row {self.number + 1}: rows out of order. Save the workbook again.")
+            raise FileRefused(f"Sheet {self.book.place}, row {self.number + 1}: rows out of order. Save the workbook again.")
         self.number, self.written, self.cells, self.used, self.open = number, str(number), [], 0, True
 
     def _cell(self, attributes: Attributes) -> None:
@@ -222,10 +222,6 @@ class _Cells:
             return BOOLEANS[text]
         return unescape(text)  # str, inlineStr, d (a date in ISO 8601), e (#N/A)
 
-    def _sheet(self) -> str:
-        name = self.book.sheet
-        return name[:60] if name.isprintable() else "?"
-
     def _place(self) -> str:
         column = max(len(self.cells) + self.inside, 1)
-        return f"Sheet '{self._sheet()}', cell {_letters(column)}{self.number}"
+        return f"Sheet {self.book.place}, cell {_letters(column)}{self.number}"

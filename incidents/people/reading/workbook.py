@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ NOT_IN_LISTS = {
     "querytable": "a connection to other data", "customui": "macros", "webextension": "an add-in",
 }  # fmt: skip
 MAIN_TYPE = "sheet.main+xml"
+#: How a sheet is said by its place.
+PLACE = re.compile(r"#([1-9][0-9]{0,3})")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Workbook:
     formats: tuple[Format | None, ...]
     since_1904: bool
     hidden_sheets: int
+    #: Which of all its sheets it is, counted from 1.
+    place: int
 
 
 def open_workbook(*, raw: BinaryIO, size: int, sheet: str | None) -> Workbook:
@@ -62,7 +67,7 @@ def open_workbook(*, raw: BinaryIO, size: int, sheet: str | None) -> Workbook:
     chosen, hidden = _sheet(sheets, sheet), sum(one.hidden for one in sheets)
     formats = _formats(container, _only(relations, "styles"))
     part, strings = relations[chosen.relation].target, _only(relations, "sharedStrings")
-    return Workbook(container, chosen.name, part, strings, formats, book.since_1904, hidden)
+    return Workbook(container, chosen.name, part, strings, formats, book.since_1904, hidden, sheets.index(chosen) + 1)
 
 
 def _only(relations: dict[str, _Relation], kind: str) -> str:
@@ -168,20 +173,26 @@ class _Book:
 
 
 def _sheet(sheets: list[_Sheet], asked: str | None) -> _Sheet:
+    """The sheet that is said by its place ('#2') or its name, or the only one that is seen. Raises FileRefused, FileAsked."""
     visible = [sheet for sheet in sheets if not sheet.hidden]
     if asked:
-        visible = [sheet for sheet in visible if sheet.name == asked]
-        if not visible and any(sheet.name == asked for sheet in sheets):
+        place = PLACE.fullmatch(asked)
+        said = [sheet for at, sheet in enumerate(sheets, 1) if (at == int(place[1]) if place else sheet.name == asked)]
+        visible = [sheet for sheet in said if not sheet.hidden]
+        if said and not visible:
             raise FileRefused("The sheet that was said is hidden. Show it in the workbook, look what it holds, save again.")
     if len(visible) == 1:
         return visible[0]
-    seen = [sheet.name for sheet in sheets if not sheet.hidden and sheet.name.isprintable()]
+    seen = [
+        f"#{at} '{sheet.name[:LONGEST_SHEET_NAME]}'"
+        for at, sheet in enumerate(sheets, 1)
+        if not sheet.hidden and sheet.name.isprintable()
+    ]
     if not seen:
         raise FileRefused("The workbook shows no sheet with a list. Show the sheet, or save it as CSV in UTF-8.")
-    why = "has no sheet of that name" if asked else f"shows {len(visible)} sheets"
-    listed = ", ".join(f"'{name[:LONGEST_SHEET_NAME]}'" for name in seen[:20])
+    why = "has no such sheet, it has" if asked else f"shows {len(visible)} sheets"
     raise FileAsked(
-        f"The workbook {why}: {listed}. Say which holds the list, for example --sheet '{seen[0][:LONGEST_SHEET_NAME]}'.",
+        f"The workbook {why}: {', '.join(seen[:20])}. Say which holds the list, for example --sheet '{seen[0].split()[0]}'.",
         question="sheet", choices=seen,
     )  # fmt: skip
 
