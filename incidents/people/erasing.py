@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from incidents.audit import witness
 from incidents.audit.actions import Action
@@ -26,7 +26,7 @@ from incidents.models import (
     MessageState,
     PersonStatus,
 )
-from incidents.models.messages import FINAL_STATES, LEFT_STATES
+from incidents.models.messages import FINAL_STATES, IN_FLIGHT, LEFT_STATES
 from incidents.models.refusal import Refused
 from incidents.people import erased_list
 from incidents.people.shredding import lock_whole, shred
@@ -128,6 +128,11 @@ def waits_for(*, person: AffectedPerson) -> str:
 def _what_they_wait_for(incident: Incident, people: list[AffectedPerson]) -> dict[int, str]:
     if standing_hold(incident=incident):
         return dict.fromkeys((one.pk for one in people), HOLD)
+    return _duties(people)
+
+
+def _duties(people: list[AffectedPerson]) -> dict[int, str]:
+    """The duty to tell each of these people, in words; empty where it is met or none is owed."""
     messages = Message.objects.filter(entry__person__in=[one.pk for one in people]).order_by("id")
     states: dict[int, list[str]] = {}
     for person_id, state in messages.values_list("entry__person_id", "state"):
@@ -278,15 +283,19 @@ def refuse_to_show(*, person: AffectedPerson) -> None:
 
 @dataclass(frozen=True)
 class Replayed:
-    """How many people were erased again, and who is not, since in this database a legal hold stands on their incident."""
+    """How many people were erased again, and who is not, since in this database a legal hold stands on their incident.
+
+    `owed`: what is to be done about those who are erased again and whose letter this database still owes.
+    """
 
     people: int
     held: tuple[Returned, ...] = ()
+    owed: tuple[str, ...] = ()
 
 
 def replay_erasures(*, actor: str) -> Replayed:
     """Erase again whoever was erased before a backup was put back, a batch a commit; a legal hold stops its own incident only."""
-    done, held = 0, list[Returned]()
+    done, held, owed = 0, list[Returned](), list[str]()
     for returned in not_replayed():
         # The backup may be older than the end of the hold under which nothing was erased then.
         if standing_hold(incident=returned.incident):
@@ -298,4 +307,32 @@ def replay_erasures(*, actor: str) -> Replayed:
             again += shred(incident=returned.incident, people=part, basis="replay", actor=actor, replayed=True)
         record(incident=returned.incident, action=Action.ERASURES_REPLAYED, actor=actor, data={"people": again})
         done += again
-    return Replayed(done, tuple(held))
+        owed += erased_and_owed(incident=returned.incident)
+    return Replayed(done, tuple(held), tuple(owed))
+
+
+def erased_and_owed(*, incident: Incident) -> list[str]:
+    """Who is erased although this database owes them a letter, by reference, and what to do; empty in a sound installation.
+
+    They were excluded or rejected by two, or told, before they were erased, and a backup that was put back knows nothing of it.
+    """
+    theirs = Message.objects.filter(entry__person=OuterRef("pk"))
+    standing = theirs.exclude(state__in=LEFT_STATES)
+    erased = AffectedPerson.objects.filter(incident=incident, erased_at__isnull=False, merged_into=None)
+    erased = erased.exclude(status__in=[PersonStatus.REJECTED, PersonStatus.MERGED])
+    erased = erased.filter(Exists(theirs.exclude(state__in=FINAL_STATES)) | ~Exists(standing))
+    people = list(erased.order_by("id"))
+    duties = _duties(people)
+    going = Message.objects.filter(entry__person__in=[one.pk for one in people], state__in=IN_FLIGHT)
+    doubted = set(going.values_list("entry__person_id", flat=True))
+    return [_owed(incident, one, duties[one.pk], doubted=one.pk in doubted) for one in people if duties[one.pk]]
+
+
+def _owed(incident: Incident, person: AffectedPerson, duty: str, *, doubted: bool) -> str:
+    who = f"{incident.reference} {person.reference}"
+    first = f"Settle its doubt first: it may have left ('manage.py settle CAMPAIGN {person.reference}'). " if doubted else ""
+    return (
+        f"{who} is erased and can no longer be told, and the database still has {duty}: what two people decided after the backup "
+        f"is not in it. {first}If two excluded or rejected this person, repeat it with its reason: 'manage.py exclude propose "
+        f"{who} --as USER --reason TEXT', then somebody else 'manage.py exclude confirm {who} --as USER'."
+    )

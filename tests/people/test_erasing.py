@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from incidents.people import erased_list, erasing, shredding
 from incidents.people.amending import join, open_amendment
 from incidents.people.correcting import correct_person
 from incidents.people.erasing import ErasureRefused, NotReplayed, erase_due, erase_person, request_erasure
+from incidents.people.excluding import confirm_exclusion, propose_exclusion
 from incidents.people.explaining import explain, in_words
 from incidents.people.importing import account, import_people
 from incidents.people.opening import check_facts, open_incident
@@ -398,6 +400,47 @@ def test_a_hold_that_came_back_with_the_backup_stops_the_replay_of_its_own_incid
     erasing.lift_hold(hold=hold, reason="lifted since the backup", author=officer)
     call_command("erase", replay=True, user="officer")
     assert reads(claire).erased_at is not None
+
+
+def test_who_was_excluded_by_two_after_the_backup_is_named_by_the_replay_until_two_exclude_them_again(
+    frozen: Campaign, officer: User, counsel: User, capsys: pytest.CaptureFixture[str]
+) -> None:
+    incident, claire, carl = frozen.incident, of(frozen.incident, "claire"), of(frozen.incident, "carl")
+    tell(frozen, "carl")
+    erased_list.append(incident=incident, subjects=[claire.subject, carl.subject])
+    QueueEntry.objects.create(incident=incident, person=claire, kind="data", reason="a question", remedy="ask")
+    call_command("erase", replay=True, user="officer")
+    said, who = capsys.readouterr().out, f"{incident.reference} {reads(claire).reference}"
+    assert f"{who} is erased and can no longer be told" in said and "the letter is 'planned'" in said
+    assert f"exclude propose {who} --as USER --reason TEXT" in said and reads(carl).reference not in said
+    with suppress(SystemExit):
+        call_command("check_campaign", frozen.reference)
+    assert f"to be decided: {who} is erased" in capsys.readouterr().out
+    exclusion = propose_exclusion(person=reads(claire), reason="asked not to be written to", author=officer)
+    confirm_exclusion(exclusion=exclusion, author=counsel)
+    assert erasing.erased_and_owed(incident=incident) == []
+    assert not QueueEntry.objects.filter(person=claire).exclude(status="rejected").exists()
+
+
+def test_who_was_erased_and_whose_letter_may_have_left_is_settled_first(frozen: Campaign) -> None:
+    incident, claire = frozen.incident, of(frozen.incident, "claire")
+    for state in ("ready", "sending", "in_doubt"):
+        Message.objects.filter(entry__person=claire).update(state=state)
+    erased_list.append(incident=incident, subjects=[claire.subject])
+    (owed,) = erasing.replay_erasures(actor="operator").owed
+    assert f"settle CAMPAIGN {reads(claire).reference}" in owed and "may have left" in owed
+
+
+def test_who_was_erased_and_is_held_before_any_register_is_named_and_can_be_excluded_by_two(
+    imported: Incident, officer: User, counsel: User
+) -> None:
+    claire = of(imported, "claire")
+    AffectedPerson.objects.filter(pk=claire.pk).update(status="held")
+    erased_list.append(incident=imported, subjects=[claire.subject])
+    (owed,) = erasing.replay_erasures(actor="operator").owed
+    assert reads(claire).reference in owed and "they stand on no register yet" in owed and "settle" not in owed
+    confirm_exclusion(exclusion=propose_exclusion(person=reads(claire), reason="asked", author=officer), author=counsel)
+    assert erasing.erased_and_owed(incident=imported) == []
 
 
 def test_an_erasure_that_was_never_committed_is_made_good_by_the_replay(told: Incident) -> None:

@@ -14,6 +14,7 @@ from incidents.dispatch.pace_shown import aside_in_words
 from incidents.dispatch.witnessing import witness_missing
 from incidents.management.operator import FAILED, OperatorCommand, campaign_named
 from incidents.models import CampaignState
+from incidents.people.erasing import erased_and_owed
 
 
 class Command(OperatorCommand):
@@ -51,6 +52,10 @@ class Command(OperatorCommand):
                 self.say(f"  {line}")
             if aside := aside_in_words(campaign=found, providers=providers()):
                 self.say(f"  warning: {aside}")
+            # Of an ended campaign nobody is told any more, and most of its people are erased.
+            if found.state != CampaignState.CLOSED:
+                for owed in erased_and_owed(incident=found.incident):
+                    self.say(f"  to be decided: {owed}")
             if missing := witness_missing(campaign=found):
                 self.say(f"  warning: {missing}")
         return None if check.holds and not check.rests_on_stale else FAILED

@@ -54,6 +54,8 @@ class Command(OperatorCommand):
                 f"{name}: {len(one.people)} people are not erased again: in this database a legal hold stands. If it was lifted "
                 f"since the backup: 'manage.py legal_hold lift {name} --as USER --reason TEXT', then replay again."
             )
+        for line in done.owed:
+            self.say(line)
         return BAD_INPUT if done.held else None
 
     def _ask(self, incident: Incident, person: AffectedPerson, author: User, reason: str) -> None:
