@@ -58,7 +58,8 @@ NOTHING = Postcode()
 @cache
 def _own() -> Mapping[str, Any]:
     found: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "postcodes.yaml").read_text(encoding="utf-8"))
-    found["forms"] = [(line["place"], re.compile(line["form"])) for line in found["forms"]]
+    found["forms"] = {line["place"]: re.compile(line["form"]) for line in found["forms"]}
+    found["districts"] = {country: re.compile(form) for country, form in found["districts"].items()}
     return found
 
 
@@ -132,8 +133,11 @@ def read_postcode(country: str, text: str) -> Postcode:
         return NOTHING
     if not country:
         return _alone(tidy)
+    districts = _own()["districts"].get(country)
+    if districts and districts.fullmatch(tidy):
+        return Postcode(fits=True)
     bare = bare_postcode(country, tidy)
-    if bare is None:
+    if bare is None or _is_of_another(country, tidy, bare):
         return _unfit(country, tidy)
     if country in {"US", "CA"}:
         return _part(country, bare)
@@ -158,7 +162,24 @@ def _alone(tidy: str) -> Postcode:
 
 def _of_form(tidy: str) -> str:
     """The one place whose postcodes have this form; '' for a form that several have."""
-    return next((place for place, form in _own()["forms"] if form.fullmatch(tidy)), "")
+    return next((place for place, form in _own()["forms"].items() if form.fullmatch(tidy)), "")
+
+
+def _whose(tidy: str) -> str:
+    """Whose postcode this is beside another country's name; '' where the form does not tell."""
+    return "GB" if BRITISH_FORCES.fullmatch(tidy) else _of_form(tidy)
+
+
+def _is_of_another(country: str, tidy: str, bare: str) -> bool:
+    """Whether a postcode that the address data let pass has another place's form, and not the country's own as we hold it.
+
+    To them any seven letters and digits are a postcode of Ireland: 'SW1A 1AA' too.
+    """
+    own = _own()["forms"].get(country)
+    # Letters before it were taken off: 'ARG 1842' is Argentina's, though it looks like Malta's.
+    if own is None or own.fullmatch(bare) or len(bare) < sum(map(str.isalnum, tidy)):
+        return False
+    return _whose(tidy) not in ("", country)
 
 
 def bare_postcode(country: str, tidy: str) -> str | None:
@@ -174,8 +195,7 @@ def bare_postcode(country: str, tidy: str) -> str | None:
 
 
 def _unfit(country: str, tidy: str) -> Postcode:
-    own = "GB" if BRITISH_FORCES.fullmatch(tidy) else _of_form(tidy)
-    if own:
+    if own := _whose(tidy):
         return Postcode(own)
     # A state's letters that slipped into the column of countries: 'MO' is Macau, which has no postcodes, and Missouri.
     state, zip_state = part_named(country="US", word=country), read_zip(tidy)

@@ -127,6 +127,28 @@ def test_such_a_form_beside_another_country_contradicts_it(code: str, place: str
     assert read_postcode("DE", code) == Postcode(place)
 
 
+@pytest.mark.parametrize(
+    ("country", "code", "place"),
+    [("IE", "SW1A 1AA", "GB"), ("IE", "BT48 6AA", "GB"), ("IE", "bt486aa", "GB"), ("IE", "M1 1AE", "GB"), ("IE", "BFPO 801", "GB"),
+     ("IE", "GX11 1AA", "GI"), ("IE", "VLT 1117", "MT"), ("PT", "100-0001", "JP"), ("JP", "1000-205", "PT")],
+)  # fmt: skip
+def test_a_postcode_of_another_place_that_the_address_data_let_pass_contradicts_its_country(
+    country: str, code: str, place: str
+) -> None:
+    assert read_postcode(country, code) == Postcode(place)
+
+
+@pytest.mark.parametrize(
+    ("country", "code"),
+    [("IE", "A65 F4E2"), ("IE", "a65f4e2"), ("IE", "D6W XY00"), ("IE", "IE A65 F4E2"), ("IE", "A65 F4EO"), ("IE", "Dublin 4"),
+     ("IE", "Dublin 24"), ("IE", "DUBLIN 6W"), ("IE", "D04"), ("IE", "D 4"), ("AR", "ARG 1842"), ("AR", "C1425CLA"), ("AT", "AUT 1010"),
+     ("CL", "832-0000"), ("IL", "610-3802"), ("GB", "M1 1AE"), ("NL", "3511 AX"), ("CA", "H3Z2Y7"), ("JP", "1000001")],
+)  # fmt: skip
+def test_a_postcode_of_the_country_is_never_taken_for_that_of_another(country: str, code: str) -> None:
+    found = read_postcode(country, code)
+    assert found.fits and found.place[:2] in ("", country) and not found.problem
+
+
 @pytest.mark.parametrize("code", ["90210", "75001", "1234", "BFPO 61", "x" * 100_000, "\u202e75001"])
 def test_any_other_form_tells_nothing_alone(code: str) -> None:
     assert read_postcode("", code).place == ""
