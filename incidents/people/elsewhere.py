@@ -30,6 +30,8 @@ class Elsewhere(NamedTuple):
     places: tuple[str, ...] = ()
     #: A postcode of the country beside it shows that a town of that country is meant.
     settled: bool = False
+    #: The words say so in the middle of a text too: 'Lefkoşa Mersin 10'.
+    within: bool = False
 
 
 NOWHERE = Elsewhere()
@@ -48,7 +50,7 @@ def _table() -> Mapping[tuple[str, str], Words]:
     found: dict[tuple[str, str], dict[str, Elsewhere]] = {}
     for country, listed in _data()["places"].items():
         for line in listed:
-            meant = Elsewhere(tuple(line["means"]), line.get("settled", False))
+            meant = Elsewhere(tuple(line["means"]), line.get("settled", False), line.get("within", False))
             for column in line["in"]:
                 found.setdefault((country, column), {}).update({plain(word): meant for word in line["words"]})
     return found
@@ -75,7 +77,8 @@ def elsewhere(country: str, column: str, text: str) -> Elsewhere:
         return words[whole]
     # Part of a text is less than the word alone: what a postcode could settle has to be the whole of it.
     found = (words[part] for part in _parts(text) if part in words)
-    return next((one for one in found if not one.settled), NOWHERE)
+    inside = (meant for word, meant in words.items() if meant.within and f" {word} " in f" {whole} ")
+    return next((one for one in (*found, *inside) if not one.settled), NOWHERE)
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -40,7 +40,10 @@ def at(country: str, **cells: str) -> dict[str, str]:
         (at("CY", city="Girne"), "TR"), (at("CY", city="GİRNE"), "TR"), (at("CY", city="Kyrenia"), "TR"), (at("CY", city="Kyrenia", postcode="9300"), "TR"),
         (at("CY", city="Lefkoşa Kuzey"), "TR"), (at("CY", city="Gazimağusa"), "TR"), (at("CY", city="Famagusta"), "TR"),
         (at("TR", city="Girne"), "CY"), (at("TR", city="Gazimagusa", postcode="99450"), "CY"), (at("TR", region="KKTC"), "CY"),
-        (at("NO", city="Longyearbyen"), "SJ"), (at("NO", region="Svalbard"), "SJ"), (at("DK", city="Nuuk"), "GL"),
+        (at("TR", city="Mersin 10"), "CY"), (at("TR", city="Lefkoşa Mersin 10"), "CY"), (at("TR", region="via Mersin 10, Turkey"), "CY"),
+        (at("TR", city="Gazimağusa / MERSİN-10", postcode="34852"), "CY"), (at("CY", city="Girne via Mersin 10"), "TR"),
+        (at("RS", region="Kosovo"), "XK"), (at("RS", region="Косово и Метохија", city="Приштина"), "XK"), (at("RS", city="Priština"), "XK"),
+        (at("RS", city="Kosovo, Prizren"), "XK"), (at("AL", region="Kosova"), "XK"), (at("NO", city="Longyearbyen"), "SJ"), (at("NO", region="Svalbard"), "SJ"), (at("DK", city="Nuuk"), "GL"),
     ],
 )  # fmt: skip
 def test_a_region_or_town_of_another_place_is_asked_with_that_place(row: dict[str, str], other: str) -> None:
@@ -66,7 +69,8 @@ def test_a_word_that_may_mean_several_places_is_asked_with_all_of_them(row: dict
         at("IE", city="Bangor", postcode="F26 X285"), at("IE", region="Co. Donegal"), at("NL", city="Willemstad", postcode="4797 AA"),
         at("CN", region="广东省", city="深圳市"), at("CN", region="四川省", city="九龙县"), at("CY", city="Paralimni", region="Famagusta"),
         at("TR", city="Girne", postcode="34852"), at("TR", region="Lefkoşa"), at("HK", city="香港"), at("TW", city="Taipei"),
-        at("JE", city="St Helier"), at("FR", city="Hong Kong"), at("BQ", region="Bonaire"),
+        at("TR", city="Mersin", postcode="33010"), at("TR", region="Mersin 100. Yıl"), at("RS", city="Kosovska ulica"),
+        at("RS", region="Vojvodina", city="Novi Sad"), at("JE", city="St Helier"), at("FR", city="Hong Kong"), at("BQ", region="Bonaire"),
     ],
 )  # fmt: skip
 def test_a_town_of_the_country_itself_is_not_asked(row: dict[str, str]) -> None:
@@ -92,9 +96,15 @@ def test_every_line_of_the_table_names_places_columns_words_and_its_reason(count
         "region",
         "city",
     }
-    assert words and line["because"] and set(line) <= {"means", "in", "words", "because", "settled"}
+    assert words and line["because"] and set(line) <= {"means", "in", "words", "because", "settled", "within"}
     for word in words:
         assert all(elsewhere("DE" if country == "any" else country, column, word) != NOWHERE for column in columns)
+
+
+def test_kosovo_beside_serbia_may_be_kosovo_and_is_told_among_the_evidence() -> None:
+    row = at("RS", region="Kosovo", city="Prishtina", postcode="10000")
+    assert (decide(row).place, decide(row).possible) == ("RS", ("RS", "XK"))
+    assert said_by(row) == [("stated_country", ("RS",)), ("region", ("XK",)), ("city", ("XK",))]
 
 
 def test_every_word_for_the_north_of_cyprus_is_in_the_table() -> None:
