@@ -26,8 +26,8 @@ from incidents.letters.gaps import DAY_KNOWN
 from incidents.letters.wording import SUPPORTED
 from incidents.models.refusal import Refused
 from incidents.people.anchors import HOLD_UNTIL, PROCESSOR_AWARE, MomentRefused, instants, local_moment
+from incidents.people.country_codes import known_countries
 from incidents.people.opening import CONTROLLER, FLAGS, FactsRefused, check_facts
-from incidents.people.residence import known_countries
 
 CAUSES = {
     "unknown": "Not known yet",

@@ -29,7 +29,7 @@ from incidents.law.strict_yaml import StrictYamlError, parse_yaml
 from incidents.models import FactVersion, Filing, Finding, Incident
 from incidents.models.refusal import Refused
 from incidents.people.anchors import HOLD_UNTIL, PROCESSOR_AWARE, read_anchors
-from incidents.people.residence import known_countries
+from incidents.people.country_codes import known_countries
 from incidents.people.statements import statement_facts
 from incidents.vault import new_incident_key
 from incidents.visible import visible

@@ -14,12 +14,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from babel import Locale
-from babel.core import get_global
-
 from incidents.law.places import WITH_PARTS, country_named, known_parts, may_mean, own_part, part_named, plain, residence_of
 from incidents.people import postal
 from incidents.people.calling import from_prefix, prefixes
+from incidents.people.country_codes import known_countries, names_of_countries, three_letters
 from incidents.people.elsewhere import NOWHERE, Elsewhere, elsewhere, is_own_region
 from incidents.people.fillers import half_width, is_filler
 from incidents.people.regions import without_country
@@ -37,13 +35,6 @@ COUNTRY_COLUMNS = ("stated_country", "billing_country", "shipping_country")
 #: Evidence that points to a place without saying that somebody lives there counts half.
 INDIRECT = frozenset({"phone_prefix", "loyalty_home_store"})
 CERTAIN, GOOD, WEAK, NONE = "certain", "good", "weak", "none"
-#: In CLDR, but no code of ISO 3166-1: inventions, exceptional reservations, and 'UK'.
-NOT_ISO = frozenset({"ZZ", "XA", "XB", "XK", "EU", "EZ", "UN", "QO", "UK", "AC", "CP", "CQ", "DG", "EA", "IC", "TA"})
-#: The languages in which the name of a country is read.
-NAME_LANGUAGES = (
-    "en", "fr", "de", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "pl", "cs", "hu", "ro", "el", "tr", "ru", "ja", "ko",
-    "zh", "zh_Hant", "ar",
-)  # fmt: skip
 LONGEST_PLACE = 80
 #: 'U.S.A.' is written for the code, with dots.
 DOTTED = re.compile(r"\s*(?:[A-Za-z]\.){2,3}\s*")
@@ -112,24 +103,6 @@ class Evidence(NamedTuple):
     hint: str = ""
 
 
-@lru_cache(maxsize=1)
-def known_countries() -> frozenset[str]:
-    """ISO 3166-1 alpha-2 codes (CLDR's territories, without its own inventions)."""
-    codes = {str(code) for code in Locale("en").territories if re.fullmatch(r"[A-Z]{2}", str(code))}
-    return frozenset(codes - NOT_ISO)
-
-
-@lru_cache(maxsize=1)
-def _names() -> Mapping[str, str]:
-    """Names of countries in all languages, without those that two countries share."""
-    found: dict[str, set[str]] = {}
-    for language in NAME_LANGUAGES:
-        for code, name in Locale.parse(language).territories.items():
-            if code in known_countries():
-                found.setdefault(plain(name), set()).add(str(code))
-    return {name: codes.pop() for name, codes in found.items() if name and len(codes) == 1}
-
-
 def subdivisions() -> frozenset[str]:
     """The states, territories and provinces that evidence can name."""
     return known_parts()
@@ -147,7 +120,7 @@ def _country(text: str) -> Read:
     if code in known_countries() or code in subdivisions():
         return Read(code)
     unclear = may_mean(word=text)
-    named = residence_of(code=country_named(word=text) or _names().get(plain(text), ""))
+    named = residence_of(code=country_named(word=text) or names_of_countries().get(plain(text), ""))
     # 'Puerto Rico' names a part of the United States and a code of ISO 3166-1: the same place.
     sure = named and (not unclear or ("-" in named and unclear == (named,)))
     return Read(named, by_name=True) if sure else Read(may_mean=unclear)
@@ -195,20 +168,13 @@ def read_store(text: str) -> Read:
     return Read() if store.by_name else store
 
 
-@lru_cache(maxsize=1)
-def _three_letters() -> Mapping[str, str]:
-    """ISO 3166-1 alpha-3 -> alpha-2, as CLDR has them: those that are one country's."""
-    found = {code: to for code, to in get_global("territory_aliases").items() if re.fullmatch(r"[A-Z]{3}", code)}
-    return {code: to[0] for code, to in found.items() if len(to) == 1 and to[0] in known_countries()}
-
-
 def _named(text: str) -> Read:
     """A cell of a column of countries. Elsewhere three letters are a town's beginning, a state or a shop."""
     if not text or len(text) > LONGEST_PLACE or is_filler(text):
         return Read()
     text = half_width(text)
     letters = text.replace(".", "") if DOTTED.fullmatch(text) else text
-    code = _three_letters().get(letters.strip().upper(), "") if letters.isascii() else ""
+    code = three_letters().get(letters.strip().upper(), "") if letters.isascii() else ""
     return Read(residence_of(code=code)) if code else _country(letters)
 
 

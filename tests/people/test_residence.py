@@ -10,12 +10,11 @@ from babel import Locale
 from incidents.law.pack import load_packs
 from incidents.law.places import residence_of
 from incidents.people.calling import from_prefix, prefixes
+from incidents.people.country_codes import NAME_LANGUAGES, known_countries
 from incidents.people.residence import (
     EVIDENCE,
-    NAME_LANGUAGES,
     decide,
     is_residence,
-    known_countries,
     subdivisions,
 )
 
