@@ -17,7 +17,7 @@ from incidents.people import postal, residence
 from incidents.people.addresses import LONGEST_LOCAL, ORDINARY, PLACEHOLDERS, SHORT, check_address
 from incidents.people.answers import FLAG_OF
 from incidents.people.asking import of_domain
-from incidents.people.calling import from_prefix
+from incidents.people.calling import read_phone
 from incidents.people.compared import normal_name, normal_names
 from incidents.people.date_forms import in_form
 from incidents.people.fillers import NO_NAMES, is_filler, is_filler_number, is_no_name, is_no_number
@@ -95,7 +95,7 @@ class Blockwise:
         #: Cells that say the same have one number, so that rows are told apart by few numbers instead of many words.
         self._ids = dict[Any, int]()
         self._named = _Memo(lambda texts: self._id(_countries(*texts)))
-        self._points = _Memo(lambda texts: self._id((from_prefix(texts[0]), self._stores[texts[1]])))
+        self._points = _Memo(lambda texts: self._id((read_phone(texts[0]), self._stores[texts[1]])))
         self._towns = _Memo(lambda told: self._id((residence.read_town(*told), residence.read_town(told[0] or beside, told[1]))))
         self._words = _Memo(self._id)
         self._kinds, self._samples = dict[tuple[Any, ...], int](), list[Prepared]()

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from incidents.law.places import WITH_PARTS, country_named, known_parts, may_mean, own_part, part_named, plain, residence_of
 from incidents.people import postal
-from incidents.people.calling import from_prefix, prefixes
+from incidents.people.calling import SILENT, Phone, prefixes, read_phone
 from incidents.people.country_codes import known_countries, names_of_countries, three_letters
 from incidents.people.elsewhere import NOWHERE, Elsewhere, elsewhere, is_own_region
 from incidents.people.fillers import half_width, is_filler
@@ -98,7 +98,7 @@ class Evidence(NamedTuple):
     forces: bool = False
     #: The town is one of another place than the country.
     town: Elsewhere = NOWHERE
-    phone: str = ""
+    phone: Phone = SILENT
     store: Read = Read()
     hint: str = ""
 
@@ -200,7 +200,7 @@ def gather(
     code, state = (postal.read_postcode(country, postcode), "") if country else without_country(region, postcode)
     return Evidence(
         stated, billing, shipping, region, code, state, bool(street) and postal.is_box(street=street), forces, town,
-        from_prefix(phone) if phone else "", read_store(store) if store else Read(),
+        read_phone(phone) if phone else SILENT, read_store(store) if store else Read(),
         _named(ip).place if ip and not country else "",
     )  # fmt: skip
 
@@ -280,7 +280,7 @@ def _all_read(evidence: Evidence, country: str) -> Mapping[str, Read]:
         "region": region,
         "city": _town(evidence),
         "postcode": Read("US" if forces else code.place, code.may_mean),
-        "phone_prefix": Read(evidence.phone),
+        "phone_prefix": Read(evidence.phone.place, () if evidence.phone.place else evidence.phone.may_mean),
         "loyalty_home_store": evidence.store,
     }
 
@@ -301,10 +301,10 @@ def _decide(evidence: Evidence, read: Mapping[str, Read], found: list[tuple[str,
         return _of_the_forces(found, hint)
     if any(place[:2] != found[0][1][:2] for _, place in found):
         return _conflict(found, read, hint)
-    if [column for column, _ in found] == ["phone_prefix"]:
-        shared = prefixes()[2].get(found[0][1], [])
-        if shared:
-            return Residence(found[0][1], "phone_prefix", tuple(shared), "residence_conflict", hint)
+    if read["phone_prefix"].may_mean:
+        return _conflict(found, read, hint)
+    if [column for column, _ in found] == ["phone_prefix"] and evidence.phone.may_mean:
+        return Residence(found[0][1], "phone_prefix", evidence.phone.may_mean, "residence_conflict", hint)
     return _finest(found, read, hint)
 
 
@@ -335,6 +335,9 @@ def _finest(found: list[tuple[str, str]], read: Mapping[str, Read], hint: str) -
         return _conflict([(column, place) for column, place in found if "-" in place], read, hint)
     if finer:
         column = next(column for column, place in found if place == finer[0])
+        if column == "phone_prefix" and found[0][0] != column and found[0][1] not in PART_UNKNOWN:
+            # 'US' leaves the state open, and the telephone tells it; 'FI' is a place, and Åland another.
+            return _conflict(found, read, hint)
         return Residence(finer[0], column, by_name=read[column].by_name)
     column, country = found[0]
     question = PART_UNKNOWN.get(country, "")

@@ -75,8 +75,11 @@ def country_said(text: str) -> str:
 
 def weigh_beside(cells: Cells, country: str) -> Residence:
     """The residence of a row on a list of which a country is said; '' = none is. Raises nothing and asks nothing of its own."""
-    own = weigh(gather(*cells))
-    if not country or country_of_row(*cells[:3]) or not _has_room(own, country):
+    evidence = gather(*cells)
+    own = weigh(evidence)
+    # A number that names no place surely is asked, whatever was said of the list.
+    asked = evidence.phone.may_mean and not evidence.phone.place
+    if not country or asked or country_of_row(*cells[:3]) or not _has_room(own, country):
         return own
     # Read as if the column of countries said so; where the row says the same by itself, that counts and keeps its confidence.
     beside = weigh(gather(country, *cells[1:]))
@@ -94,7 +97,8 @@ def _has_room(own: Residence, country: str) -> bool:
         return not own.weak_hint or _same(own.weak_hint, country)
     if own.question == "residence_conflict":
         # Several places share a calling code, and nothing contradicts it: the list says which of them is meant.
-        return country in own.possible and list(own.possible) == prefixes()[2].get(own.place)
+        shared = list(own.possible) == prefixes()[2].get(own.place)
+        return country in own.possible and (shared or (country == own.place and own.decided_by == "phone_prefix"))
     return _same(own.place, country)
 
 

@@ -60,7 +60,7 @@ ORDINARY = {
         "x" * 65 + "@example.org", "x@" + "y" * 60 + "." + "z" * 60 + ".org", "a@x.org, b@x.org", "NoReply@example.org", "a@b@c.org",
         "a@example.org\n", "a@-x.org", "a@localhost", "a@1.2.3.4", "münchen@example.org", "?", "a@?",
     ],
-    "phone": ["", "+33 1 23 45", "+1 206 555 01 00", "+44 20", "3.3E+10", "0171 123", "＋49", "'+1 206 555 01 00", "'+33 1", "'"],
+    "phone": ["", "+33 1 23 45", "+1 206 555 01 00", "+44 20", "+44 1534 555555", "+383 44 123456", "3.3E+10", "0171 123", "＋49", "'+1 206 555 01 00", "'+33 1", "'"],
     "street": ["", "1 High Street", "PO Box 12", "n/a", "Rue\nde la Paix", "Straße 5", "a\n" * 8, "'1 High Street"],
     "city": ["", "Paris", "APO", "n/a", "Saint Helier", "Douglas", "Hong Kong", "APO AE", "'s-Hertogenbosch"],
     "region": ["", "CA", "California", "WA", "QC", "AE", "Bayern", "NJ", "沖縄県", "Madrid", "x" * 90, "Channel Islands", "香港"],
@@ -197,7 +197,7 @@ def test_rows_beside_the_country_of_their_whole_list_are_read_the_same(country: 
         {"stated_country": stated, "region": region, "postcode": code, "city": city, "phone": phone, "ip_country": ip}
         for stated in ("", "FR", "UK") for region in ("", "NJ", "California", "沖縄県")
         for code in ("", "94105", "SW1A 1AA", "1234", "9000001", "09012") for city in ("", "APO", "Hong Kong", "Douglas")
-        for phone, ip in (("", ""), ("+44 20", ""), ("+1 206 555 01 00", ""), ("", "FR"))
+        for phone, ip in (("", ""), ("+44 20", ""), ("+44 1534 1", ""), ("+90 392 1", ""), ("+1 206 555 01 00", ""), ("", "FR"))
     ]  # fmt: skip
     check([[{**usual, **cells}.get(name, "") for name in COLUMNS] for cells in told], size=100, country=country)
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 
 import pytest
+import yaml
 from babel import Locale
 
 from incidents.law.pack import load_packs
 from incidents.law.places import residence_of
-from incidents.people.calling import from_prefix, prefixes
+from incidents.people.calling import FILE, LONGEST_BEGINNING, prefixes, read_phone
 from incidents.people.country_codes import NAME_LANGUAGES, known_countries
 from incidents.people.residence import (
     EVIDENCE,
     decide,
     is_residence,
+    said_by,
     subdivisions,
 )
 
@@ -269,7 +271,7 @@ def test_three_letters_before_a_shop_are_no_country(store: str) -> None:
     ],
 )  # fmt: skip
 def test_a_calling_code_of_any_country_is_evidence(phone: str, place: str) -> None:
-    assert from_prefix(phone) == place
+    assert read_phone(phone).place == place
 
 
 def test_every_calling_code_and_area_code_leads_to_a_place_that_may_be_set() -> None:
@@ -410,6 +412,64 @@ def test_a_telephone_code_that_several_places_share_confirms_each_and_decides_fo
     assert decide({"stated_country": "FR", "phone_prefix": prefix}).question == "residence_conflict"
 
 
+@pytest.mark.parametrize(
+    ("phone", "country", "place"),
+    [
+        ("+44 1534 555555", "GB", "JE"), ("+44 (0)1534 555555", "GB", "JE"), ("0044 7797 712345", "GB", "JE"), ("+44-7700-300123", "GB", "JE"),
+        ("+44 1481 555555", "GB", "GG"), ("+44 7781 123456", "GB", "GG"), ("+44 7911 123456", "GB", "GG"), ("+44 1624 675555", "GB", "IM"),
+        ("+44 7624 123456", "GB", "IM"), ("+358 18 12345", "FI", "FI-01"),
+    ],
+)  # fmt: skip
+def test_a_number_of_an_island_contradicts_the_country_that_has_its_calling_code(phone: str, country: str, place: str) -> None:
+    found = decide({"stated_country": country, "phone": phone})
+    assert (found.place, found.possible, found.question) == (country, (country, place), "residence_conflict")
+    assert said_by({"stated_country": country, "phone": phone})[-1] == ("phone_prefix", (place,))
+    there = decide({"stated_country": place, "phone": phone})
+    assert (there.place, there.question, there.confidence) == (place, "", "certain")
+    alone = decide({"phone": phone})
+    assert (alone.place, alone.question) == (place, "residence_conflict") and country in alone.possible
+
+
+def test_a_number_of_a_part_is_asked_beside_the_country_and_never_takes_its_place() -> None:
+    assert decide({"stated_country": "FR", "postcode": "69002", "phone": "+262 692 12 34 56"}).possible == ("FR", "FR-974")
+    assert decide({"stated_country": "FI", "postcode": "00100", "phone": "+358 18 12345"}).possible == ("FI", "FI-01")
+    assert decide({"stated_country": "FR", "postcode": "97400", "phone": "+262 692 12 34 56"}).question == ""
+    assert decide({"stated_country": "US", "phone": "+1 206 555 01 00"}).place == "US-WA"
+
+
+@pytest.mark.parametrize(
+    ("phone", "country"),
+    [
+        ("+44 7700 900123", "GB"), ("+44 7911 223456", "GB"), ("+44 7624 700123", "GB"), ("+44 20 7946 0000", "GB"), ("+44", "GB"),
+        ("+44 1535 555555", "GB"), ("+358 9 12345", "FI"), ("+358 45 1812345", "FI"), ("+90 324 1234567", "TR"), ("+381 11 123456", "RS"),
+    ],
+)  # fmt: skip
+def test_any_other_number_of_the_country_asks_nothing_beside_it(phone: str, country: str) -> None:
+    assert decide({"stated_country": country, "phone": phone}).question == ""
+
+
+def test_a_number_of_kosovo_or_of_the_north_of_cyprus_decides_for_no_place_and_is_asked_beside_any() -> None:
+    for phone, meant in (("+383 44 123456", ("XK",)), ("+90 392 815 1234", ("TR", "CY"))):
+        alone = decide({"phone": phone})
+        assert (alone.place, alone.possible, alone.question) == ("ZZ", meant, "residence_unknown")
+        for country in ("RS", "TR", "CY", "DE"):
+            found = decide({"stated_country": country, "phone": phone})
+            assert (found.place, found.question, found.confidence) == (country, "residence_conflict", "none")
+            assert found.possible == tuple(dict.fromkeys((country, *meant)))
+        assert said_by({"stated_country": "DE", "phone": phone})[-1] == ("phone_prefix", meant)
+
+
+def test_every_finer_beginning_of_a_number_stands_under_a_calling_code_and_leads_to_places_that_may_be_set() -> None:
+    found = yaml.safe_load(FILE.read_text())
+    countries = prefixes()[0]
+    within = {number: [place] for place, numbers in found["within"].items() for number in numbers}
+    asked = {number: line["means"] for line in found["asked"] for number in line["numbers"]}
+    assert all(number[:2] in countries or number[:3] in countries for number in within)
+    assert all(is_residence(place) for places in (within | asked).values() for place in places)
+    every = [*within, *asked]
+    assert max(map(len, every)) <= LONGEST_BEGINNING and not {n for n in every for m in every if n != m and n.startswith(m)}
+
+
 def test_a_free_zone_is_never_guessed() -> None:
     for cells in ({"region": "DIFC"}, {"region": "Dubai International Financial Centre"}, {"city": "DIFC, Dubai"}):
         found = decide({"stated_country": "AE", **cells})
@@ -438,7 +498,7 @@ def test_every_state_and_province_is_known() -> None:
     ],
 )  # fmt: skip
 def test_a_telephone_prefix_tells_a_place_or_nothing(text: str, place: str) -> None:
-    assert from_prefix(text) == place
+    assert read_phone(text).place == place
 
 
 def test_kosovo_is_asked_and_may_be_set_by_a_person() -> None:

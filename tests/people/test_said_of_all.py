@@ -70,6 +70,7 @@ def test_a_row_that_says_nothing_lives_where_the_whole_list_does(row: dict[str, 
         {"stated_country": "FR"}, {"billing_country": "Frankreich"}, {"phone_prefix": "+33 1 23"}, {"loyalty_home_store": "FR Paris"},
         {"postcode": "SW1A 1AA"}, {"postcode": "JE2 3AB"}, {"region": "WA", "postcode": "98101"},
         {"region": "Okinawa", "postcode": "900-0001"}, {"city": "APO", "postcode": "09096"}, {"phone_prefix": "+44 20"},
+        {"phone_prefix": "+44 1534"}, {"phone_prefix": "+383 44"}, {"phone_prefix": "+90 392"},
         {"stated_country": "DE", "billing_country": "FR"}, {"phone_prefix": "+49", "loyalty_home_store": "FR Paris"},
         {"stated_country": "UK"}, {"billing_country": "Atlantis"}, {"ip_country": "FR"}, {"stated_country": "US"},
     ],
@@ -85,7 +86,7 @@ def test_whatever_a_row_says_itself_holds_as_if_nothing_had_been_said_of_the_lis
         ("US", {"region": "WA", "city": "Seattle"}, "US-WA", "list_country+region"), ("CA", {"region": "QC"}, "CA-QC", "list_country+region"),
         ("FR", {"postcode": "97400"}, "FR-974", "list_country+postcode"), ("GB", {"phone_prefix": "+44 20"}, "GB", "list_country"),
         ("US", {"loyalty_home_store": "US Seattle", "postcode": "98101"}, "US-WA", "list_country+postcode"),
-        ("HK", {}, "HK", "list_country"), ("US-PR", {}, "US-PR", "list_country"),
+        ("JE", {"phone_prefix": "+44 1534"}, "JE", "list_country"), ("HK", {}, "HK", "list_country"), ("US-PR", {}, "US-PR", "list_country"),
     ],
 )  # fmt: skip
 def test_what_a_row_says_is_read_beside_the_country_of_the_list_and_stays_weak(
