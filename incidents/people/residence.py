@@ -38,6 +38,11 @@ CERTAIN, GOOD, WEAK, NONE = "certain", "good", "weak", "none"
 LONGEST_PLACE = 80
 #: 'U.S.A.' is written for the code, with dots.
 DOTTED = re.compile(r"\s*(?:[A-Za-z]\.){2,3}\s*")
+#: 'CH-ZRH01', 'DE_12', 'US-WA-014': a country, a few letters of a town, and a number. Without a number the letters are as often a
+#: word ('IN-STORE', 'NO-WEB', 'CO-OP'), and some are without a town: a store, a shop, a branch, a number.
+NUMBERED_SHOP = re.compile(
+    r"(?!(?:BR|CC|ID|IN|NO|PS|SC|SH|SN|ST|TV)[-_]\d)([A-Z]{2})[-_](?:[A-Z]{2,4}[-_]?)?\d{1,6}", re.IGNORECASE
+)
 #: Written for a state in addresses of the American forces and embassies.
 FORCES_STATES = frozenset({"AA", "AE", "AP"})
 #: No code of ISO 3166-1, but one that a person may set: the European Union and the postal unions use it.
@@ -163,8 +168,10 @@ def _other_country(text: str, country: str) -> str:
 
 
 def read_store(text: str) -> Read:
-    """A code and a town; a name would run into the town."""
-    store = _country(text[:LONGEST_PLACE].split(" ", maxsplit=1)[0])
+    """A code and a town, or a code and the shop's own number; a name would run into the town."""
+    begins = text[:LONGEST_PLACE].split(" ", maxsplit=1)[0]
+    numbered = NUMBERED_SHOP.fullmatch(half_width(begins))
+    store = _country(numbered[1] if numbered else begins)
     return Read() if store.by_name else store
 
 

@@ -16,6 +16,7 @@ from incidents.people.residence import (
     EVIDENCE,
     decide,
     is_residence,
+    read_store,
     said_by,
     subdivisions,
 )
@@ -254,6 +255,48 @@ def test_usa_with_its_state_beside_it_is_not_asked_again(beside: dict[str, str])
     found = decide({"stated_country": "USA", **beside})
     assert (found.place, found.question, found.unreadable) == ("US-CA", "", "")
     assert decide({"stated_country": "USA"}).question == "state_unknown"
+
+
+@pytest.mark.parametrize(
+    ("store", "place"),
+    [
+        ("CH-ZRH01", "CH"), ("CH_ZRH01", "CH"), ("ch-zrh01", "CH"), ("DE-12", "DE"), ("FR-PAR-003", "FR"), ("CH-ZRH01 Zürich", "CH"),
+        ("GB_0042", "GB"), ("RE-1", "FR-974"), ("NO-OSL1", "NO"), ("US-WA Seattle", "US-WA"), ("CH Zürich", "CH"), ("CH", "CH"),
+    ],
+)  # fmt: skip
+def test_a_store_is_read_by_the_code_before_its_town_or_its_number(store: str, place: str) -> None:
+    assert read_store(store).place == place
+
+
+def test_a_numbered_store_of_another_country_contradicts_it() -> None:
+    row = {"stated_country": "FR", "city": "Lyon", "postcode": "69002", "loyalty_home_store": "CH-ZRH01"}
+    assert (decide(row).possible, decide(row).question) == (("FR", "CH"), "residence_conflict")
+    assert said_by(row)[-1] == ("loyalty_home_store", ("CH",))
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "IN-STORE",
+        "IN-STORE-01",
+        "NO-STORE",
+        "NO-WEB",
+        "CO-OP",
+        "ST-12",
+        "NO_5",
+        "BR-003",
+        "CH-ZRH",
+        "XX-12",
+        "UK-12",
+        "A-1",
+        "CHE-12",
+        "12-CH",
+        "EN-1",
+        "DE-",
+    ],
+)
+def test_letters_before_a_hyphen_that_may_be_a_word_are_no_country(store: str) -> None:
+    assert read_store(store).place == ""
 
 
 @pytest.mark.parametrize("store", ["Mar del Plata", "PER Perth", "CAN Toronto"])
