@@ -7,7 +7,7 @@ their deadlines running; from the day until which they were held on, they wait f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -56,6 +56,8 @@ __all__ = [
     "correct_record", "correct_residence", "hold", "propose_rejection", "refuse_rejection", "undecided",
 ]  # fmt: skip
 
+#: Nobody waits longer without being looked at; an order of the police is renewed too.
+LONGEST_HOLD = timedelta(days=366)
 ADDRESS_KINDS = (QueueKind.ADDRESS, QueueKind.NO_CHANNEL)
 #: Somebody has to say something that no field of the record says.
 BY_SOMEBODY = (QueueKind.MATCH_CONFLICT, QueueKind.DELAY_ORDER, QueueKind.SAFE_ADDRESS, QueueKind.ROW)
@@ -75,13 +77,25 @@ def hold(*, incident: Incident, entries: QuerySet[QueueEntry], until: date, reas
     Somebody whose day has come may be held until another one.
     """
     why = reason_of(reason)
-    if until <= database_now().date():
-        raise DecisionRefused(f"{until.isoformat()} is not in the future. Give the day on which this is looked at again.")
+    _check_day(until)
     waiting = entries.filter(pk__in=undecided(incident=incident).values("pk"))
     taken = take(incident, waiting.exclude(kind=QueueKind.ROW), *UNDECIDED, QueueStatus.HELD, told=True)
     write(taken, status=QueueStatus.HELD, reason=why, author=author, until=until)
     log(incident, author, Action.PERSON_HELD, taken, until=until.isoformat(), reason=why)
     return len(taken)
+
+
+def _check_day(until: date) -> None:
+    """A hold is for a day on which somebody looks again; 9999-12-31 would be a rejection by one. Raises DecisionRefused."""
+    today = database_now().date()
+    if until <= today:
+        raise DecisionRefused(f"{until.isoformat()} is not in the future. Give the day on which this is looked at again.")
+    last = today + LONGEST_HOLD
+    if until > last:
+        raise DecisionRefused(
+            f"{until.isoformat()} is more than {LONGEST_HOLD.days} days ahead. Give the day on which this is looked at again, "
+            f"{last.isoformat()} at the latest; whoever still has to wait then is held once more."
+        )
 
 
 @transaction.atomic

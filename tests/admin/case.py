@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -20,6 +21,8 @@ NORA = {
     "person_id": "nora", "customer_number": "C5", "full_name": "Nora Wandermann", "email": "nora@intranet",
     "stated_country": "FR", "language": "fr", "elements": "name;email;country",
 }  # fmt: skip
+#: A day until which somebody may be held.
+A_MONTH_ON = date.today() + timedelta(days=30)  # noqa: DTZ011
 TITLE = "Outsider <img src=x onerror=alert(1)> in the client list"
 FRAME_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'self'"
 

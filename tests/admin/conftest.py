@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from incidents.people.assessing import assess_incident
 from incidents.people.deciding import hold
 from incidents.people.importing import import_people
 from incidents.people.opening import check_facts, open_incident, record_finding
-from tests.admin.case import NORA, SAM, TITLE, signed_in
+from tests.admin.case import A_MONTH_ON, NORA, SAM, TITLE, signed_in
 from tests.conftest import CAST, NOW
 
 FINDINGS = (
@@ -67,6 +66,6 @@ def case(opened: Incident, officer: User, list_file: Path) -> Incident:
 @pytest.fixture
 def campaign(case: Incident, officer: User) -> Campaign:
     """Both entries held, letters made, register frozen by the officer."""
-    hold(incident=case, entries=case.queue.all(), until=date(2099, 1, 1), reason="the shop asks", author=officer)
+    hold(incident=case, entries=case.queue.all(), until=A_MONTH_ON, reason="the shop asks", author=officer)
     make_letters(incident=case, author=officer)
     return freeze(incident=case, author=officer)

@@ -7,7 +7,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from incidents.models import Approval, AuditEvent, Campaign, CampaignState, Inci
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.people import country_words
 from incidents.people.importing import import_people
-from tests.admin.case import FRAME_POLICY, at, posted, signed_in
+from tests.admin.case import A_MONTH_ON, FRAME_POLICY, at, posted, signed_in
 from tests.conftest import CLAIRE
 
 pytestmark = pytest.mark.django_db
@@ -111,19 +111,20 @@ def test_a_taken_reference_is_refused(desk: Client, opened: Incident) -> None:
 
 
 def test_a_whole_queue_is_held_at_once(desk: Client, case: Incident) -> None:
-    fields = {"scope": "all", "do": "hold", "until": "2099-01-01", "reason": "the shop asks"}
+    fields = {"scope": "all", "do": "hold", "until": A_MONTH_ON.isoformat(), "reason": "the shop asks"}
     assert "1 entry held" in posted(desk, "decide", case.pk, QueueKind.STATE_UNKNOWN, **fields)
     entry = case.queue.get(kind=QueueKind.STATE_UNKNOWN)
-    assert (entry.status, entry.held_until) == (QueueStatus.HELD, date(2099, 1, 1))
+    assert (entry.status, entry.held_until) == (QueueStatus.HELD, A_MONTH_ON)
 
 
 @pytest.mark.parametrize(
     ("fields", "line"),
     [
-        ({"do": "hold", "until": "2099-01-01", "reason": "x"}, "No entry is chosen"),
+        ({"do": "hold", "until": A_MONTH_ON.isoformat(), "reason": "x"}, "No entry is chosen"),
         ({"scope": "all", "do": "hold", "until": "soon", "reason": "x"}, "as year-month-day"),
         ({"scope": "all", "do": "hold", "until": "2000-01-01", "reason": "x"}, "not in the future"),
-        ({"scope": "all", "do": "hold", "until": "2099-01-01", "reason": " "}, "reason"),
+        ({"scope": "all", "do": "hold", "until": "9999-12-31", "reason": "x"}, "more than 366 days ahead"),
+        ({"scope": "all", "do": "hold", "until": A_MONTH_ON.isoformat(), "reason": " "}, "reason"),
         ({"scope": "all", "do": "residence", "residence": "Oz", "reason": "x"}, "no residence"),
         ({"scope": "all", "do": "dance"}, "Choose what to do"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from incidents.people.assessing import assess_incident
 from incidents.people.deciding import hold
 from incidents.people.importing import import_people
 from incidents.people.opening import record_finding
-from tests.admin.case import NORA, SAM, at
+from tests.admin.case import A_MONTH_ON, NORA, SAM, at
 from tests.admin.conftest import FINDINGS
 from tests.changes import amend
 from tests.conftest import CAST
@@ -52,7 +51,7 @@ def test_a_letter_is_counted_for_those_who_read_its_language_and_the_sum_is_that
     assert "<strong>4</strong> of 6 people on the register get one of these letters, 2 wait for a decision." in page
     before = numbers(case)
     assert (before["FR", "fr"], before["FR", "de"]) == (1, 1), "the two in France are one cohort and read two letters"
-    hold(incident=case, entries=case.queue.all(), until=date(2099, 1, 1), reason="the shop asks", author=officer)
+    hold(incident=case, entries=case.queue.all(), until=A_MONTH_ON, reason="the shop asks", author=officer)
     frozen = freeze(incident=case, author=officer)
     assert numbers(case) == before and sum(before.values()) == RegisterEntry.objects.exclude(letter=None).count()
     page = desk.get(at("letters", case.pk)).content.decode()
@@ -82,7 +81,7 @@ def test_who_reads_a_rare_language_is_offered_for_its_preview_behind_however_man
 def test_a_letter_of_an_amendment_is_said_to_be_stale_on_its_own_page_too(
     desk: Client, case: Incident, officer: User, write_list: Callable[..., Path]
 ) -> None:
-    hold(incident=case, entries=case.queue.all(), until=date(2099, 1, 1), reason="the shop asks", author=officer)
+    hold(incident=case, entries=case.queue.all(), until=A_MONTH_ON, reason="the shop asks", author=officer)
     make_letters(incident=case, author=officer)
     freeze(incident=case, author=officer)
     bring_late(amendment_of(case, officer), officer, write_list, found_late(1))

@@ -71,6 +71,15 @@ def test_a_hold_ends_in_the_future(asked: Incident, officer: User, days: int) ->
         deciding.hold(incident=asked, entries=entries(asked), until=until, reason="r", author=officer)
 
 
+def test_a_hold_is_for_a_day_within_a_year_that_somebody_will_see(asked: Incident, officer: User) -> None:
+    last = database_now().date() + timedelta(days=366)
+    for until in (date(9999, 12, 31), last + timedelta(days=1)):
+        with pytest.raises(DecisionRefused, match=f"is more than 366 days ahead. .* {last.isoformat()} at the latest"):
+            deciding.hold(incident=asked, entries=entries(asked), until=until, reason="r", author=officer)
+    assert not entries(asked).filter(held_until__isnull=False).exists()
+    assert deciding.hold(incident=asked, entries=entries(asked), until=last, reason="r", author=officer) == 3
+
+
 def test_somebody_whose_day_has_passed_waits_for_a_decision_again(asked: Incident, officer: User) -> None:
     deciding.hold(incident=asked, entries=entries(asked), until=LATER, reason="the boutique asks", author=officer)
     assert deciding.hold(incident=asked, entries=entries(asked), until=LATER, reason="once more", author=officer) == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,8 @@ def test_the_question_to_write_by_post_ends_with_a_later_list_that_protects_the_
 ) -> None:
     bring({**SILENT, **IN_PARIS}, columns=HOME)
     waiting = incident.queue.filter(kind="no_channel")
-    deciding.hold(incident=incident, entries=waiting, until=date(2099, 5, 1), reason="written by post", author=officer)
+    until = date.today() + timedelta(days=30)  # noqa: DTZ011
+    deciding.hold(incident=incident, entries=waiting, until=until, reason="written by post", author=officer)
     assert ways_asked(incident) == {"post": "held"}
     bring(PROTECTED, columns=HOME)
     assert ways_asked(incident) == {"post": "corrected", "channel": "open"}
