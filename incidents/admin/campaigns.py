@@ -200,6 +200,8 @@ def move(request: HttpRequest, incident_id: int, campaign_id: int, step: str) ->
     call, said = MOVES[step]
 
     more = {"despite": posted(request, "despite")} if step in SIGNATURES else {}
+    if step == "release" and posted(request, "alone"):
+        more["without_wave"] = posted(request, "without_wave")
 
     def done() -> str:
         call(campaign=found, author=officer(request), reason=posted(request, "reason"), **more)

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from incidents.admin.shell import attempt, campaign_of, count, officer, page, posted
 from incidents.dispatch.canary import retry_wave
 from incidents.dispatch.preflight import fresh_report, preflight
-from incidents.dispatch.staff import add_staff, brand_of, opened, remove_staff
+from incidents.dispatch.staff import add_staff, brand_of, lacks_wave, opened, remove_staff, went_without
 from incidents.models import Campaign, CampaignState, CanaryLetter, Incident, PreflightReport, StaffRecipient
 from incidents.tasks import wake_campaign
 from incidents.vault import CannotOpen, KeyAway, mask
@@ -75,7 +75,17 @@ def gate_of(campaign: Campaign) -> dict[str, Any]:
         "waits": waits,
         "letters": list(map(_letter, letters, masked_staff(letter.staff for letter in letters))),
         "brand": brand_of(incident=campaign.incident),
+        "alone": waits and _lacks_wave(campaign),
+        "went_without": went_without(campaign=campaign) if campaign.released_at and not letters else "",
     }
+
+
+def _lacks_wave(campaign: Campaign) -> bool:
+    """Whether to warn of it; without the key nobody knows, and then nothing is released either."""
+    try:
+        return lacks_wave(campaign=campaign)
+    except (CannotOpen, KeyAway):
+        return False
 
 
 def _letter(letter: CanaryLetter, to: MaskedStaff) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from incidents.dispatch.obstacles import closing_questions, freeze_obstacles
 from incidents.dispatch.plan import write_register
 from incidents.dispatch.preflight import gate_obstacle
 from incidents.dispatch.prepare import campaign_headers, person_mail
-from incidents.dispatch.staff import plan_wave
+from incidents.dispatch.staff import plan_wave, taken_on, wave_obstacle
 from incidents.dispatch.sweeping import cancel_unsent, end_silent, make_ready
 from incidents.dispatch.witnessing import anchor
 from incidents.letters.approving import ApprovalRefused, refuse, sign
@@ -137,12 +137,14 @@ def release_obstacle(*, campaign: Campaign, author: User, reason: str, despite: 
     return stale if stale or visible(reason) else "A signature needs its reason in words."
 
 
-def release(*, campaign: Campaign, author: User, reason: str, despite: str = "") -> Campaign:
+def release(*, campaign: Campaign, author: User, reason: str, despite: str = "", without_wave: str = "") -> Campaign:
     """Second signature; from its commit on workers may send: to the staff first. `despite`: marks signed knowingly.
 
-    Raises ApprovalRefused, also when the gate (`preflight`) is shut.
+    `without_wave`: why people are written to at once where nobody of the staff is entered. Raises ApprovalRefused, also when
+    the gate (`preflight`) is shut.
     """
     obstacle = release_obstacle(campaign=campaign, author=author, reason=reason, despite=despite)
+    obstacle = obstacle or wave_obstacle(campaign=campaign, without=without_wave)
     obstacle = obstacle or gate_obstacle(campaign=campaign, author=author)
     if obstacle:
         raise refuse(campaign=campaign, author=author, kind=ApprovalKind.RELEASE, why=obstacle)
@@ -150,7 +152,8 @@ def release(*, campaign: Campaign, author: User, reason: str, despite: str = "")
         locked = Campaign.objects.select_for_update(of=("self",)).select_related("incident").get(pk=campaign.pk)
         if locked.state != CampaignState.CONTENT_APPROVED:
             raise ApprovalRefused("Somebody else has released the campaign in the meantime.")
-        sign(campaign=locked, kind=ApprovalKind.RELEASE, author=author, reason=reason.strip(), despite=despite)
+        more = taken_on(campaign=locked, without=without_wave)
+        sign(campaign=locked, kind=ApprovalKind.RELEASE, author=author, reason=reason.strip(), despite=despite, more=more)
         locked.canary = plan_wave(campaign=locked, actor=author.username)
         locked.state, locked.released_at = CampaignState.DISPATCHING, database_now()
         locked.save(update_fields=["state", "released_at", "canary"])

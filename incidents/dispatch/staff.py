@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from incidents.audit.actions import Action
 from incidents.audit.log import database_now, record
 from incidents.dispatch.prepare import person_mail
 from incidents.letters.mail import OutgoingMail
-from incidents.models import Campaign, CanaryLetter, Incident, Letter, StaffRecipient
+from incidents.models import AuditEvent, Campaign, CanaryLetter, Incident, Letter, Message, StaffRecipient
 from incidents.models import MessageState as S
 from incidents.models.messages import in_states
 from incidents.models.refusal import Refused
@@ -114,6 +114,42 @@ def wave_of(*, campaign: Campaign) -> list[StaffRecipient]:
     return [one for one in staff if is_reserved(address=opened(staff=one).email)] if campaign.incident.is_drill else staff
 
 
+def lacks_wave(*, campaign: Campaign) -> bool:
+    """Whether a release would write to people at once: letters wait, and nobody of the staff would get one first.
+
+    Raises CannotOpen, KeyAway: whom a drill may write to is sealed.
+    """
+    return _unsent(campaign).exists() and not wave_of(campaign=campaign)
+
+
+def wave_obstacle(*, campaign: Campaign, without: str) -> str:
+    """Why a release first needs staff, or a reason to go without a first wave (`without`); empty when it does not.
+
+    A drill writes to nobody real: nobody has to take it on.
+    """
+    if campaign.incident.is_drill or visible(without) or not lacks_wave(campaign=campaign):
+        return ""
+    return (
+        f"Nobody of the staff is entered for {brand_of(incident=campaign.incident)}: no first wave goes, and people are written "
+        "to at once. Enter staff recipients (on the desk, or staff add), or release without a first wave to staff, with a reason "
+        "(tick the box, or add --without-first-wave REASON)."
+    )
+
+
+def taken_on(*, campaign: Campaign, without: str) -> dict[str, str]:
+    """What a release without a first wave adds to its entry in the log; nothing where a wave goes."""
+    reason = without.strip() if visible(without) and lacks_wave(campaign=campaign) else ""
+    return {"without_first_wave": reason} if reason else {}
+
+
+def went_without(*, campaign: Campaign) -> str:
+    """With which reason a campaign was released without a first wave, as its log says; empty when it was not."""
+    events = AuditEvent.objects.filter(log__incident=campaign.incident, subject="", action=Action.RELEASE_APPROVED)
+    entries = [json.loads(line)["data"] for line in events.values_list("line", flat=True)]
+    said = [one.get("without_first_wave", "") for one in entries if one["campaign"] == campaign.reference]
+    return str(said[-1]) if said else ""
+
+
 def is_reserved(*, address: str) -> bool:
     """Whether an address is under a name that belongs to nobody (RFC 2606)."""
     domain = address.rpartition("@")[2].lower()
@@ -148,10 +184,13 @@ def canary_mail(*, canary: CanaryLetter, fields: StaffFields) -> OutgoingMail:
     )  # fmt: skip
 
 
+def _unsent(campaign: Campaign) -> QuerySet[Message]:
+    return campaign.messages.filter(in_states(S.PLANNED, S.READY), entry__letter__isnull=False)
+
+
 def _letters(campaign: Campaign) -> list[Letter]:
     """The campaign's letters, those first that most people get."""
-    unsent = campaign.messages.filter(in_states(S.PLANNED, S.READY), entry__letter__isnull=False)
-    numbers = Counter(dict(unsent.values_list("entry__letter").annotate(n=Count("id")).order_by()))
+    numbers = Counter(dict(_unsent(campaign).values_list("entry__letter").annotate(n=Count("id")).order_by()))
     letters = Letter.objects.in_bulk(list(numbers))
     return [letters[pk] for pk, _ in numbers.most_common()]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from django.contrib.auth.models import User
 from django.db import transaction
 
@@ -13,16 +16,24 @@ from incidents.models.letters import ApprovalKind
 from incidents.models.refusal import Refused
 from incidents.visible import visible
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
 
 class ApprovalRefused(Refused):
     """A signature was refused; the refusal itself is in the log."""
 
 
-def sign(*, campaign: Campaign, kind: ApprovalKind, author: User, reason: str, despite: str = "") -> Approval:
-    """Write a signature over what was frozen, with its entry, in the caller's transaction. `despite`: marks signed knowingly."""
+def sign(
+    *, campaign: Campaign, kind: ApprovalKind, author: User, reason: str, despite: str = "", more: Mapping[str, str] = NOTHING
+) -> Approval:
+    """Write a signature over what was frozen, with its entry, in the caller's transaction. `despite`: marks signed knowingly.
+
+    `more`: what else the signer took on, for the entry.
+    """
     roots = {"register_root": campaign.register_root, "letters_root": campaign.letters_root}
     action = Action.CONTENT_APPROVED if kind == ApprovalKind.CONTENT else Action.RELEASE_APPROVED
     data = {"campaign": campaign.reference, "reason": reason, **roots, **knowingly(campaign=campaign, despite=despite)}
+    data |= more
     record(incident=campaign.incident, action=action, actor=author.username, data=data)
     return Approval.objects.create(
         campaign=campaign, kind=kind, author=author, reason=reason, approved_at=database_now(), **roots

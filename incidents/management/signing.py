@@ -29,7 +29,7 @@ class SigningCommand(OperatorCommand):
         raise NotImplementedError
 
     def work(self, *, campaign: str, user: str, reason: str, **given: Any) -> int | None:
-        more = {"despite": given["despite"]} if self.knowing else {}
+        more = {name: given[name] for name in ("despite", "without_wave") if name in given}
         moved = self.sign(campaign=campaign_named(campaign), author=user_named(user), reason=reason, **more)
         self.say(f"{moved.reference}: {self.done}")
         return None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.test import Client
 from pytest_django import Settings
 from pytest_django.fixtures import DjangoAssertNumQueries
@@ -19,12 +21,14 @@ from incidents.dispatch.receive import apply_events, store_events
 from incidents.dispatch.staff import staff_of
 from incidents.letters.approving import approve_content
 from incidents.models import (
+    AuditEvent,
     Campaign,
     CampaignState,
     CanaryLetter,
     Chunk,
     Doubt,
     InboxMessage,
+    Incident,
     Message,
     MessageState,
     Obligation,
@@ -50,7 +54,7 @@ ADA = {
 def released(campaign: Campaign, officer: User, counsel: User) -> Campaign:
     approve_content(campaign=campaign, author=counsel, reason="read")
     campaign.refresh_from_db()
-    return release(campaign=campaign, author=officer, reason="go")
+    return release(campaign=campaign, author=officer, reason="go", without_wave="as the test needs it")
 
 
 def shown(client: Client, name: str, *where: object) -> str:
@@ -144,6 +148,63 @@ def test_the_first_wave_is_shown_and_sent_again_after_a_failure(
     campaign.refresh_from_db()
     assert (campaign.state, campaign.canary) == (CampaignState.DISPATCHING, "waiting")
     assert sorted(CanaryLetter.objects.values_list("state", flat=True)) == ["failed", "planned"]
+
+
+def test_a_release_without_a_first_wave_is_warned_of_at_the_button_and_taken_on_with_a_reason(
+    desk: Client, campaign: Campaign, counsel: User
+) -> None:
+    where, staff = (campaign.incident_id, campaign.pk), f'href="{at("staff")}?brand=Cartier"'
+    assert staff in shown(desk, "campaign", *where), "before the first signature as well"
+    approve_content(campaign=campaign, author=counsel, reason="read")
+    page = shown(desk, "campaign", *where)
+    warning = page.index("Nobody of the staff is entered for Cartier: with this button people are written to at once")
+    assert warning < page.index(staff, warning) < page.index("Release without a first wave to staff") < page.index("Release the")
+    assert "to the staff of Cartier first" not in page
+    for said in ({}, {"without_wave": "no tick"}, {"alone": "yes"}, {"alone": "yes", "without_wave": "\u200b"}):
+        assert "no first wave goes" in posted(desk, "move", *where, "release", reason="go", **said)
+        campaign.refresh_from_db()
+        assert campaign.state == CampaignState.CONTENT_APPROVED
+    said = {"alone": "yes", "without_wave": "five people, each letter was read aloud"}
+    assert "releases the campaign" in posted(desk, "move", *where, "release", reason="go", **said)
+    entry = json.loads(AuditEvent.objects.get(action="release.approved").line)["data"]
+    assert (entry["reason"], entry["without_first_wave"]) == ("go", "five people, each letter was read aloud")
+    assert "five people, each letter was read aloud" in shown(desk, "campaign", *where)
+
+
+def test_a_drill_is_warned_of_the_missing_first_wave_and_goes_without_a_tick(
+    desk: Client, campaign: Campaign, counsel: User
+) -> None:
+    Incident.objects.update(is_drill=True)
+    approve_content(campaign=campaign, author=counsel, reason="read")
+    where = (campaign.incident_id, campaign.pk)
+    page = shown(desk, "campaign", *where)
+    assert "under a reserved name" in page and "Release without a first wave to staff" not in page
+    assert "releases the campaign" in posted(desk, "move", *where, "release", reason="go")
+    assert "without_first_wave" not in AuditEvent.objects.get(action="release.approved").line
+
+
+def test_the_command_releases_without_a_first_wave_only_with_the_reason_for_it(
+    campaign: Campaign, officer: User, counsel: User, capsys: pytest.CaptureFixture[str]
+) -> None:
+    approve_content(campaign=campaign, author=counsel, reason="read")
+    given: dict[str, Any] = {"user": "officer", "reason": "go"}
+    with pytest.raises(SystemExit) as refused:
+        call_command("release", campaign.reference, **given)
+    assert refused.value.code == 2 and "--without-first-wave REASON" in capsys.readouterr().err
+    call_command("release", campaign.reference, without_wave="five people", **given)
+    entry = json.loads(AuditEvent.objects.get(action="release.approved").line)["data"]
+    assert entry["without_first_wave"] == "five people"
+
+
+def test_a_reason_to_go_without_a_first_wave_stops_no_wave_that_can_go(
+    desk: Client, campaign: Campaign, officer: User, counsel: User
+) -> None:
+    posted(desk, "staff_act", "add", **ADA)
+    approve_content(campaign=campaign, author=counsel, reason="read")
+    assert "Nobody of the staff is entered" not in shown(desk, "campaign", campaign.incident_id, campaign.pk)
+    campaign.refresh_from_db()
+    assert release(campaign=campaign, author=officer, reason="go", without_wave="in a hurry").canary == "waiting"
+    assert "without_first_wave" not in AuditEvent.objects.get(action="release.approved").line
 
 
 def test_staff_are_entered_for_the_brand_of_the_campaign_and_a_brand_without_anybody_is_named(
