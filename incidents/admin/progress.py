@@ -35,6 +35,11 @@ PARTS = (
 #: A forecast, or a check, that took longer than this is kept for so many times as long, so that those who look never keep a
 #: server busy.
 LONG_SECONDS, LONG_CHECK_SECONDS, SHARE, MOST_KEPT_SECONDS = 0.25, 1.0, 20, 30.0
+#: What is said of letters that have not left, where none is on the way.
+UNMOVED = {
+    CampaignState.FROZEN: "ready, none released", CampaignState.CONTENT_APPROVED: "ready, none released",
+    CampaignState.PAUSED: "not out yet, paused",
+}  # fmt: skip
 MOVING = frozenset({CampaignState.DISPATCHING, CampaignState.PAUSED})
 
 
@@ -117,7 +122,8 @@ class Progress:
             people = sum(self.states.get(state, 0) for state in states)
             width = round(100 * people / max(self.total, 1), 3)
             if people:
-                found.append(Part(tone, label, people, round(start, 3), width))
+                said = UNMOVED.get(CampaignState(self.campaign.state), label) if tone == "moving" else label
+                found.append(Part(tone, said, people, round(start, 3), width))
             start += width
         return found
 

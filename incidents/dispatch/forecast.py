@@ -20,11 +20,14 @@ from incidents.dispatch.ahead import Way, end_of
 from incidents.dispatch.alarms import alarms_of
 from incidents.dispatch.channels.choose import UnknownProvider, provider_named, providers
 from incidents.dispatch.letters_left import Left, letters_left
-from incidents.dispatch.measured import WINDOW_SECONDS, Measured, measure
+from incidents.dispatch.measured import WINDOW_SECONDS, Measured, begun_at, measure
 from incidents.dispatch.order import proven_first
 from incidents.dispatch.pace_shown import Pace, paces_of, rate_in_words
 from incidents.models import Campaign, CampaignState
 
+#: So long after a release, a resume or the end of the first wave no rate is known, and none is warned of: unless the deadline is
+#: so near that nobody should wait for one.
+NO_RATE_YET, NEAR = timedelta(minutes=2), timedelta(minutes=15)
 UNRELEASED = frozenset({CampaignState.FROZEN, CampaignState.CONTENT_APPROVED})
 
 
@@ -219,7 +222,7 @@ def _batch(provider: str) -> int:
 
 
 def _deadlines(campaign: Campaign, left: list[Left], measured: Measured, paces: tuple[Pace, ...]) -> list[Deadline]:
-    found = list[Deadline]()
+    found, young = list[Deadline](), _has_no_rate_yet(campaign, paces[0].as_of)
     for one in left:
         now_rate = end_of(letters=one.place, ways=_at_the_rate(measured, paces)).at if measured.letters else None
         allowed = end_of(letters=one.place, ways=[Way(pace, pace.per_second) for pace in paces])
@@ -228,7 +231,7 @@ def _deadlines(campaign: Campaign, left: list[Left], measured: Measured, paces: 
             one.laws, one.due_at, one.ours_at, one.letters, one.place - one.letters, _not_earlier(now_rate, one.not_before),
             _not_earlier(allowed.at, one.not_before) if is_limited else None, is_limited=is_limited,
         )  # fmt: skip
-        warned = _warned(line, campaign, measured, allowed.by or paces, paces[0].as_of)
+        warned = _warned(line, campaign, measured, allowed.by or paces, paces[0].as_of, young=young)
         # While it is paused nothing leaves at any rate: no end is named.
         found.append(replace(warned, ends_at=None, ends_at_allowed=None) if campaign.state == CampaignState.PAUSED else warned)
     return found
@@ -248,10 +251,21 @@ def _at_the_rate(measured: Measured, paces: tuple[Pace, ...]) -> list[Way]:
     ]
 
 
-def _warned(one: Deadline, campaign: Campaign, measured: Measured, by: tuple[Pace, ...], now: datetime) -> Deadline:
+def _has_no_rate_yet(campaign: Campaign, now: datetime) -> bool:
+    """Whether it began, or went on, just now: nothing says yet how fast letters leave. While the first wave waits, none does."""
+    if campaign.state != CampaignState.DISPATCHING:
+        return False
+    wave = timedelta(minutes=settings.CANARY_MINUTES if campaign.canary == "waiting" else 0)
+    begun = begun_at(campaign=campaign)
+    return begun is not None and now < begun + NO_RATE_YET + wave
+
+
+def _warned(
+    one: Deadline, campaign: Campaign, measured: Measured, by: tuple[Pace, ...], now: datetime, *, young: bool
+) -> Deadline:
     """The deadline with its warning in words. Only the law's deadlines are warned of; our own target is no deadline.
 
-    `by`: the providers by which its letters go, as fast as is allowed.
+    `by`: the providers by which its letters go, as fast as is allowed. `young`: no rate is known yet.
     """
     if one.due_at is None:
         return one
@@ -265,6 +279,8 @@ def _warned(one: Deadline, campaign: Campaign, measured: Measured, by: tuple[Pac
         text = f"{whose} will be missed{late} even at all that {given} may be given. Raise the limit, or use another provider."
     elif campaign.state == CampaignState.PAUSED:
         text = f"{whose} runs on while the campaign is paused: {waiting} must leave before it."
+    elif young and one.due_at > now + NEAR:
+        text = ""
     elif one.missed_by:
         text = f"{whose} will be missed by {_short(one.missed_by.total_seconds())} at the rate of the last minutes."
     elif campaign.state == CampaignState.DISPATCHING and one.ends_at is None:

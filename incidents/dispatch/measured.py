@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection
 
-from incidents.models import Campaign
+from incidents.audit.actions import Action
+from incidents.models import AuditEvent, Campaign
 
 #: The rate is that of the last so many seconds.
 WINDOW_SECONDS = 300
@@ -28,6 +31,19 @@ class Measured:
     def per_second(self) -> float:
         """Letters a second; 0 when nothing was."""
         return self.letters / self.seconds if self.letters else 0.0
+
+
+#: After these moments letters begin to leave (anew): what left before them, or in the seconds after, tells no rate.
+BEGINNINGS = (Action.RELEASE_APPROVED, Action.CAMPAIGN_RESUMED, Action.CANARY_PASSED)
+
+
+def begun_at(*, campaign: Campaign) -> datetime | None:
+    """When the campaign was released or resumed last, or its first wave passed; None: it was not released."""
+    events = AuditEvent.objects.filter(log__incident=campaign.incident, subject="", action__in=BEGINNINGS).order_by("-id")
+    for happened_at, line in events.values_list("happened_at", "line"):
+        if json.loads(line)["data"]["campaign"] == campaign.reference:
+            return happened_at
+    return campaign.released_at
 
 
 NEWEST = 500

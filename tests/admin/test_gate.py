@@ -16,7 +16,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from incidents.admin.moments import local_text
 from incidents.admin.true_now import true_now
 from incidents.audit.log import database_now
-from incidents.dispatch.campaign import release, stop
+from incidents.dispatch.campaign import pause, release, stop
 from incidents.dispatch.receive import apply_events, store_events
 from incidents.dispatch.staff import staff_of
 from incidents.letters.approving import approve_content
@@ -205,6 +205,21 @@ def test_a_reason_to_go_without_a_first_wave_stops_no_wave_that_can_go(
     campaign.refresh_from_db()
     assert release(campaign=campaign, author=officer, reason="go", without_wave="in a hurry").canary == "waiting"
     assert "without_first_wave" not in AuditEvent.objects.get(action="release.approved").line
+
+
+def test_nothing_is_said_to_be_on_the_way_before_the_release_or_in_a_pause(
+    desk: Client, campaign: Campaign, officer: User, counsel: User
+) -> None:
+    where = (campaign.incident_id, campaign.pk)
+    frozen = shown(desk, "campaign", *where)
+    approve_content(campaign=campaign, author=counsel, reason="read")
+    for page in (frozen, shown(desk, "campaign", *where)):
+        assert "3 ready, none released" in page and "on the way" not in page
+    campaign.refresh_from_db()
+    released = release(campaign=campaign, author=officer, reason="go", without_wave="as the test needs it")
+    assert "3 on the way" in shown(desk, "campaign", *where)
+    pause(campaign=released, author=officer, reason="a call")
+    assert "3 not out yet, paused" in shown(desk, "campaign", *where)
 
 
 def test_staff_are_entered_for_the_brand_of_the_campaign_and_a_brand_without_anybody_is_named(

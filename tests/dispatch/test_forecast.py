@@ -19,7 +19,7 @@ from incidents.admin.pace import ways
 from incidents.audit.log import database_now
 from incidents.dispatch import limits, pacing
 from incidents.dispatch.ahead import Way, end_of
-from incidents.dispatch.campaign import pause
+from incidents.dispatch.campaign import pause, resume
 from incidents.dispatch.channels.contract import Answer, SendErrorKind
 from incidents.dispatch.forecast import forecast
 from incidents.dispatch.letters_left import LEFT
@@ -315,11 +315,34 @@ def test_a_deadline_that_the_quota_cannot_keep_is_warned_of_before_anything_is_s
 def test_a_deadline_that_passed_a_pause_and_a_standstill_are_told_in_words(released: Campaign) -> None:
     due(released, -3)
     assert "passed 3 h 0 min ago; 3 letters have not left" in forecast(campaign=released).warnings[0]
-    due(released, 3)
+    due(released, 0.1)
     assert "nothing left in the last 5 min" in forecast(campaign=released).warnings[0]
     Campaign.objects.update(state="paused")
     released.refresh_from_db()
     assert "runs on while the campaign is paused" in forecast(campaign=released).warnings[0]
+
+
+def test_no_rate_is_warned_of_in_the_first_minutes_after_a_release_or_a_resume_and_a_true_one_is_later(
+    released: Campaign, officer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due(released, 3)
+    assert forecast(campaign=released).warnings == (), "released a second ago"
+    due(released, 0.2)
+    assert "will be missed if this goes on" in forecast(campaign=released).warnings[0], "too near to wait for a rate"
+    due(released, 3)
+    began = AuditEvent.objects.get(action="release.approved").happened_at
+    later = began + timedelta(minutes=3)
+    monkeypatch.setattr("incidents.dispatch.pace_shown.database_now", lambda: later)
+    assert "will be missed if this goes on" in forecast(campaign=released).warnings[0]
+    Campaign.objects.update(canary="waiting")
+    released.refresh_from_db()
+    assert forecast(campaign=released).warnings == (), "nobody but the staff is written to before the first wave passed"
+    Campaign.objects.update(canary="passed")
+    monkeypatch.undo()
+    pause(campaign=released, author=officer, reason="a call")
+    resume(campaign=Campaign.objects.get(pk=released.pk), author=officer, reason="cleared")
+    found = forecast(campaign=Campaign.objects.get(pk=released.pk))
+    assert found.state == "dispatching" and found.warnings == ()
 
 
 def test_a_deadline_that_is_kept_is_not_warned_of(released: Campaign) -> None:
@@ -369,7 +392,7 @@ def test_no_number_of_people_makes_more_statements_and_the_count_is_one_of_an_in
     released: Campaign, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     due(released, 5, 6, None)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         forecast(campaign=released)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
