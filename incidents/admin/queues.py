@@ -140,9 +140,10 @@ def _laws(incident: Incident, entries: list[QueueEntry]) -> dict[int, list[dict[
     """For people whose residence is asked about: what the law would ask at each possible place."""
     doubtful = [entry.person for entry in entries if entry.person and entry.kind in RESIDENCE_KINDS]
     found = possible_laws(incident=incident, people=doubtful)
+    zone = incident.facts.facts["zone"]  # asked once: it is a question to the database, and the places are hundreds
     for place in (place for places in found.values() for place in places):
         for duty in place["duties"]:
-            readable_duty(duty, incident.facts.facts["zone"])
+            readable_duty(duty, zone)
     return found
 
 

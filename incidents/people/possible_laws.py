@@ -62,10 +62,20 @@ def possible_laws(*, incident: Incident, people: Sequence[AffectedPerson]) -> di
     about, groups = known(incident=incident), list(groups_of(incident=incident))
     at = {key: place for place, key in enumerate(dict.fromkeys(_all_keys(doubtful.values())), len(groups))}
     assessment = assess(facts=about.facts, groups=[*groups, *map(_group, at)], packs=load_packs())
+    towards = _by_group(assessment)
     return {
-        pk: [_place(assessment, at[key], key[0], person, about.findings) for key in _keys(person)]
+        pk: [_place(towards, at[key], key[0], named, about.findings) for key in _keys(person)]
         for pk, person in doubtful.items()
+        if (named := places_of(person=person))
     }
+
+
+def _by_group(found: Assessment) -> dict[int | None, list[Duty]]:
+    """The duties towards each group, and under None those towards all others: sought once, not at every place of everybody."""
+    towards: dict[int | None, list[Duty]] = {}
+    for duty in found.duties:
+        towards.setdefault(duty.group, []).append(duty)
+    return towards
 
 
 #: Place, elements, minor, and the moment from which the clocks of somebody found late run.
@@ -88,16 +98,18 @@ def _group(key: Key) -> Group:
     return Group(residence=place, elements=frozenset(elements), count=1, minors=minors, aware_at=aware_at)
 
 
-def _place(found: Assessment, group: int, place: str, person: AffectedPerson, findings: Findings) -> dict[str, Any]:
-    own = [duty for duty in found.duties if duty.group == group]
+def _place(
+    towards: Mapping[int | None, Sequence[Duty]], group: int, place: str, named: Sequence[str], findings: Findings
+) -> dict[str, Any]:
+    """One of the places `named` of somebody, who is assumed to live at the first."""
+    own = towards.get(group, ())
     laws = {duty.jurisdiction for duty in own}
-    others = [duty for duty in found.duties if duty.group is None and duty.jurisdiction in laws and duty.owed != Owed.NO]
-    named = places_of(person=person)
+    others = [duty for duty in towards.get(None, ()) if duty.jurisdiction in laws and duty.owed != Owed.NO]
     return {
         "place": place,
         # A country whose law is that of its parts is no law that somebody could look up: which ones are in question is told.
         "parts": [] if any(one.startswith(f"{place}-") for one in named) else [_of_part(part) for part in _parts_of(place)],
-        "assumed": place == person.residence,
+        "assumed": place == named[0],
         "duties": [_duty(duty, findings) for duty in own],
         "others_told": [_duty(duty, findings) for duty in others if duty.addressee != Addressee.CONTROLLER],
     }

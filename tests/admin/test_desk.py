@@ -283,3 +283,11 @@ def test_what_fails_outside_a_view_is_told_likewise(cause: Exception, status: in
         page = fault(request)
         assert page.status_code == status and b"either saved whole or not at all" in page.content
     assert get_resolver().resolve_error_handler(500) is fault
+
+
+def test_the_queue_of_unknown_states_reads_the_facts_not_anew_for_every_place_of_everybody(desk: Client, case: Incident) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        page = desk.get(at("queue", case.pk, "state_unknown")).content.decode()
+    assert "might apply" in page and "US-CA" in page
+    facts = [one for one in asked.captured_queries if 'FROM "incidents_factversion"' in one["sql"]]
+    assert len(facts) < 10, f"{len(facts)} times for some fifty possible places"
