@@ -39,11 +39,11 @@ CAUSES = {
 CONTROLLER_LABELS = {
     "brand": ("Brand", "As clients know it; it heads the letter."),
     "legal_entity": ("Legal entity", "The controller, as registered."),
-    "legal_address": ("Legal address", "The standard letters end with it."),
+    "legal_address": ("Legal address", "Needed before letters can be made: the standard letters end with it."),
     "website": ("Trusted site", "Clients type it by hand, such as brand.com. No link in any letter."),
     "website_page": ("Page on the trusted site", "Where the incident is told, in words."),
     "phone": ("Telephone", "Where clients can ask."),
-    "phone_hours": ("Telephone hours", "The standard letters name them beside the number."),
+    "phone_hours": ("Telephone hours", "Needed before letters can be made: the standard letters name them beside the number."),
     "sender_name": ("Sender's name", ""),
     "sender_email": ("Sender's e-mail", "The only address these letters come from."),
     "reply_to": ("Replies go to", "Empty: to the sender."),

@@ -16,6 +16,7 @@ from django.utils.text import slugify
 
 from incidents.admin.items import Item, Step, cut, is_late, time_left
 from incidents.admin.moments import shown
+from incidents.admin.needed import facts_due
 from incidents.admin.reports import ADDRESSEES, stage_of
 from incidents.admin.running import Running
 from incidents.admin.shell import count
@@ -274,6 +275,7 @@ class Overview:
         return None if self.letters["blocked"] else Item("Freeze register and letters", self._url("campaigns"))
 
     def _findings_due(self) -> Iterable[Item]:
+        yield from facts_due(self.incident)
         link = self._url("findings")
         for key, places in self.questions.items():
             text = f"{QUESTIONS.get(key) or self.asked_in_words.get(key, key)} ({count(len(places), 'law')})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import pytest
@@ -20,11 +21,14 @@ from incidents.admin import gate, queues
 from incidents.admin.refusals import fault
 from incidents.admin.urls import PAGES
 from incidents.dispatch.campaign import send_test
+from incidents.letters.needed import missing_boxes
 from incidents.models import AffectedPerson, AuditEvent, Campaign, Incident, Letter
 from incidents.models.people import QueueKind
 from incidents.people import erased_list
+from incidents.people.opening import check_facts, open_incident
 from incidents.vault import Vault
 from tests.admin.case import PERSONAL, at, posted, signed_in
+from tests.conftest import NOW
 
 pytestmark = pytest.mark.django_db
 
@@ -291,3 +295,22 @@ def test_the_queue_of_unknown_states_reads_the_facts_not_anew_for_every_place_of
     assert "might apply" in page and "US-CA" in page
     facts = [one for one in asked.captured_queries if 'FROM "incidents_factversion"' in one["sql"]]
     assert len(facts) < 10, f"{len(facts)} times for some fifty possible places"
+
+
+def test_what_no_letter_can_do_without_is_asked_for_on_the_desk_and_at_the_box_before_letters_are_made(
+    officer: User, facts: dict[str, Any]
+) -> None:
+    without = {**facts["controller"], "phone_hours": "", "legal_address": ""}
+    without = {name: value for name, value in without.items() if not name.startswith(("phone_hours_", "legal_address_"))}
+    incident, desk = (
+        open_incident(facts=check_facts({**facts, "controller": without}, now=NOW), author=officer),
+        signed_in(officer),
+    )
+    page = desk.get(at("desk", incident.pk)).content.decode()
+    assert "Fill in &#x27;Legal address&#x27; and &#x27;Telephone hours&#x27; under Facts: no letter can be made without" in page
+    assert desk.get(at("facts", incident.pk)).content.decode().count("Needed before letters can be made") == 2
+    assert missing_boxes(incident=incident) == ["Legal address", "Telephone hours"]
+
+
+def test_a_complete_incident_is_not_asked_for_what_letters_need(desk: Client, case: Incident) -> None:
+    assert "no letter can be made without" not in desk.get(at("desk", case.pk)).content.decode()
