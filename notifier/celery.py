@@ -10,6 +10,7 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.signals import worker_ready
 from celery.worker import state
+from django.conf import settings
 
 from incidents.checks import refuse_to_serve
 from notifier.logs import end_without_words
@@ -34,8 +35,7 @@ app.conf.beat_schedule = {
     "tick": {"task": "incidents.tasks.tick", "schedule": 2.0},
     "seal": {"task": "incidents.tasks.seal", "schedule": 2.0},
     "lists": {"task": "incidents.tasks.import_waiting", "schedule": 5.0},
-    # Daily is enough; four times, so that a machine that is off at night does it too.
-    "retention": {"task": "incidents.tasks.keep_retention", "schedule": 21_600.0},
+    "retention": {"task": "incidents.tasks.keep_retention", "schedule": settings.RETENTION_EVERY_HOURS * 3600.0},
     "check": {"task": "incidents.tasks.check_campaigns", "schedule": 60.0},
 }
 app.autodiscover_tasks()

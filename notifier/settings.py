@@ -321,6 +321,8 @@ CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 #: No results, so none that are cleared away.
 CELERY_RESULT_EXPIRES = None
+#: How often what is due is erased. Daily is enough; four times, so that a machine that is off at night does it too.
+RETENTION_EVERY_HOURS = 6
 #: A queue for each role that works: `wake` and `house` are the worker's, `seal` the sequencer's, `import` the importer's; `keep`
 #: (erasing what is due) is the desk's.
 CELERY_TASK_ROUTES = {

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -15,7 +16,8 @@ from incidents.admin.column_names import CORRECTABLE
 from incidents.admin.people import keyset, masked, person_of
 from incidents.admin.shell import attempt, count, incident_of, officer, page, posted, whole
 from incidents.admin.ways_back import page_again
-from incidents.models import AffectedPerson, Amendment, Exclusion, Incident
+from incidents.models import AffectedPerson, Amendment, Exclusion, Incident, Message
+from incidents.models.messages import FINAL_STATES, TOLD_STATES
 from incidents.models.refusal import Refused
 from incidents.people.amending import (
     current_amendment,
@@ -30,6 +32,7 @@ from incidents.people.anchors import local_moment
 from incidents.people.correcting import EMAILS
 from incidents.people.deciding import correct_record
 from incidents.people.excluding import confirm_exclusion, propose_exclusion, withdraw_exclusion
+from incidents.people.moving import standing_messages
 
 
 @require_GET
@@ -103,6 +106,20 @@ def join_people(request: HttpRequest, incident_id: int) -> HttpResponse:
     return redirect(here if attempt(request, step) else page_again(request, here))
 
 
+def _letters(person: AffectedPerson) -> QuerySet[Message]:
+    return standing_messages(people=AffectedPerson.objects.filter(pk=person.pk)).order_by("id")
+
+
+def _of_the_letter(person: AffectedPerson, before: dict[int, str]) -> str:
+    """What a correction did to somebody's letters, which stood so before; empty where none was planned."""
+    after = dict(_letters(person).values_list("pk", "state"))
+    if before.keys() - after.keys():
+        return " The letter that was not sent yet is taken back: it goes anew with an amendment."
+    if TOLD_STATES & set(after.values()):
+        return " They were told already and keep that letter: another one goes only when they join an amendment by name."
+    return " The letter that is planned stands as it is." if set(after.values()) - FINAL_STATES else ""
+
+
 @require_POST
 def correct(request: HttpRequest, incident_id: int, person_id: int) -> HttpResponse:
     """Correct fields of one person; empty fields stay as they are. The earlier record is kept as a version."""
@@ -113,9 +130,10 @@ def correct(request: HttpRequest, incident_id: int, person_id: int) -> HttpRespo
         changes |= {name: "" for name in request.POST.getlist("clear") if name in CORRECTABLE and name not in EMAILS[:1]}
         if not changes:
             raise Refused("Nothing is filled in. Write the right value into the field that is wrong.")
+        before = dict(_letters(found).values_list("pk", "state"))
         was, answered = correct_record(person=found, changes=changes, reason=posted(request, "reason"), author=officer(request))
         closed = f" {count(answered, 'question is', 'questions are')} answered by it." if answered else ""
-        return f"Corrected; version {was.number} is kept.{closed} A letter that was not sent yet is replaced by an amendment."
+        return f"Corrected; version {was.number} is kept.{closed}{_of_the_letter(found, before)}"
 
     attempt(request, step, again=True)
     return redirect("admin:person", incident_id, person_id)

@@ -16,7 +16,7 @@ from incidents.admin.gate import gate_of
 from incidents.admin.moments import shown
 from incidents.admin.people import keyset, masked
 from incidents.admin.progress import kept_check, progress_of
-from incidents.admin.shell import attempt, campaign_of, incident_of, officer, page, page_in_zone, posted, whole
+from incidents.admin.shell import attempt, campaign_of, count, incident_of, officer, page, page_in_zone, posted, whole
 from incidents.dispatch.campaign import (
     close,
     freeze,
@@ -74,7 +74,9 @@ def freeze_register(request: HttpRequest, incident_id: int) -> HttpResponse:
 
     def step() -> str:
         made = freeze(incident=incident, author=officer(request))
-        return f"Frozen as {made.reference}, with {made.people:,} people on the register. Two signatures follow."
+        return (
+            f"Frozen as {made.reference}, with {count(made.people, 'person', 'people')} on the register. Two signatures follow."
+        )
 
     attempt(request, step)
     return redirect("admin:campaigns", incident_id)

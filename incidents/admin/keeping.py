@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
@@ -32,6 +33,12 @@ def keeping(request: HttpRequest, incident_id: int) -> HttpResponse:
     )  # fmt: skip
 
 
+def _next_run() -> str:
+    """When what waits for nothing any more is erased."""
+    at_once = "or at once by 'Erase what waits for nothing any more' under Keeping and erasing"
+    return f"The next run erases what is due, within {settings.RETENTION_EVERY_HOURS} hours; {at_once}."
+
+
 @require_POST
 def ask_erasure(request: HttpRequest, incident_id: int, person_id: int) -> HttpResponse:
     """Record a person's request for erasure."""
@@ -39,7 +46,7 @@ def ask_erasure(request: HttpRequest, incident_id: int, person_id: int) -> HttpR
 
     def step() -> str:
         made = request_erasure(person=found, reason=posted(request, "reason"), author=officer(request))
-        return f"Recorded. It waits for {made.waits_for}." if made.waits_for else "Recorded. The next run erases."
+        return f"Recorded. It waits for {made.waits_for}." if made.waits_for else f"Recorded. {_next_run()}"
 
     attempt(request, step, again=True)
     return redirect("admin:person", incident_id, person_id)
@@ -78,7 +85,7 @@ def _lift(incident: Incident, request: HttpRequest) -> str:
     if hold is None:
         raise Refused("No hold stands.")
     lift_hold(hold=hold, reason=posted(request, "reason"), author=officer(request))
-    return "The hold is lifted. What was due meanwhile is erased by the next run."
+    return f"The hold is lifted. {_next_run()}"
 
 
 def _period(incident: Incident, request: HttpRequest) -> str:

@@ -215,7 +215,7 @@ def _residence(incident: Incident, entries: QuerySet[QueueEntry], request: HttpR
         reason=posted(request, "reason"),
         author=officer(request),
     )
-    return f"{_told(done, 'entry', 'entries')}: the residence is set. Assess the law again."
+    return f"{_told(done, 'entry', 'entries')}: the residence is set. Ask the law again."
 
 
 def _only(entries: QuerySet[QueueEntry], what: str) -> QueueEntry:

@@ -18,7 +18,7 @@ from incidents.dispatch.witnessing import witness_missing
 from incidents.letters.standing import OVER
 from incidents.models import Amendment, Approval, Campaign, CampaignState, Doubt, Incident, MessageState
 from incidents.models.letters import ApprovalKind
-from incidents.people.amending import count_inside, current_amendment
+from incidents.people.amending import count_inside, current_amendment, people_are
 from incidents.people.taken_back import taken_back_lines
 
 REASONS_SHOWN = 4
@@ -115,7 +115,7 @@ class Running:
             yield Item(f"{count(doubts, 'doubtful send')} not settled", f"{link}#doubts")
         for state, page in DECIDED_AT.items():
             if number := self.states[campaign.pk].get(state):
-                said.add(f"{number} people are '{state.label}'")
+                said.add(f"{people_are(number)} '{state.label}'")
                 where = reverse("admin:waiting_letters", args=[self.incident.pk, campaign.pk, page])
                 yield Item(f"{count(number, 'person', 'people')}: {state.label}", where)
         if missing := witness_missing(campaign=campaign):

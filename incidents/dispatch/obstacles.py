@@ -23,6 +23,7 @@ from incidents.people.amending import (
     is_frozen,
     living,
     on_standing_register,
+    people_are,
     people_of,
     waiting_counts,
 )
@@ -178,7 +179,7 @@ def closing_questions(*, campaign: Campaign) -> list[str]:
 def campaign_questions(*, campaign: Campaign) -> list[str]:
     """What is open about the people of this campaign alone."""
     states = count_states(campaign=campaign)
-    found = [f"{n} people are '{S(state).label}'" for state, n in states.items() if state not in FINAL_STATES]
+    found = [f"{people_are(n)} '{S(state).label}'" for state, n in states.items() if state not in FINAL_STATES]
     twice = told_twice(campaign=campaign).count()
     found += [f"letters that arrived and came back, as providers told: {twice}; decide which is true"] if twice else []
     untold = _unapplied(campaign)
@@ -216,7 +217,7 @@ def _people_questions(incident: Incident) -> list[str]:
     others = living(incident=incident).exclude(pk__in=taken_back(incident=incident).values("pk"))
     on_a_register = Message.objects.filter(in_states(S.HELD), entry__person=OuterRef("pk"))
     number = others.filter(~Exists(on_a_register), status=PersonStatus.HELD).count()
-    found += [f"{number} people are held until a date by a recorded decision"] if number else []
+    found += [f"{people_are(number)} held until a date by a recorded decision"] if number else []
     # A line that is held or quarantined is asked about with its own campaign.
     waiting = sum(waiting_counts(incident=incident, standing=("", S.CANCELLED)).values())
     if waiting:

@@ -264,13 +264,18 @@ def join(*, amendment: Amendment, people: QuerySet[AffectedPerson], reason: str,
     return len(chosen)
 
 
+def people_are(number: int) -> str:
+    """So many people are: the beginning of a line about them."""
+    return "1 person is" if number == 1 else f"{number} people are"
+
+
 def _refuse_who_cannot(people: list[AffectedPerson], messages: list[Message]) -> None:
     problems = []
     undecided = [person for person in people if person.status != PersonStatus.CLEAR]
     for status in sorted({person.status for person in undecided}):
         number = sum(person.status == status for person in undecided)
         label = PersonStatus(status).label
-        problems.append(f"{number} people are '{label}': decide their entries first; who is rejected or merged cannot join.")
+        problems.append(f"{people_are(number)} '{label}': decide their entries first; who is rejected or merged cannot join.")
     for state, words in CANNOT.items():
         number = sum(message.state == state for message in messages)
         problems += [f"{number} people {words}."] if number else []

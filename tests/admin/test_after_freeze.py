@@ -24,6 +24,7 @@ from incidents.models import (
 from incidents.people import erased_list
 from incidents.people.importing import account, import_people
 from incidents.vault import Vault
+from notifier.celery import app
 from tests.admin.case import NORA, PERSONAL, SAM, at, posted, signed_in
 from tests.conftest import CAST, NOW
 
@@ -58,12 +59,30 @@ def test_before_a_freeze_there_is_nothing_to_amend(desk: Client, case: Incident)
     assert "simply imported" in desk.get(at("amendments", case.pk)).content.decode()
 
 
+def test_a_correction_says_which_of_the_cases_it_is(desk: Client, campaign: Campaign) -> None:
+    incident, claire = campaign.incident, person(campaign.incident, "claire")
+    where = (incident.pk, claire.pk)
+    said = posted(desk, "correct", *where, phone="+33 1 99 00 10 11", reason="she rang")
+    assert "The letter that is planned stands as it is." in said and "amendment" not in said
+    for state in ("ready", "sending", "accepted", "delivered"):
+        campaign.messages.filter(entry__person=claire).update(state=state)
+    said = posted(desk, "correct", *where, email="claire.new@example.org", reason="she wrote to us")
+    assert "told already and keep that letter" in said and "taken back" not in said
+
+
+def test_a_correction_before_the_freeze_says_nothing_of_letters(desk: Client, case: Incident) -> None:
+    where = (case.pk, person(case, "claire").pk)
+    said = posted(desk, "correct", *where, email="claire.new@example.org", reason="she wrote to us")
+    assert said.endswith("is kept.")
+
+
 def test_a_correction_after_the_freeze_keeps_the_version_and_replaces_the_letter(desk: Client, campaign: Campaign) -> None:
     incident, claire = campaign.incident, person(campaign.incident, "claire")
     where = (incident.pk, claire.pk)
     assert "Nothing is filled in" in posted(desk, "correct", *where, reason="typo")
     assert "reason" in posted(desk, "correct", *where, email="claire.new@example.org")
-    assert "version 1 is kept" in posted(desk, "correct", *where, email="claire.new@example.org", reason="she wrote to us")
+    done = posted(desk, "correct", *where, email="claire.new@example.org", reason="she wrote to us")
+    assert "version 1 is kept" in done and "taken back: it goes anew with an amendment" in done
     assert campaign.messages.get(entry__person=claire).state == MessageState.REPLACED
     page = desk.get(at("person", *where)).content.decode()
     assert "emails changed by officer" in page
@@ -105,6 +124,13 @@ def test_a_merge_is_shown_with_its_reason_and_can_be_taken_back(desk: Client, me
     after = account(incident=merged)
     assert (after.rows_in, after.merged, after.adds_up) == (before.rows_in, 0, True)
     assert "taken back" in desk.get(at("merges", merged.pk)).content.decode()
+
+
+def test_what_the_next_run_erases_is_said_with_its_time(desk: Client, case: Incident) -> None:
+    posted(desk, "keep", case.pk, "hold", reason="a court asks")
+    said = posted(desk, "keep", case.pk, "lift", reason="the court is content")
+    assert "within 6 hours" in said and "Erase what waits for nothing any more" in said
+    assert app.conf.beat_schedule["retention"]["schedule"] == 6 * 3600
 
 
 def test_a_wish_for_erasure_waits_for_the_duty_to_tell(desk: Client, campaign: Campaign) -> None:

@@ -246,7 +246,7 @@ def test_a_campaign_with_questions_cannot_be_closed_and_they_are_all_named(five:
     with pytest.raises(CampaignRefused) as refusal:
         close(campaign=five, author=people("officer"), reason="done")
     text = "\n".join(refusal.value.lines)
-    assert "1 people are 'needs another channel'" in text
+    assert "1 person is 'needs another channel'" in text
     assert "has not been notified" in text
     assert Campaign.objects.get().state == CampaignState.DRAINED
 
