@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from incidents.admin.urls import PAGES
 from incidents.audit.actions import Action
+from incidents.letters.approving import approve_content
 from incidents.management.operator import user_named
 from incidents.models import AuditEvent, Campaign, CampaignState
 from incidents.models.refusal import Refused
@@ -65,6 +66,18 @@ def test_an_auditor_sees_the_masked_pages_and_is_told_that_nothing_can_be_done(a
         assert page.status_code == 200 and "This sign-in only reads" in body and "only-reads" in body, url
         assert not [word for word in PERSONAL if word in body], url
         assert at("incidents_incident_add") not in body, url
+
+
+def test_an_auditor_sees_no_form_to_open_an_incident_and_still_the_preflight_beside_the_release(
+    auditor: User, campaign: Campaign, counsel: User, desk: Client
+) -> None:
+    page = signed_in(auditor).get(at("incidents_incident_add")).content.decode()
+    assert "Your sign-in reads only" in page and 'name="title"' not in page
+    assert 'name="title"' in desk.get(at("incidents_incident_add")).content.decode()
+    approve_content(campaign=campaign, author=counsel, reason="read")
+    page = signed_in(auditor).get(at("campaign", campaign.incident_id, campaign.pk)).content.decode()
+    form = page.index(f'action="{at("move", campaign.incident_id, campaign.pk, "release")}"')
+    assert page.index("Open the preflight") < form, "forms are hidden from who only reads; what they say stands beside them"
 
 
 def test_what_others_decide_is_not_said_to_be_the_auditors_to_decide(auditor: User, campaign: Campaign, desk: Client) -> None:
