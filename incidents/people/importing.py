@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -67,6 +67,8 @@ class ImportReport:
     country: str = ""
     country_by: str = ""
     living_by: int = 0
+    #: In what the file is not written as the last list of its source was, in sentences.
+    unlike: tuple[str, ...] = ()
 
 
 def import_people(
@@ -94,7 +96,8 @@ def import_people(
         origin = source_named(incident=incident, name=source, author=author)
         wanted = ImportBatch(incident=incident, source=origin, author=author, amendment=amendment, imported_at=database_now())
         said = {"encoding": encoding, "delimiter": delimiter, "sheet": sheet}
-        file = looking.look_into(reader=reader, batch=wanted, mapping=mapping, **said).file
+        seen = looking.look_into(reader=reader, batch=wanted, mapping=mapping, **said)
+        file = seen.file
         looking.settle_elements(batch=wanted, elements=elements or (origin.elements if origin else ()))
         with _alone(incident):
             batch = _begin(wanted, file, no_names, country)
@@ -105,8 +108,9 @@ def import_people(
                     looking.refuse_other_country(batch=batch, country=country)
                 return ImportReport(True, 0, account(incident=incident))
             if judge and not judge(looking.difference(batch=batch, reader=reader)):
-                raise Refused("Nothing was imported. Look at the difference, and say that this newer version is to be imported.")
-            return _carry(batch, reader, file, progress)
+                said_next = "Nothing was imported. Look at the difference, and say that this newer version is to be imported."
+                raise Refused(*seen.unlike, said_next)
+            return replace(_carry(batch, reader, file, progress), unlike=seen.unlike)
 
 
 def preview(

@@ -20,7 +20,7 @@ from incidents.people.amending import current_amendment
 from incidents.people.comparing import compare, earlier_version
 from incidents.people.confined import ListSource, Reader
 from incidents.people.parsing import list_file
-from incidents.people.reading import FileRefused, ListFile
+from incidents.people.reading import FileRefused, ListFile, delimiter_name, encoding_name
 from incidents.people.said_of_all import country_said
 from incidents.people.staging import forget_staged, read_with, stage_list
 from incidents.people.uploads import SealedParts, author_of, give_up_parts
@@ -41,6 +41,8 @@ class Look:
     mapping: dict[str, str]
     samples: list[tuple[int, list[str]]]
     guessed: bool
+    #: In what the file is not written as the last list of its source was, in sentences.
+    unlike: tuple[str, ...] = ()
 
 
 def look(
@@ -94,16 +96,29 @@ def look_into(*, reader: Reader, batch: ImportBatch, mapping: Mapping[str, str] 
     samples = [(int(number), list(cells)) for number, cells in told["samples"]]
     if not samples:
         raise FileRefused("The file holds a header but no rows. Export the list again.")
-    return Look(file, dict(zip(file.header, file.columns, strict=True)), samples, bool(told["guessed"]) and mapping is None)
+    columns, guessed = dict(zip(file.header, file.columns, strict=True)), bool(told["guessed"]) and mapping is None
+    return Look(file, columns, samples, guessed, unlike_before(source=batch.source, file=file))
 
 
-def as_known(*, batch: ImportBatch, **said: str | None) -> dict[str, str | None]:
-    """What is said now, else what is known of the batch, else of its source."""
+def as_known(*, batch: ImportBatch, **said: str | None) -> dict[str, Any]:
+    """What is said now, else what is known of the batch; and of its source, for what the file does not tell otherwise."""
     source = batch.source
-    return {
-        name: value or getattr(batch, name) or (_remembered(source, name) if source else "") or None
-        for name, value in said.items()
-    }
+    known = {name: value or getattr(batch, name) or None for name, value in said.items()}
+    return {**known, "before": {name: _remembered(source, name) for name in said} if source else None}
+
+
+def unlike_before(*, source: ImportSource | None, file: ListFile) -> tuple[str, ...]:
+    """In what a file is not written as the last list of its source was, in sentences; sheets by no name."""
+    if source is None:
+        return ()
+    pairs = (
+        (encoding_name(source.encoding), encoding_name(file.encoding), "was {}; this one is read as {}"),
+        (delimiter_name(source.delimiter), delimiter_name(file.delimiter), "was divided by {}; this one by {}"),
+        (_remembered(source, "sheet"), file.sheet, f"was on a sheet of another name; this one is on the sheet {file.sheet_at}"),
+    )
+    return tuple(
+        f"The last list of this source {words.format(was, now)}." for was, now, words in pairs if was and now and was != now
+    )
 
 
 def _remembered(source: ImportSource, name: str) -> str:

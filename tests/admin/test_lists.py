@@ -132,6 +132,30 @@ def test_a_list_in_another_encoding_is_asked_and_then_read(desk: Client, opened:
     assert [column["ours"] for column in page.context["columns"]] == ["full_name", "email", "stated_country"]
 
 
+def test_a_newer_list_is_read_as_its_own_bytes_are_and_the_page_says_that_the_last_was_otherwise(
+    desk: Client, opened: Incident
+) -> None:
+    rows = "Kunden-Nr;Vorname;Nachname;E-Mail;Straße;Land\n1001;Jürgen;Müller;juergen@example.com;Hauptstraße 1;DE\n"
+    sent(desk, opened, rows.encode("cp1252"), source="shop")
+    batch = newest(opened)
+    page = desk.get(at("list", opened.pk, batch.pk), {"encoding": "cp1252"})
+    names = [column["name"] for column in page.context["columns"]]
+    fields = {"column": names, "ours": [column["ours"] for column in page.context["columns"]], "encoding": "cp1252"}
+    posted(desk, "list_confirm", opened.pk, batch.pk, **fields)
+    sent(desk, opened, rows.replace("e 1;", "e 2;").replace(";", ",").encode(), source="shop")
+    newer = newest(opened)
+    page = desk.get(at("list", opened.pk, newer.pk))
+    assert [column["name"] for column in page.context["columns"]] == names and page.context["seen"].guessed is False
+    shown = page.content.decode()
+    assert "The last list of this source was cp1252; this one is read as UTF-8." in shown
+    assert "The last list of this source was divided by semicolon; this one by comma." in shown
+    confirmed(desk, newer)
+    confirmed(desk, newer)
+    newer.refresh_from_db()
+    assert (newer.state, newer.encoding, newer.delimiter) == (BatchState.DONE, "utf-8-sig", ",")
+    assert newer.difference == {**(newer.difference or {}), "new": 0, "missing": 0}
+
+
 def test_the_same_list_again_changes_nothing_and_says_so(desk: Client, opened: Incident, list_file: Path) -> None:
     sent(desk, opened, list_file.read_bytes())
     confirmed(desk, newest(opened))

@@ -53,6 +53,21 @@ def test_hidden_sheets_are_counted_before_and_after_the_import_and_not_named(inc
         assert "The workbook has 2 hidden sheets: not read." in said and "Claire" not in said
 
 
+def test_a_list_that_is_written_otherwise_than_the_last_of_its_source_is_read_as_it_is_and_that_is_said(
+    incident: Incident, tmp_path: Path
+) -> None:
+    path, rows = tmp_path / "list.csv", "full_name;email;stated_country\nJürgen Groß;j@example.org;DE\n"
+    path.write_bytes(rows.encode("cp1252"))
+    run(incident.reference, path, "--encoding", "cp1252", "--source", "shop")
+    path.write_bytes(f"{rows}Zoë Noël;zoe@example.org;FR\n".encode())
+    unlike = "The last list of this source was cp1252; this one is read as UTF-8."
+    assert unlike in run(incident.reference, path, "--source", "shop", "--dry-run")
+    assert unlike in run(incident.reference, path, "--source", "shop", code=2)
+    said = run(incident.reference, path, "--source", "shop", "--newer")
+    assert unlike in said and "1 people new" in said and "merged 1" in said
+    assert "is UTF-8; read as cp1252" in run(incident.reference, path, "--encoding", "cp1252", code=2)
+
+
 def test_a_column_is_said(incident: Incident, officer: User, tmp_path: Path) -> None:
     path = tmp_path / "odd.csv"
     path.write_text("xx,email,stated_country\nAnna Muster,anna@example.org,DE\n")

@@ -77,6 +77,43 @@ def test_an_encoding_that_the_mark_of_the_file_contradicts_is_asked(raw: bytes, 
     assert isinstance(asked, FileAsked) and "the mark tells it" in str(asked)
 
 
+@pytest.mark.parametrize("said", ["cp1252", "iso8859-1", "koi8-r", "utf-16-le"])
+def test_a_file_in_utf8_that_is_said_to_be_what_fits_any_bytes_is_asked(said: str) -> None:
+    asked = refused(TABLE.encode(), encoding=said)
+    assert isinstance(asked, FileAsked) and asked.question == "encoding" and asked.choices == ("utf-8",)
+    assert f"read as {said}, its letters would be others" in str(asked) and "--encoding utf-8" in str(asked)
+
+
+@pytest.mark.parametrize("last", ["cp1252", "utf-16-le", "utf-16", "cp932", "iso2022_jp", "utf-8-sig"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "with-its-mark"])
+def test_a_file_in_utf8_is_read_as_that_whatever_the_last_list_was(last: str, mark: bytes) -> None:
+    file, rows = read(mark + TABLE.encode(), before={"encoding": last})
+    assert (file.encoding, rows) == ("utf-8-sig", CELLS)
+
+
+def test_a_file_in_plain_letters_is_no_utf16_although_the_last_list_was() -> None:
+    plain = b"email,city\nada@example.org,Oslo\n"
+    assert read(plain, before={"encoding": "utf-16-le"})[0].encoding == "utf-8-sig"
+    assert read(plain, before={"encoding": "cp1252"})[0].encoding == "cp1252"
+
+
+def test_a_file_in_the_encoding_of_the_last_list_needs_no_word_and_one_in_neither_is_asked() -> None:
+    raw = f"{HEADER}Zoë Müller,zoe@example.org\n".encode("cp1252")
+    assert read(raw, before={"encoding": "cp1252"})[1] == CELLS[:1]
+    for last in ("cp932", "utf-16", "utf-8-sig"):
+        asked = refused(raw, before={"encoding": last})
+        assert isinstance(asked, FileAsked) and "is not UTF-8" in str(asked), last
+        assert read(raw, encoding="cp1252", before={"encoding": last})[1] == CELLS[:1]
+
+
+def test_bytes_that_fit_utf8_and_the_several_bytes_of_the_last_list_alike_are_asked() -> None:
+    # The one letter of this list is a letter in Latin too, by chance.
+    raw = f"{HEADER}\u6a21,a@example.org\n".encode("gb18030")
+    asked = refused(raw, before={"encoding": "gb18030"})
+    assert isinstance(asked, FileAsked) and asked.choices == ("utf-8", "gb18030") and "The last list of this source" in str(asked)
+    assert read(raw, encoding="gb18030", before={"encoding": "gb18030"})[1][0][1][0] == "\u6a21"
+
+
 @pytest.mark.parametrize("hint", ["sep=", "sep=;;", "sep=a", 'sep="', "sep=,x"])
 def test_a_hint_that_tells_no_delimiter_is_a_header_like_any_other(hint: str) -> None:
     assert "Row 1" in refusal(f"{hint}\n{TABLE}".encode())
@@ -124,6 +161,17 @@ def test_a_delimiter_that_cannot_be_is_asked_again(said: str) -> None:
 
 def test_what_is_said_of_the_delimiter_wins_over_the_hint_of_the_file() -> None:
     assert read(b"sep=;\n" + TABLE.encode(), delimiter=",")[1] == CELLS
+
+
+@pytest.mark.parametrize("last", [";", "\t", "^", ":"])
+def test_the_delimiter_of_the_last_list_is_not_held_against_what_this_one_shows(last: str) -> None:
+    raw = b"full_name,email,city; region\nA,a@example.org,Paris\n"
+    assert read(raw, before={"delimiter": last})[0].delimiter == ","
+
+
+def test_the_delimiter_of_the_last_list_decides_where_the_rows_do_not() -> None:
+    assert read(b"full_name:email\nA:a@example.org\n", before={"delimiter": ":"})[1] == [(2, ["A", "a@example.org"])]
+    assert read(b"email;full_name,x\na@example.org;b,c\n", before={"delimiter": ";"})[0].delimiter == ";"
 
 
 def test_a_line_break_inside_the_header_is_read_as_one_header() -> None:

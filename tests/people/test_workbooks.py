@@ -11,10 +11,10 @@ import openpyxl
 import pytest
 
 from incidents.people import reading
-from incidents.people.reading import shared_strings
+from incidents.people.reading import FileAsked, shared_strings
 from incidents.people.reading.cells import Format, format_of, number_text
 from incidents.people.reading.files import LARGEST_FIELD
-from tests.people.reads import read, refusal
+from tests.people.reads import read, refusal, refused
 from tests.people.workbooks import HEADER, MAIN, PEOPLE, SHEET, packed, plain_parts, relations, saved, with_parts, workbook
 
 ANNA = '<c t="inlineStr"><is><t>Anna</t></is></c>'
@@ -110,6 +110,18 @@ def test_a_date_beyond_the_calendar_of_1904_is_refused() -> None:
 
 
 # -- rows ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_workbook_without_the_sheet_of_the_last_list_is_read_or_asked_as_if_there_had_been_none() -> None:
+    raw = workbook()
+    assert read(raw, before={"sheet": "Kunden"})[0].sheet == "Sheet"
+    book = openpyxl.load_workbook(io.BytesIO(raw))
+    book.create_sheet("Kunden").append(["full_name", "email"])
+    asked = refused(saved(book), before={"sheet": "Gone"})
+    assert isinstance(asked, FileAsked) and asked.question == "sheet" and asked.choices == ("Sheet", "Kunden")
+    assert read(saved(book), before={"sheet": "Sheet"})[0].sheet == "Sheet"
+    book["Kunden"].sheet_state = "hidden"
+    assert read(saved(book), before={"sheet": "Kunden"})[0].sheet == "Sheet"
 
 
 def test_rows_keep_the_numbers_they_have_in_the_sheet() -> None:

@@ -113,6 +113,8 @@ class Command(OperatorCommand):
     def _show(self, seen: Look, country: str | None) -> None:
         for name, ours in seen.mapping.items():
             self.say(f"{name} = {ours or '(not read)'}")
+        for unlike in seen.unlike:
+            self.say(unlike)
         if seen.file.nameless:
             self.say(seen.file.nameless)
         if seen.file.hidden:
@@ -133,6 +135,8 @@ class Command(OperatorCommand):
             self.say(f"{report.rows} rows read.")
         else:
             self.say("No line of this reject file was changed; nothing is different.")
+        for unlike in report.unlike:
+            self.say(unlike)
         if report.unread:
             self.say(f"Columns that were not read: {', '.join(report.unread)}. What they hold is said with --map COLUMN=OURS.")
         if report.dates:

@@ -14,6 +14,8 @@ from typing import BinaryIO
 
 from incidents.people.reading import container, csv_lists, encodings, sheets
 from incidents.people.reading.columns import columns_of, dates_in, guess_mapping, header_of, require, with_dates, with_own_dates
+from incidents.people.reading.csv_lists import delimiter_name
+from incidents.people.reading.encodings import encoding_name
 from incidents.people.reading.files import (
     GUESS_CELLS,
     GUESS_ROWS,
@@ -33,8 +35,8 @@ from incidents.people.reading.workbook import Workbook, open_workbook
 
 __all__ = [
     "KNOWN_COLUMNS", "LARGEST_FIELD", "LARGEST_FILE", "MOST_COLUMNS", "REQUIRED", "Block", "FileAsked", "FileRefused", "ListFile",
-    "blocks", "dates_of", "guess_mapping", "in_blocks", "inspect", "plain_columns", "rows", "sample",
-    "with_own_dates",
+    "blocks", "dates_of", "delimiter_name", "encoding_name", "guess_mapping", "in_blocks", "inspect",
+    "plain_columns", "rows", "sample", "with_own_dates",
 ]  # fmt: skip
 
 
@@ -46,15 +48,18 @@ def inspect(
     delimiter: str | None = None,
     sheet: str | None = None,
     mapping: Mapping[str, str] | None = None,
+    before: Mapping[str, str] | None = None,
 ) -> ListFile:
     """Look at a file of `size` bytes before anything is stored: kind, encoding, delimiter or sheet, header and columns.
 
     A mapping that is said has to be possible; one that is guessed may lack columns (`file.lacking`) until somebody says them,
     and `rows` refuses until then. Raises FileRefused, or FileAsked where an answer would help.
+    `before`: encoding, delimiter and sheet of the last list of the same source: for what this file does not tell otherwise.
     """
     with for_good():
         kind = kind_of(raw=raw, size=size)
-    file = _csv(raw, size, encoding, delimiter) if kind == "csv" else _xlsx(raw, size, sheet)
+    last = before or {}
+    file = _csv(raw, size, (encoding, delimiter), last) if kind == "csv" else _xlsx(raw, size, sheet, last.get("sheet"))
     file = replace(file, header=header_of(_header(raw, file)))
     if mapping is None:
         samples = _first(raw, file)
@@ -75,24 +80,48 @@ def _first(raw: BinaryIO, file: ListFile) -> list[list[str]]:
     return found
 
 
-def _csv(raw: BinaryIO, size: int, encoding: str | None, delimiter: str | None) -> ListFile:
-    chosen = encodings.choose(raw=raw, asked=encoding)
-    likely = csv_lists.likely_delimiter(raw=raw, encoding=chosen)
-    sha256 = encodings.fingerprint(raw=raw, size=size, encoding=chosen, delimiter=likely)
-    mark = csv_lists.delimiter_of(raw=raw, encoding=chosen, asked=delimiter)
+def _csv(raw: BinaryIO, size: int, said: tuple[str | None, str | None], before: Mapping[str, str]) -> ListFile:
+    (encoding, delimiter), last = said, before.get("encoding")
+    chosen, sha256 = _encoded_as_before(raw, size, last) if last and not encoding else _encoded(raw, size, encoding)
+    mark = csv_lists.delimiter_of(raw=raw, encoding=chosen, asked=delimiter, before=before.get("delimiter"))
     return ListFile(sha256=sha256, size=size, kind="csv", encoding=chosen, delimiter=mark)
 
 
-def _xlsx(raw: BinaryIO, size: int, asked: str | None) -> ListFile:
+def _encoded(raw: BinaryIO, size: int, asked: str | None, *, remembered: bool = False) -> tuple[str, str]:
+    chosen = encodings.choose(raw=raw, asked=asked)
+    likely = csv_lists.likely_delimiter(raw=raw, encoding=chosen)
+    return chosen, encodings.fingerprint(raw=raw, size=size, encoding=chosen, delimiter=likely, remembered=remembered)
+
+
+def _encoded_as_before(raw: BinaryIO, size: int, last: str) -> tuple[str, str]:
+    """In the encoding of the last list, unless this file is not written in it: then as if there had been none."""
+    try:
+        return _encoded(raw, size, last, remembered=True)
+    except encodings.FitsTwo:
+        raise
+    except FileAsked:
+        return _encoded(raw, size, None)
+
+
+def _xlsx(raw: BinaryIO, size: int, asked: str | None, before: str | None) -> ListFile:
     with for_good():
         sha256 = container.fingerprint(raw=raw, size=size)
     # Of several sheets another one may still be said.
-    with nullcontext() if asked else for_good():
-        book = open_workbook(raw=raw, size=size, sheet=asked)
+    with nullcontext() if asked or before else for_good():
+        book = _as_before(raw, size, before) if before and not asked else open_workbook(raw=raw, size=size, sheet=asked)
         sheets.survey(book=book)
     return ListFile(
         sha256=sha256, size=size, kind="xlsx", sheet=book.sheet, sheet_at=f"#{book.place}", hidden_sheets=book.hidden_sheets
     )
+
+
+def _as_before(raw: BinaryIO, size: int, before: str) -> Workbook:
+    """With the sheet of the last list; where there is none of that name, or it is hidden now, as if there had been no list."""
+    try:
+        return open_workbook(raw=raw, size=size, sheet=before)
+    except FileRefused:
+        with for_good():
+            return open_workbook(raw=raw, size=size, sheet=None)
 
 
 def _header(raw: BinaryIO, file: ListFile) -> list[str]:

@@ -25,6 +25,11 @@ LINE_END = re.compile(r"\r\n|\n|\r(?=.)", re.DOTALL)
 LEAST = 200
 
 
+def delimiter_name(mark: str) -> str:
+    """A delimiter as it is named to people: a tab is not seen."""
+    return DELIMITERS.get(mark) or (f"'{mark}'" if mark else "")
+
+
 def likely_delimiter(*, raw: BinaryIO, encoding: str) -> str:
     """A first idea of the delimiter, also for a file whose bytes are not text yet."""
     raw.seek(0)
@@ -33,8 +38,11 @@ def likely_delimiter(*, raw: BinaryIO, encoding: str) -> str:
     return hint.group(1) if hint else max(DELIMITERS, key=line.count)
 
 
-def delimiter_of(*, raw: BinaryIO, encoding: str, asked: str | None) -> str:
-    """The delimiter: what somebody says, or Excel's hint, or what the first rows agree on. Raises FileAsked."""
+def delimiter_of(*, raw: BinaryIO, encoding: str, asked: str | None, before: str | None = None) -> str:
+    """The delimiter: what somebody says, or Excel's hint, or what the first rows agree on. Raises FileAsked.
+
+    `before`: that of the last list of the same source, which is taken where the rows agree on it as well as on any other.
+    """
     with _Text(raw, encoding) as text:
         lines = [text.readline(LARGEST_FIELD) for _ in range(SAMPLE_ROWS)]
     hint = HINT.fullmatch(lines[0])
@@ -43,8 +51,10 @@ def delimiter_of(*, raw: BinaryIO, encoding: str, asked: str | None) -> str:
         return _said(asked, lines)
     if hint:
         return hint.group(1)
-    fits = _fits(lines)
+    fits = _fits(lines, DELIMITERS)
     best = max(fits.values(), default=(0, 0))
+    if before and (as_before := _fits(lines, [before]).get(before)) and as_before[0] >= best[0]:
+        return before
     chosen = [mark for mark, fit in fits.items() if fit == best]
     if len(chosen) == 1:
         return chosen[0]
@@ -71,10 +81,10 @@ def _said(asked: str, lines: list[str]) -> str:
     return mark
 
 
-def _fits(lines: list[str]) -> dict[str, tuple[int, int]]:
+def _fits(lines: list[str], marks: Iterable[str]) -> dict[str, tuple[int, int]]:
     """For each mark of the header: how many of the first rows are as wide as it is, and how wide that is."""
     found = {}
-    for mark in DELIMITERS:
+    for mark in marks:
         widths: list[int] = []
         with suppress(csv.Error):  # told when the rows are read, with its place
             widths.extend(map(len, csv.reader(lines, delimiter=mark)))

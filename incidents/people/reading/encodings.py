@@ -71,6 +71,14 @@ NEVER_IN_TEXT = {
 }
 
 
+class FitsTwo(FileAsked):
+    """The bytes fit the encoding of the last list and UTF-8 alike: nothing but a person decides."""
+
+
+#: So many letters beyond ASCII are UTF-8 by no chance, nor is one of three bytes: those below have two.
+ENOUGH, OF_TWO_BYTES = 4, "\u07ff"
+
+
 @dataclass(frozen=True)
 class Place:
     """Where in the file: the row (header = 1), the line of the text, and the column, counted from 1."""
@@ -81,6 +89,11 @@ class Place:
 
     def __str__(self) -> str:
         return f"Row {self.row} (line {self.line}), column {self.column}"
+
+
+def encoding_name(encoding: str) -> str:
+    """An encoding as it is named to people."""
+    return "UTF-8" if encoding == "utf-8-sig" else encoding
 
 
 def choose(*, raw: BinaryIO, asked: str | None) -> str:
@@ -129,19 +142,25 @@ def _asked(head: bytes, asked: str) -> str:
     return "utf-8-sig" if name == "utf-8" else name
 
 
-def fingerprint(*, raw: BinaryIO, size: int, encoding: str, delimiter: str) -> str:
-    """SHA-256 of the whole file, read once; every byte proved to be text in its encoding. Raises FileAsked with the place."""
-    digest, read = hashlib.sha256(), 0
+def fingerprint(*, raw: BinaryIO, size: int, encoding: str, delimiter: str, remembered: bool = False) -> str:
+    """SHA-256 of the whole file, read once; every byte proved to be text in its encoding. Raises FileAsked with the place.
+
+    `remembered`: nobody says the encoding of this file; it is that of the last list of its source.
+    """
+    digest, read, unicode = hashlib.sha256(), 0, _Utf8()
     # utf-8-sig would take the mark off before it counts.
     decoder = codecs.getincrementaldecoder("utf-8" if encoding == "utf-8-sig" else encoding)()
     raw.seek(0)
     while True:
         part = raw.read(BLOCK)
         digest.update(part)
+        unicode.add(part)
         waiting = len(decoder.getstate()[0])
         try:
             text = decoder.decode(part, final=not part)
         except UnicodeDecodeError as error:
+            unicode.add_rest(raw)
+            unicode.refuse(encoding, remembered)
             place = _place(raw, encoding, delimiter, before=read - waiting + error.start)
             raise _not_encoded(encoding, place, error.object[error.start]) from None
         for mark, meaning in NEVER_IN_TEXT.items():
@@ -154,14 +173,66 @@ def fingerprint(*, raw: BinaryIO, size: int, encoding: str, delimiter: str) -> s
             break
     if read != size:
         raise FileRefused(f"The file is cut: {read} of {size} bytes are here. Send it again; nothing was imported.")
+    unicode.refuse(encoding, remembered)
     return digest.hexdigest()
 
 
+class _Utf8:
+    """Whether a file is UTF-8, found out while it is read as something else."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._fits, self._letters, self._nul = True, 0, False
+
+    def add(self, part: bytes) -> None:
+        """Some more bytes; none at the end."""
+        if not self._fits:
+            return
+        try:
+            text = self._decoder.decode(part, final=not part)
+        except UnicodeDecodeError:
+            self._fits = False
+            return
+        self._nul = self._nul or "\0" in text
+        if self._letters < ENOUGH and not text.isascii():
+            self._letters += sum(ENOUGH if letter > OF_TWO_BYTES else 1 for letter in text if not letter.isascii())
+
+    def add_rest(self, raw: BinaryIO) -> None:
+        """All that was not read yet."""
+        while self._fits and (part := raw.read(BLOCK)):
+            self.add(part)
+        self.add(b"")
+
+    def refuse(self, encoding: str, remembered: bool) -> None:
+        """Ask where the file is UTF-8 and is to be read as something that it cannot be then, or need not be."""
+        if not self._fits or encoding.startswith("utf-8"):
+            return
+        # Letters of one byte are UTF-8 by a chance that no list has, and no line ends in UTF-16 without a NUL byte. Letters of
+        # two bytes may be, where there are few of them; somebody who says such an encoding is believed.
+        sure = bool(self._letters) if _of_one_byte(encoding) else remembered and self._letters >= ENOUGH
+        if sure or (encoding.startswith("utf-16") and not self._nul):
+            raise FileAsked(
+                f"Every byte of the file is UTF-8; read as {encoding}, its letters would be others. Nothing was imported. Say "
+                "--encoding utf-8.",
+                question="encoding", choices=("utf-8",),
+            )  # fmt: skip
+        if self._letters and remembered:
+            raise FitsTwo(
+                f"The last list of this source was {encoding}; this file may be that, or UTF-8. Say which: --encoding utf-8 or "
+                f"--encoding {encoding}. Nothing was imported and nothing guessed.",
+                question="encoding", choices=("utf-8", encoding),
+            )  # fmt: skip
+
+
+def _of_one_byte(encoding: str) -> bool:
+    """Whether every byte beyond ASCII is a letter by itself: then any bytes fit, and fitting tells nothing."""
+    return len(bytes(range(128, 256)).decode(encoding, errors="replace")) == 128
+
+
 def _not_encoded(encoding: str, place: Place, byte: int) -> FileAsked:
-    name = "UTF-8" if encoding == "utf-8-sig" else encoding
     return FileAsked(
-        f"{place}: byte 0x{byte:02x} is not {name}. Nothing was imported and nothing guessed. Save the file as UTF-8, or say "
-        "its encoding, for example --encoding cp1252.",
+        f"{place}: byte 0x{byte:02x} is not {encoding_name(encoding)}. Nothing was imported and nothing guessed. Save the file "
+        "as UTF-8, or say its encoding, for example --encoding cp1252.",
         question="encoding", choices=OFFERED,
     )  # fmt: skip
 
