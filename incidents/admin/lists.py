@@ -30,7 +30,7 @@ from incidents.people.comparing import earlier_version
 from incidents.people.importing import account, cancel, confirm, look, look_and_keep
 from incidents.people.looking import CORRECTION_OF, read_as_said, said_before, still_compared
 from incidents.people.milestones import percent_made
-from incidents.people.reading import FileAsked, FileRefused, dates_of
+from incidents.people.reading import FileAsked, FileRefused, dates_of, delimiter_name
 from incidents.people.reading.encodings import IN_USE
 from incidents.people.rejected_again import Again, rejected_again
 from incidents.people.residence import PART_UNKNOWN, is_residence
@@ -178,8 +178,9 @@ def _columns(request: HttpRequest, batch: ImportBatch, clear: bool) -> dict[str,
     try:
         seen = look(batch=batch, mapping=None, **asked)
     except Refused as refusal:
-        choices = refusal.choices if isinstance(refusal, FileAsked) else ()
-        return {**shown, "problem": on_the_page(" ".join(refusal.lines)), "choices": choices}
+        asked_for, choices = (refusal.question, refusal.choices) if isinstance(refusal, FileAsked) else ("", ())
+        named = tuple(map(delimiter_name, choices)) if asked_for == "delimiter" else choices
+        return {**shown, "problem": on_the_page(" ".join(refusal.lines)), "choices": named}
     # From here on by its place: a name would stand in the address of the page, and in the session.
     asked["sheet"] = seen.file.sheet_at if asked["sheet"] else None
     samples = [(number, [_cell(cell, clear) for cell in cells]) for number, cells in seen.samples]

@@ -111,9 +111,10 @@ def unlike_before(*, source: ImportSource | None, file: ListFile) -> tuple[str, 
     """In what a file is not written as the last list of its source was, in sentences; sheets by no name."""
     if source is None:
         return ()
+    divided = delimiter_name(file.delimiter) if len(file.header) > 1 else ""
     pairs = (
         (encoding_name(source.encoding), encoding_name(file.encoding), "was {}; this one is read as {}"),
-        (delimiter_name(source.delimiter), delimiter_name(file.delimiter), "was divided by {}; this one by {}"),
+        (delimiter_name(source.delimiter), divided, "was divided by {}; this one by {}"),
         (_remembered(source, "sheet"), file.sheet, f"was on a sheet of another name; this one is on the sheet {file.sheet_at}"),
     )
     return tuple(

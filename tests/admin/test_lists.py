@@ -156,6 +156,20 @@ def test_a_newer_list_is_read_as_its_own_bytes_are_and_the_page_says_that_the_la
     assert newer.difference == {**(newer.difference or {}), "new": 0, "missing": 0}
 
 
+def test_a_list_of_one_column_is_imported_and_a_delimiter_that_is_asked_for_is_named_in_words(
+    desk: Client, opened: Incident
+) -> None:
+    sent(desk, opened, b"News\nof today\n")
+    page = desk.get(at("list", opened.pk, newest(opened).pk)).content.decode()
+    assert "Possible: comma, semicolon, tab, bar" in page
+    sent(desk, opened, b"email\nreader1@example.org\nreader2@example.org\nReader1@example.org\n")
+    batch = newest(opened)
+    fields = {"column": ["email"], "ours": ["email"], "no_names": "1"}
+    posted(desk, "list_confirm", opened.pk, batch.pk, **fields)
+    batch.refresh_from_db()
+    assert (batch.state, batch.rows, opened.people.count()) == (BatchState.DONE, 3, 2)
+
+
 def test_the_same_list_again_changes_nothing_and_says_so(desk: Client, opened: Incident, list_file: Path) -> None:
     sent(desk, opened, list_file.read_bytes())
     confirmed(desk, newest(opened))

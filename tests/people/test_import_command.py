@@ -62,9 +62,12 @@ def test_a_list_that_is_written_otherwise_than_the_last_of_its_source_is_read_as
     path.write_bytes(f"{rows}Zoë Noël;zoe@example.org;FR\n".encode())
     unlike = "The last list of this source was cp1252; this one is read as UTF-8."
     assert unlike in run(incident.reference, path, "--source", "shop", "--dry-run")
-    assert unlike in run(incident.reference, path, "--source", "shop", code=2)
     said = run(incident.reference, path, "--source", "shop", "--newer")
     assert unlike in said and "1 people new" in said and "merged 1" in said
+    path.write_bytes(f"{rows}Zoë Noël;z@example.org;FR\n".encode("cp1252"))
+    asked = run(incident.reference, path, "--source", "shop", "--encoding", "cp1252", code=2)
+    assert "The last list of this source was UTF-8; this one is read as cp1252." in asked and "Nothing was imported" in asked
+    path.write_bytes(rows.encode())
     assert "is UTF-8; read as cp1252" in run(incident.reference, path, "--encoding", "cp1252", code=2)
 
 

@@ -174,6 +174,35 @@ def test_the_delimiter_of_the_last_list_decides_where_the_rows_do_not() -> None:
     assert read(b"email;full_name,x\na@example.org;b,c\n", before={"delimiter": ";"})[0].delimiter == ";"
 
 
+@pytest.mark.parametrize("header", ["email", '"E-Mail"', "Abonnés"])
+@pytest.mark.parametrize("said", [None, "comma", "tab", ";"])
+def test_a_list_of_addresses_alone_is_a_list_of_one_column_whatever_is_said_of_its_delimiter(
+    header: str, said: str | None
+) -> None:
+    mapping = None if "mail" in header.lower() else {header: "email"}
+    file, rows = read(f"{header}\r\na@example.org\r\n\r\nb.c+d@mail.example.org \r\n".encode(), delimiter=said, mapping=mapping)
+    assert (file.columns, rows) == (("email",), [(2, ["a@example.org"]), (4, ["b.c+d@mail.example.org "])])
+
+
+def test_a_column_that_was_found_alone_is_read_again_as_it_was_kept() -> None:
+    raw = b"email\na@example.org\n"
+    kept = read(raw)[0].delimiter
+    assert read(raw, delimiter=kept)[0] == read(raw, before={"delimiter": ";"})[0] == read(raw)[0]
+
+
+@pytest.mark.parametrize(
+    "raw", ["full_name:email\nAnna:a@example.org\n", "full_name email\nAnna a@example.org\n", "News\nof today\n"]
+)
+def test_lines_that_something_else_may_divide_are_no_list_of_one_column(raw: str) -> None:
+    asked = refused(raw.encode())
+    assert isinstance(asked, FileAsked) and asked.question == "delimiter"
+    assert isinstance(refused(raw.encode(), delimiter=";"), FileAsked)
+
+
+def test_one_column_without_a_header_is_asked_for_one() -> None:
+    assert "Row 1, column 1: an e-mail address" in refusal(b"a@example.org\nb@example.org\n")
+
+
 def test_a_line_break_inside_the_header_is_read_as_one_header() -> None:
     file, rows = read(b'email,"full\nname"\na@example.org,Anna\n')
     assert file.columns == ("email", "full_name") and rows == [(2, ["a@example.org", "Anna"])]
@@ -198,8 +227,9 @@ def test_empty_lines_are_left_out_and_counted() -> None:
     assert [number for number, _ in read(raw)[1]] == [3, 6]
 
 
-def test_a_file_in_one_column_is_no_table() -> None:
-    assert "not a table with a header line" in refusal(b"full_name\nAnna\n")
+def test_one_column_of_something_else_than_addresses_is_no_list_of_people() -> None:
+    assert "no column for an e-mail or a street" in refusal(b"full_name\nAnna\n")
+    assert "not a table with a header line" in refusal(b"Notes of a meeting\nAnna was there\n")
 
 
 # -- the file ------------------------------------------------------------------------------------------------------

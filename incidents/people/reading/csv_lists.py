@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, BinaryIO
 
 from incidents.people.reading.files import HINT, LARGEST_FIELD, LONGEST_ROW, SAMPLE_ROWS, FileAsked, FileRefused, ListFile
+from incidents.people.reading.names import is_known
 from incidents.people.reading.tables import CHARACTERS, Block, Builder
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -23,6 +24,8 @@ PIECE = LARGEST_FIELD // 2
 LINE_END = re.compile(r"\r\n|\n|\r(?=.)", re.DOTALL)
 #: Fewer rows make no block, unless there are many characters in them.
 LEAST = 200
+#: A header of one name, and one address: no mark by which something else may be divided stands in them.
+ONE_NAME, ONE_ADDRESS = re.compile(r"[\w\s.'()/-]+"), re.compile(r"\s*[\w.+'%-]+@[\w-]+(\.[\w-]+)+\s*")
 
 
 def delimiter_name(mark: str) -> str:
@@ -41,6 +44,7 @@ def likely_delimiter(*, raw: BinaryIO, encoding: str) -> str:
 def delimiter_of(*, raw: BinaryIO, encoding: str, asked: str | None, before: str | None = None) -> str:
     """The delimiter: what somebody says, or Excel's hint, or what the first rows agree on. Raises FileAsked.
 
+    A list of one column has none: any mark will do that is not in it.
     `before`: that of the last list of the same source, which is taken where the rows agree on it as well as on any other.
     """
     with _Text(raw, encoding) as text:
@@ -58,6 +62,8 @@ def delimiter_of(*, raw: BinaryIO, encoding: str, asked: str | None, before: str
     chosen = [mark for mark, fit in fits.items() if fit == best]
     if len(chosen) == 1:
         return chosen[0]
+    if _of_one_column(lines):
+        return next(iter(DELIMITERS))
     found = ", ".join(DELIMITERS[mark] for mark in chosen)
     why = f"it may be divided by {found}" if chosen else "no comma, semicolon, tab or bar"
     raise FileAsked(
@@ -73,12 +79,25 @@ def _said(asked: str, lines: list[str]) -> str:
             "A delimiter is one mark: comma, semicolon, tab, bar ... Say it again, for example --delimiter ';'.",
             question="delimiter", choices=tuple(DELIMITERS),
         )  # fmt: skip
-    if not any(mark in line for line in lines[:1]):
+    if not any(mark in line for line in lines[:1]) and (any(mark in line for line in lines) or not _of_one_column(lines)):
         raise FileAsked(
             "Row 1: the delimiter that was said is not in the header. Look at row 1, and say the mark between its names.",
             question="delimiter", choices=tuple(DELIMITERS),
         )  # fmt: skip
     return mark
+
+
+def _of_one_column(lines: list[str]) -> bool:
+    """Whether nothing divides the lines, and their header is the name of a column or everything below it an e-mail address."""
+    if any(mark in line for line in lines for mark in DELIMITERS):
+        return False
+    cells = list[str]()
+    with suppress(csv.Error):  # told when the rows are read, with its place
+        cells.extend(row[0] for row in csv.reader(lines) if row)
+    header, *values = cells or [""]
+    addresses = bool(values) and all(map(ONE_ADDRESS.fullmatch, values))
+    # An address in place of the header is refused as such.
+    return bool((ONE_NAME.fullmatch(header) and (addresses or is_known(header))) or ONE_ADDRESS.fullmatch(header))
 
 
 def _fits(lines: list[str], marks: Iterable[str]) -> dict[str, tuple[int, int]]:

@@ -86,6 +86,11 @@ def known_key(name: str) -> str:
     return parts[0] if len(meant) == 1 and meant != {""} else key
 
 
+def is_known(name: str) -> bool:
+    """Whether a name means a column of ours, be it that its values decide which."""
+    return bool(_meaning(known_key(name)))
+
+
 def _says_nothing_else(words: str, outer: str) -> bool:
     """Whether a bracket tells the form of the values, or the same as what stands before it."""
     meaning = _meaning(key_of(words))
