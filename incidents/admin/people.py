@@ -28,6 +28,7 @@ from incidents.models.duties import Handling
 from incidents.models.refusal import Refused
 from incidents.people.asking import told_by
 from incidents.people.compared import as_indexed_before, normal_address
+from incidents.people.decided import done_in_words
 from incidents.people.decisions import LATER, WAITING
 from incidents.people.erasing import refuse_to_show
 from incidents.people.explaining import explain
@@ -226,6 +227,8 @@ def _why(found: AffectedPerson) -> dict[str, Any]:
 
 def _person_page(request: HttpRequest, found: AffectedPerson, *, fields: list[tuple[str, str]] | None) -> HttpResponse:
     incident = found.incident
+    queue = list(found.queue.select_related("person", "other", "decided_by", "second_by").order_by("id"))
+    done = done_in_words(entries=queue)
     return page(
         request,
         "person",
@@ -237,7 +240,7 @@ def _person_page(request: HttpRequest, found: AffectedPerson, *, fields: list[tu
         fields=fields,
         now=true_now(people=[found])[0],
         by=letters_by(people=[found], zone=incident.facts.facts["zone"])[0],
-        queue=found.queue.select_related("decided_by", "second_by").order_by("id"),
+        queue=[(entry, done[entry.pk]) for entry in queue],
         correctable=CORRECTABLE.items(),
         versions=found.versions.select_related("author").order_by("-number"),
         erasures=found.erasures.order_by("-id"),

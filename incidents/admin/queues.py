@@ -20,6 +20,7 @@ from incidents.models import Incident, QueueEntry
 from incidents.models.people import QueueKind, QueueStatus
 from incidents.models.refusal import Refused
 from incidents.people.country_words import CountryWord, entries_of, shared_words
+from incidents.people.decided import done_in_words
 from incidents.people.deciding import (
     RESIDENCE_KINDS,
     accept,
@@ -86,7 +87,7 @@ def queue(request: HttpRequest, incident_id: int, kind: str) -> HttpResponse:
         tab="queues",
         kind=kind,
         status=status,
-        statuses=[(value, label, counts.get(value, 0)) for value, label in QueueStatus.choices],
+        statuses=[(one.value, one.words, counts.get(one.value, 0)) for one in QueueStatus],
         rows=_shown(incident, rows),
         older=older,
         newer=newer,
@@ -123,7 +124,7 @@ def _answers(kind: QueueKind, status: str) -> set[str]:
 def _shown(incident: Incident, entries: list[QueueEntry]) -> list[dict[str, Any]]:
     people = [entry.person for entry in entries if entry.person]
     named, laws = iter(masked(incident=incident, people=people)), _laws(incident, entries)
-    rejections = earlier_rejections(entries=entries)
+    rejections, done = earlier_rejections(entries=entries), done_in_words(entries=entries)
     return [
         {
             "entry": entry, "person": (shown := next(named) if entry.person else None), "row": _row(entry),
@@ -131,6 +132,7 @@ def _shown(incident: Incident, entries: list[QueueEntry]) -> list[dict[str, Any]
             "places": (places := laws.get(entry.person_id or 0, [])), "alike": alike(places),
             "depends": depends(places), "waits": waits(entries=[entry]),
             "before": rejections.get(entry.pk),
+            "done": done[entry.pk] if entry.status == QueueStatus.CORRECTED else "",
         }
         for entry in entries
     ]  # fmt: skip

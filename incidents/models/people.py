@@ -139,6 +139,11 @@ class QueueStatus(models.TextChoices):
     REJECTION_PROPOSED = "rejection_proposed", "rejection waits for a second person"
     REJECTED = "rejected", "rejected by two"
 
+    @property
+    def words(self) -> str:
+        """What is true of all entries with this status: `corrected` are also those that were accepted as they stand."""
+        return "decided" if self is QueueStatus.CORRECTED else str(self.label)
+
 
 class QueueEntry(models.Model):
     """One question about one person (or one row that became nobody) that only a person can answer."""

@@ -62,6 +62,10 @@ class _Work:
     now: datetime
 
 
+#: Of two people whose merge was taken back: what their entry says, decided from the beginning.
+WERE_MERGED = "were merged, and are two people"
+
+
 def _work(incident: Incident, reason: str, author: User) -> _Work:
     return _Work(incident, Vault(incident=incident), reason_of(reason), author, database_now())
 
@@ -288,7 +292,7 @@ def undo_merge(*, merge: Merge, reason: str, author: User) -> AffectedPerson:
     found.undone_at, found.undone_by, found.undo_reason = work.now, author, work.reason
     found.save(update_fields=["undone_at", "undone_by", "undo_reason"])
     QueueEntry.objects.create(
-        incident=work.incident, person=one, other=keeper, kind=QueueKind.MATCH_CONFLICT, reason="were merged, and are two people",
+        incident=work.incident, person=one, other=keeper, kind=QueueKind.MATCH_CONFLICT, reason=WERE_MERGED,
         remedy="nothing", status=QueueStatus.CORRECTED, decision_reason=work.reason, decided_by=author, decided_at=work.now,
     )  # fmt: skip
     follow([one.pk])

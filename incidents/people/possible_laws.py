@@ -17,6 +17,7 @@ from incidents.models.people import QueueKind, QueueStatus
 from incidents.people.adding import ANSWERED
 from incidents.people.assessing import groups_of, handling_of, known, plain
 from incidents.people.residence import PART_UNKNOWN
+from incidents.people.returned import REASON as BY_CORRECTED_ROW
 from incidents.people.supposing import MINORS
 
 RESIDENCE_KINDS = (QueueKind.STATE_UNKNOWN, QueueKind.RESIDENCE_UNKNOWN, QueueKind.RESIDENCE_CONFLICT)
@@ -182,7 +183,7 @@ def waits(*, entries: Sequence[QueueEntry]) -> str:
     held = [entry.held_until for entry in asked if entry.status == QueueStatus.HELD and entry.held_until]
     if held:
         return f"held until {max(held).isoformat()}; it is decided then, and deadlines run on meanwhile"
-    if asked and all(entry.decision_reason == ANSWERED for entry in asked):
+    if asked and all(entry.decision_reason in (ANSWERED, BY_CORRECTED_ROW) for entry in asked):
         return BY_A_ROW
     return WAITS[QueueStatus.CORRECTED] if asked else SETTLED
 

@@ -143,6 +143,21 @@ def test_a_state_and_an_address_are_corrected(desk: Client, case: Incident) -> N
     assert case.people.get(reference="sam").residence == "US-WA" and case.people.get(reference="nora").has_email
 
 
+def test_pages_say_of_a_decided_question_what_was_done_and_call_nothing_corrected_that_was_accepted(
+    desk: Client, case: Incident
+) -> None:
+    state = case.queue.filter(kind=QueueKind.STATE_UNKNOWN).order_by("id")[0]
+    fields = {"entry": str(state.pk), "do": "accept", "reason": "the strictest law holds"}
+    assert "accepted as they stand" in posted(desk, "decide", case.pk, state.kind, **fields)
+    state.refresh_from_db()
+    assert state.status == QueueStatus.CORRECTED
+    queue = desk.get(at("queue", case.pk, state.kind), {"status": state.status}).content.decode()
+    assert "decided (1)" in queue and "<strong>Accepted as it stands</strong>" in queue and "corrected (" not in queue
+    assert '<th scope="col" class="number">Decided</th>' in desk.get(at("queues", case.pk)).content.decode()
+    person = desk.get(at("person", case.pk, state.person_id)).content.decode()
+    assert "accepted as it stands</span>" in person and ">corrected<" not in person
+
+
 def test_a_rejection_takes_two_people(desk: Client, case: Incident, counsel: User) -> None:
     kind = QueueKind.ADDRESS
     posted(desk, "decide", case.pk, kind, scope="all", do="propose", reason="a test row")

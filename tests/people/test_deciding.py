@@ -18,6 +18,8 @@ from incidents.letters.in_their_place import address_of
 from incidents.models import AffectedPerson, AuditEvent, Campaign, ImportRow, Incident, Message, QueueEntry, RegisterEntry
 from incidents.models.refusal import Refused
 from incidents.people import deciding
+from incidents.people.adding import ANSWERED
+from incidents.people.decided import done_in_words
 from incidents.people.deciding import DecisionRefused
 from incidents.people.decisions import follow
 from incidents.people.excluding import confirm_exclusion, propose_exclusion
@@ -43,6 +45,24 @@ def asked(bring: Importer, incident: Incident) -> Incident:
 
 def entries(incident: Incident, *kinds: str) -> QuerySet[QueueEntry]:
     return incident.queue.filter(kind__in=kinds) if kinds else incident.queue.all()
+
+
+def test_what_was_done_with_a_question_is_said_and_not_only_that_it_was_corrected(asked: Incident, officer: User) -> None:
+    residence, address, kin, row = (entries(asked, kind).get() for kind in ("state_unknown", "address", "next_of_kin", "row"))
+    deciding.accept(incident=asked, entries=entries(asked, kin.kind), reason="kin confirmed", author=officer)
+    deciding.correct_residence(
+        incident=asked, entries=entries(asked, residence.kind), residence="US-WA", reason="she said", author=officer
+    )
+    deciding.correct_address(incident=asked, entry=address, address="ben@example.org", reason="she said", author=officer)
+    said = done_in_words(entries=list(entries(asked)))
+    assert said == {
+        kin.pk: "accepted as it stands", residence.pk: "corrected: the residence is set", address.pk: "corrected",
+        row.pk: "needs a decision",
+    }  # fmt: skip
+    entries(asked, kin.kind).update(decision_reason=ANSWERED)
+    entries(asked, address.kind).update(decision_reason="of an earlier version, without an entry in the log")
+    said = done_in_words(entries=list(entries(asked)))
+    assert (said[kin.pk], said[address.pk]) == ("answered by another row", "decided")
 
 
 def status(incident: Incident, name: str) -> str:

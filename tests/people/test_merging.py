@@ -18,6 +18,7 @@ from incidents.models import AffectedPerson, AuditEvent, Campaign, Incident, Mer
 from incidents.people import deciding
 from incidents.people.amending import open_amendment
 from incidents.people.correcting import correct_person
+from incidents.people.decided import done_in_words
 from incidents.people.decisions import LATER, LEFT, DecisionRefused
 from incidents.people.importing import account, import_people
 from incidents.people.merging import keep_apart, merge_people, undo_merge
@@ -86,6 +87,20 @@ def test_a_common_name_and_a_birth_date_alone_make_nobody_one_person(bring: Impo
     john = {**NO_NUMBER, "full_name": "John Smith"}
     bring({**john, **BORN}, {**john, **BORN, "email": EMAILS[1]}, {**john, "date_of_birth": "1991-01-01", "email": EMAILS[2]})
     assert len(living(incident)) == 3 and conflicts(incident).count() == 1
+
+
+@pytest.mark.parametrize(("decide", "words"), [(keep_apart, "decided: two people"), (merge_people, "decided: one person")])
+def test_what_was_decided_of_two_who_may_be_one_is_said_and_is_no_correction(
+    bring: Importer, incident: Incident, officer: User, decide: Callable[..., int], words: str
+) -> None:
+    john = {**NO_NUMBER, "full_name": "John Smith"}
+    bring({**john, **BORN}, {**john, **BORN, "email": EMAILS[1]}, {**john, "date_of_birth": "1991-01-01", "email": EMAILS[2]})
+    decide(incident=incident, entries=conflicts(incident), reason="they say so", author=officer)
+    assert set(done_in_words(entries=list(incident.queue.filter(kind="match_conflict"))).values()) == {words}
+    for merge in incident.merges.filter(undone_at=None, other__isnull=False):
+        undo_merge(merge=merge, reason="they say otherwise", author=officer)
+        newest = incident.queue.filter(kind="match_conflict").order_by("-id")[:1]
+        assert list(done_in_words(entries=list(newest)).values()) == ["decided: two people"]
 
 
 def test_two_customer_numbers_with_one_name_and_birth_date_are_two_people_as_their_source_says(

@@ -61,7 +61,7 @@ class Command(OperatorCommand):
     def _show(self, incident: Incident, kind: str | None) -> None:
         counts = incident.queue.values("kind", "status").annotate(n=Count("pk")).order_by("kind", "status")
         for row in counts.filter(kind=kind) if kind else counts:
-            self.say(f"{row['n']:>8}  {row['kind']:<20} {QueueStatus(row['status']).label}: {QueueKind(row['kind']).label}")
+            self.say(f"{row['n']:>8}  {row['kind']:<20} {QueueStatus(row['status']).words}: {QueueKind(row['kind']).label}")
         self.say(f"{deciding.undecided(incident=incident).count()} entries need a decision before the freeze.")
 
 
