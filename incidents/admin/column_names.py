@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 LABELS = {
     "person_id": "the list's own number of the person",
     "customer_number": "customer number",
@@ -57,3 +59,14 @@ CORRECTABLE = {
     "representative_name": "Representative's name",
     "representative_email": "Representative's e-mail address",
 }
+
+
+def field_in_words(line: str) -> str:
+    """A refusal that begins with the name of a field, with the field's words in its place."""
+    name, colon, rest = line.partition(": ")
+    return f"{re.split('[(,:]', CORRECTABLE[name])[0].strip()}{colon}{rest}" if name in CORRECTABLE and colon else line
+
+
+def column_in_words(name: str) -> str:
+    """A column of a list as it is named in the queues; a name that is not ours as it is."""
+    return re.split("[(,:;]", LABELS[name])[0].strip() if name in LABELS else name

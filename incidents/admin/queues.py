@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
-from incidents.admin.column_names import CORRECTABLE
+from incidents.admin.column_names import CORRECTABLE, column_in_words
 from incidents.admin.desk import queue_counts
 from incidents.admin.people import keyset, masked, readable_duty
 from incidents.admin.shell import attempt, count, incident_of, officer, page, posted, whole
@@ -131,7 +131,7 @@ def _shown(incident: Incident, entries: list[QueueEntry]) -> list[dict[str, Any]
             "evidence": shown.evidence if shown and entry.kind in RESIDENCE_KINDS else (),
             "places": (places := laws.get(entry.person_id or 0, [])), "alike": alike(places),
             "depends": depends(places), "waits": waits(entries=[entry]),
-            "before": rejections.get(entry.pk),
+            "before": rejections.get(entry.pk), "column": column_in_words(entry.column),
             "done": done[entry.pk] if entry.status == QueueStatus.CORRECTED else "",
         }
         for entry in entries

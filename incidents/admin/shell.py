@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from incidents.admin.column_names import field_in_words
 from incidents.audit.log import TreeWentBack
 from incidents.models import Campaign, Incident
 from incidents.models.refusal import Refused
@@ -82,7 +83,7 @@ def attempt(request: HttpRequest, step: Callable[[], str], *, again: bool = Fals
 
 def _refused(request: HttpRequest, *lines: str) -> bool:
     for line in lines:
-        messages.error(request, line)
+        messages.error(request, field_in_words(line))
     return False
 
 

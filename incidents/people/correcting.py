@@ -31,7 +31,7 @@ from incidents.people.erasing import refuse_to_show
 from incidents.people.locking import locked_messages, locked_people
 from incidents.people.matching import INDEXES, blind_indexes
 from incidents.people.moving import move_all, standing_messages
-from incidents.people.person_facts import birth_date
+from incidents.people.person_facts import birth_date, may_be_several_days
 from incidents.people.questions import FLAGS
 from incidents.people.residence import is_residence
 from incidents.people.reviewing import RAISING, ask_anew, ask_for_other_way, flags_with_age, raised
@@ -260,4 +260,5 @@ def _birth_problem(text: str) -> str:
     born = birth_date(text) if text else None
     if not text or (born and born <= database_now().date()):
         return ""
-    return "is no plausible date, or may mean two days; write it as YYYY-MM-DD, or such as 29.02.1980 or 29 Feb 1980"
+    why = "may mean several days" if may_be_several_days(text) else "is no plausible date"
+    return f"{why}; write it as YYYY-MM-DD, or such as 29.02.1980 or 29 Feb 1980"

@@ -52,6 +52,8 @@ MONTH_DAY = re.compile(r"([a-z]{3,9})\.? ([0-9]{1,2})(?:st|nd|rd|th)?,? ([0-9]{4
 #: A year of two digits may be one of this century: that reading is the younger one.
 SHORT_YEAR = re.compile(rf"([0-9]{{1,2}})([-/.])([0-9]{{1,2}})\2([0-9]{{2}}){MIDNIGHT}")
 NO_ONE_DAY = "not a plausible date of birth in the form YYYY-MM-DD"
+TWO_DAYS = "a date of birth that may mean two days: its column does not say whether the day or the month stands first"
+SEVERAL_DAYS = "a date of birth that may mean several days: its year has two digits"
 MAYBE_MINOR = "a date of birth that may mean several days: until it is known the youngest age counts, that of a minor"
 
 
@@ -218,9 +220,13 @@ def read_birth(text: str, today: date, aware_on: date | None) -> tuple[str, str]
     if born and born <= today:
         return "", _age_flag(born, aware_on)
     flags = [_age_flag(one, aware_on) for one in _readings(text) if one <= today]
-    if not any(flags):
+    if not flags:
         return "" if is_filler(text) or is_not_given(text) else NO_ONE_DAY, ""
-    return NO_ONE_DAY if len({*flags}) == 1 else MAYBE_MINOR, max(flags, key=("", "minor_16_17", "minor_under_16").index)
+    if len({*flags}) > 1:
+        why = MAYBE_MINOR
+    else:
+        why = NO_ONE_DAY if len(flags) == 1 else TWO_DAYS if YEAR_LAST.fullmatch(text) else SEVERAL_DAYS
+    return why, max(flags, key=("", "minor_16_17", "minor_under_16").index)
 
 
 def _age_flag(born: date, aware_on: date | None) -> str:
@@ -229,6 +235,11 @@ def _age_flag(born: date, aware_on: date | None) -> str:
         return ""
     age = aware_on.year - born.year - ((aware_on.month, aware_on.day) < (born.month, born.day))
     return "minor_under_16" if age < 16 else "minor_16_17" if age < 18 else ""
+
+
+def may_be_several_days(text: str) -> bool:
+    """Whether a date of birth is none that means one day, but may mean several."""
+    return birth_date(text) is None and len(_readings(text)) > 1
 
 
 def _readings(text: str) -> list[date]:

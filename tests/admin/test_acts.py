@@ -158,6 +158,16 @@ def test_pages_say_of_a_decided_question_what_was_done_and_call_nothing_correcte
     assert "accepted as it stands</span>" in person and ">corrected<" not in person
 
 
+def test_a_refused_birth_date_is_named_in_words_with_its_own_reason(desk: Client, case: Incident) -> None:
+    nora = case.people.get(reference="nora")
+    for typed, why in (("2/3/1980", "may mean several days"), ("31.02.1980", "is no plausible date")):
+        told = posted(desk, "correct", case.pk, nora.pk, date_of_birth=typed, reason="she called")
+        assert f"Date of birth: {why}; write it as" in told and "ate_of_birth" not in told
+    state = case.queue.filter(kind=QueueKind.STATE_UNKNOWN).order_by("id")[0]
+    case.queue.filter(pk=state.pk).update(column="date_of_birth")
+    assert ">date of birth</td>" in desk.get(at("queue", case.pk, state.kind)).content.decode()
+
+
 def test_a_rejection_takes_two_people(desk: Client, case: Incident, counsel: User) -> None:
     kind = QueueKind.ADDRESS
     posted(desk, "decide", case.pk, kind, scope="all", do="propose", reason="a test row")
