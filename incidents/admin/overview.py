@@ -24,10 +24,11 @@ from incidents.admin.two_people import proposals
 from incidents.dispatch.obstacles import Difference, count_difference
 from incidents.dispatch.untold import untold_cohorts
 from incidents.letters.standing import Standing, standing
-from incidents.models import Approval, AuditCheckpoint, BatchState, Campaign, CampaignState, Doubt, Incident, MessageState
+from incidents.models import Approval, AuditCheckpoint, Campaign, CampaignState, Doubt, Incident, MessageState
 from incidents.models.duties import Handling
 from incidents.models.letters import ApprovalKind
 from incidents.models.people import QueueStatus
+from incidents.people.importing import waiting_lists
 
 SHOWN_ITEMS, LATE_SHOWN = 6, 4
 UNSURE = " (if the finding asks for it)"
@@ -73,9 +74,9 @@ class Overview:
         return self.incident.cohorts.aggregate(n=Sum("count"))["n"] or 0
 
     @cached_property
-    def uploaded(self) -> int:
-        """Lists that wait for somebody to confirm their columns."""
-        return self.incident.imports.filter(state=BatchState.UPLOADED).count()
+    def uploaded(self) -> list[str]:
+        """What is to be done about lists that arrived and wait for somebody."""
+        return waiting_lists(incident=self.incident)
 
     @cached_property
     def queue(self) -> dict[str, int]:
@@ -288,9 +289,7 @@ class Overview:
             yield Item(text, f"{link}#count_difference")
 
     def _queue_due(self) -> Iterable[Item]:
-        if self.uploaded:
-            text = f"{count(self.uploaded, 'list')} uploaded: confirm the columns, then import"
-            yield Item(text, self._url("people") + "#import-h")
+        yield from (Item(text, self._url("people") + "#import-h") for text in self.uploaded)
         if number := self.queue.get(QueueStatus.OPEN, 0):
             yield Item(f"{count(number, 'queue entry', 'queue entries')} without a decision", self._url("queues"))
 

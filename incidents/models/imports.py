@@ -93,6 +93,13 @@ class ImportBatch(models.Model):
             )
         ]  # fmt: skip
 
+    @property
+    def stands(self) -> str:
+        """Where the list is, in words; of one that arrived and could not be read, not that its columns can be confirmed."""
+        if self.state == BatchState.UPLOADED and not self.columns:
+            return "uploaded, not read yet"
+        return str(self.get_state_display())
+
     def __str__(self) -> str:
         return f"{self.incident} file {self.sha256[:12]}"
 

@@ -253,6 +253,18 @@ def not_imported(*, incident: Incident) -> list[str]:
     return words
 
 
+def waiting_lists(*, incident: Incident) -> list[str]:
+    """What is to be done about lists that arrived: their columns are confirmed, or it is looked why they cannot be read."""
+    uploaded = incident.imports.filter(state=BatchState.UPLOADED)
+    unread = uploaded.filter(columns=[]).count()
+    read = uploaded.count() - unread
+    ways = (
+        (read, "uploaded: confirm the columns, then import"),
+        (unread, "uploaded and not read: look why, say how it is read, or give it up"),
+    )
+    return [f"{number:,} list{'s' * (number > 1)} {way}" for number, way in ways if number]
+
+
 def _lists(keys: list[int]) -> str:
     return f"list{'s' * (len(keys) > 1)} {', '.join(map(str, keys))}"
 

@@ -170,6 +170,19 @@ def test_a_list_of_one_column_is_imported_and_a_delimiter_that_is_asked_for_is_n
     assert (batch.state, batch.rows, opened.people.count()) == (BatchState.DONE, 3, 2)
 
 
+def test_of_a_list_that_cannot_be_read_nobody_is_asked_for_its_columns_and_the_way_out_is_said(
+    desk: Client, opened: Incident
+) -> None:
+    sent(desk, opened, b'full_name,email,country\n"Ann Lee,ann@example.com,GB\nBob Ray,bob@example.com,GB\n')
+    batch = newest(opened)
+    page = desk.get(at("list", opened.pk, batch.pk)).content.decode()
+    assert "quotation mark" in page and "uploaded, cannot be read as it is" in page and "waits for its columns" not in page
+    assert "correct it where it was made, and upload it again" in page and 'href="#give-up"' in page
+    assert "uploaded, not read yet" in desk.get(at("lists", opened.pk)).content.decode()
+    shown = desk.get(at("desk", opened.pk)).content.decode()
+    assert "1 list uploaded and not read: look why" in shown and "confirm the columns" not in shown
+
+
 def test_the_same_list_again_changes_nothing_and_says_so(desk: Client, opened: Incident, list_file: Path) -> None:
     sent(desk, opened, list_file.read_bytes())
     confirmed(desk, newest(opened))
