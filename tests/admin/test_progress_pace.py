@@ -130,7 +130,7 @@ def test_a_forecast_that_takes_long_is_shown_again_for_a_while_and_a_quick_one_n
 
 
 def test_every_moment_on_the_page_is_in_the_incident_s_zone(desk: Client, sending: Campaign) -> None:
-    Message.objects.filter(campaign=sending).update(due_at=datetime.now(UTC) + timedelta(hours=3))
+    Message.objects.filter(campaign=sending).update(due_at=datetime.now(UTC) + timedelta(minutes=12))
     message = Message.objects.filter(campaign=sending).earliest("id")
     Doubt.objects.create(message=message, reason="cut", opened_at=datetime(2026, 1, 5, 23, 30, tzinfo=UTC))
     page = (

@@ -118,7 +118,7 @@ def test_a_telephone_number_changes_no_letter(released: Campaign, officer: User)
         ({"elements": ""}, "elements: name at least one"),
         ({"flags": "tall"}, "flags: 1 of the words are not known"),
         ({"language": "français"}, "language: is no language tag"),
-        ({"date_of_birth": "02/03/1980"}, "date_of_birth: is no plausible date"),
+        ({"date_of_birth": "02/03/1980"}, "date_of_birth: may mean several days"),
         ({"representative_role": "friend"}, "representative_role: use one of"),
         ({"status": "clear"}, "status: no field of this name"),
         ({"email": "claire@example.org"}, "Nothing would change"),
