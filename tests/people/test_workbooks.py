@@ -118,7 +118,7 @@ def test_a_workbook_without_the_sheet_of_the_last_list_is_read_or_asked_as_if_th
     book = openpyxl.load_workbook(io.BytesIO(raw))
     book.create_sheet("Kunden").append(["full_name", "email"])
     asked = refused(saved(book), before={"sheet": "Gone"})
-    assert isinstance(asked, FileAsked) and asked.question == "sheet" and asked.choices == ("Sheet", "Kunden")
+    assert isinstance(asked, FileAsked) and asked.question == "sheet" and asked.choices == ("#1 'Sheet'", "#2 'Kunden'")
     assert read(saved(book), before={"sheet": "Sheet"})[0].sheet == "Sheet"
     book["Kunden"].sheet_state = "hidden"
     assert read(saved(book), before={"sheet": "Kunden"})[0].sheet == "Sheet"
